@@ -1,0 +1,73 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { envSchema } from 'env-schema'
+
+const OneOf = <const Values extends readonly string[]>(values: Values, byDefault: Values[number]) =>
+  Type.Unsafe<Values[number]>({
+    type: 'string',
+    enum: values,
+    default: byDefault,
+    description: `one of ${values.join(', ')}`
+  })
+
+const Whole = (minimum: number, maximum: number, byDefault: number, unit = '') =>
+  Type.Integer({
+    minimum,
+    maximum,
+    default: byDefault,
+    description: `a whole number${unit} from ${minimum} to ${maximum}`
+  })
+
+/** Every setting, as environment variables name it; each `description` says what the variable expects. */
+export const Config = Type.Object({
+  HOST: Type.String({
+    minLength: 1,
+    default: '127.0.0.1',
+    description: 'an address or host name of this machine'
+  }),
+  PORT: Whole(0, 65535, 3000),
+  DATABASE_URL: Type.String({
+    pattern: '^(sqlite:.+|(?![A-Za-z][A-Za-z0-9+.-]+:).+)$',
+    default: 'data/library.db',
+    description: 'a file path or a sqlite: URL (PostgreSQL is not supported yet)'
+  }),
+  LOG_LEVEL: OneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
+  ACCESS_TOKEN_TTL: Whole(1, 86400, 3600, ' of seconds'),
+  REGISTRATION: OneOf(['open', 'closed'], 'open'),
+  REQUEST_TIMEOUT: Whole(1, 600, 30, ' of seconds'),
+  SHUTDOWN_TIMEOUT: Whole(1, 600, 10, ' of seconds')
+})
+export type Config = Static<typeof Config>
+
+/** A setting that cannot be used; the message names the variable, what it got and what it expects. */
+export class ConfigRefused extends Error {}
+
+interface Violation {
+  instancePath: string
+  data: unknown
+  parentSchema: { description: string }
+}
+
+/**
+ * The configuration from the given variables, with defaults for what is missing.
+ * With `dotenv`, a `.env` file in the working directory fills in what the variables leave out.
+ * Throws `ConfigRefused`.
+ */
+export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}): Config {
+  try {
+    return envSchema<Config>({
+      schema: Config,
+      data: variables,
+      env: false,
+      dotenv,
+      ajv: { customOptions: { verbose: true, allErrors: true } } as never
+    })
+  } catch (error) {
+    const violations = (error as { errors?: Violation[] }).errors ?? []
+    if (violations.length === 0) throw error
+    throw new ConfigRefused(violations.map(describe).join('\n'))
+  }
+}
+
+function describe({ instancePath, data, parentSchema }: Violation): string {
+  return `${instancePath.slice(1)} is ${JSON.stringify(data)}, but must be ${parentSchema.description}.`
+}

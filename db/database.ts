@@ -1,0 +1,24 @@
+import { Kysely, sql } from 'kysely'
+import type { AuthorsTable } from './authors.ts'
+import { createDialect } from './dialect.ts'
+import type { UsersTable } from './users.ts'
+
+export interface Tables {
+  authors: AuthorsTable
+  users: UsersTable
+}
+
+/** A connection or a transaction: what every query function takes as its first argument. */
+export type Db = Kysely<Tables>
+
+/** Opens the database file and proves that it answers. Throws `DatabaseRefused`. */
+export async function openKysely(path: string): Promise<Db> {
+  const db = new Kysely<Tables>({ dialect: createDialect(path) })
+  await ping(db)
+  return db
+}
+
+/** Throws when the database does not answer. */
+export async function ping(db: Db): Promise<void> {
+  await sql`select 1`.execute(db)
+}
