@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto'
+import type { Server } from 'node:http'
+import path from 'node:path'
+import autoload from '@fastify/autoload'
+import { type FastifyHttpOptions, type FastifyInstance, LogController } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Config } from './config.ts'
+import { answerClientError } from './plugins/errors/client-errors.ts'
+import { sendProblem } from './plugins/errors/index.ts'
+import { buildValidator } from './plugins/validation.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    config: Config
+  }
+}
+
+const SECRETS = ['authorization', 'cookie', 'password', 'access_token', 'refresh_token']
+
+/** The options of the Fastify server that `app` is registered on. */
+export function serverOptions(config: Config): FastifyHttpOptions<Server> {
+  const requestTimeout = config.REQUEST_TIMEOUT * 1000
+  return {
+    bodyLimit: 1024 * 1024,
+    requestTimeout,
+    keepAliveTimeout: 65_000,
+    // A request that comes in on an open connection while the service ends is still answered, not refused.
+    return503OnClosing: false,
+    http: {
+      maxHeaderSize: 16 * 1024,
+      headersTimeout: Math.min(requestTimeout, 15_000),
+      connectionsCheckingInterval: Math.min(requestTimeout, 5_000) / 2
+    },
+    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
+    schemaController: { compilersFactory: { buildValidator } },
+    genReqId: () => randomUUID(),
+    clientErrorHandler: answerClientError,
+    frameworkErrors: sendProblem,
+    logController: new LogController({
+      disableRequestLogging: !['debug', 'trace'].includes(config.LOG_LEVEL)
+    }),
+    logger: {
+      level: config.LOG_LEVEL,
+      redact: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
+      // Without the query, where a confused client may have put a token.
+      serializers: {
+        req: ({ method, url }: { method: string; url: string }) => ({ method, path: url.split('?', 1)[0] })
+      }
+    }
+  }
+}
+
+/** The whole service as one plugin: the plugins in `plugins/`, each a concern, then the routes in `routes/`, each a resource. */
+async function library(fastify: FastifyInstance, { config }: { config: Config }) {
+  fastify.decorate('config', config)
+  await fastify.register(autoload, {
+    dir: path.join(import.meta.dirname, 'plugins'),
+    dirNameRoutePrefix: false
+  })
+  await fastify.register(autoload, { dir: path.join(import.meta.dirname, 'routes') })
+}
+
+export const app = fp(library, { name: 'library' })

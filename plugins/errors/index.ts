@@ -1,0 +1,148 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { isUnavailable } from '../../db/dialect.ts'
+import {
+  BodyTooLarge,
+  CredentialsRequired,
+  HeadersTooLarge,
+  InternalError,
+  InvalidToken,
+  MalformedJson,
+  MalformedRequest,
+  type ProblemClass,
+  type ProblemExtras,
+  type ProblemType,
+  problemTypes,
+  RequestTimeout,
+  StorageUnavailable,
+  TokenRequired,
+  UnsupportedMediaType,
+  ValidationFailed,
+  withExtras
+} from '../../schemas/errors.ts'
+import { toFieldErrors } from './field-errors.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The errors that the handler itself throws; those that every such route can answer are added. */
+    errors?: ProblemClass[]
+  }
+}
+
+const EXAMPLE_ID = '1bfcbb5e-6279-47f2-afa9-79c5bc551192'
+
+/** What Fastify and its plugins throw, as our errors. */
+const TRANSLATIONS: Record<string, new () => Error> = {
+  FST_BASIC_AUTH_MISSING_OR_BAD_AUTHORIZATION_HEADER: CredentialsRequired,
+  FST_ERR_BAD_URL: MalformedRequest,
+  FST_ERR_CTP_BODY_TOO_LARGE: BodyTooLarge,
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: MalformedRequest,
+  FST_ERR_CTP_INVALID_JSON_BODY: MalformedJson,
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: UnsupportedMediaType
+}
+
+/** Turns every error into a problem document (RFC 9457), and every route's errors into documentation. */
+async function errorsPlugin(fastify: FastifyInstance) {
+  fastify.setErrorHandler(sendProblem)
+  fastify.addHook('onRoute', (route) => {
+    if (route.schema === undefined || route.schema.hide) return
+    const errors = [...(route.config?.errors ?? []), ...commonErrors(route.schema)]
+    route.schema.response = { ...(route.schema.response as object), ...problemAnswers(errors) }
+  })
+}
+
+/** Answers any error as a problem; one that we do not know is logged and shown as nothing but its request id. */
+export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const known = toKnownError(error)
+  const type = problemTypes.get(known.code)
+  if (type === undefined) throw new TypeError(`${known.code} is not a problem type`)
+  const level = type.status >= 500 ? 'error' : 'debug'
+  request.log[level]({ err: type.status >= 500 ? error : undefined, code: known.code }, 'request failed')
+  reply
+    .code(type.status)
+    .headers({ ...type.headers, ...known.headers, 'cache-control': 'no-store', 'x-request-id': request.id })
+    .type('application/problem+json')
+    .send(problemDocument(known, request.id))
+}
+
+/** The problem document of one of our errors. */
+export function problemDocument(
+  error: Pick<FastifyError, 'code' | 'message'> & ProblemExtras,
+  instance: string
+) {
+  const { name, title, status, code } = problemTypes.get(error.code) as ProblemType
+  return {
+    type: `/problems/${name}`,
+    title,
+    status,
+    detail: error.message,
+    instance,
+    code,
+    errors: error.errors
+  }
+}
+
+function toKnownError(error: FastifyError & ProblemExtras): FastifyError & ProblemExtras {
+  if (problemTypes.has(error.code)) return error
+  if (error.validation !== undefined) {
+    return withExtras(new ValidationFailed(), {
+      errors: toFieldErrors(error.validation, error.validationContext)
+    })
+  }
+  if (isUnavailable(error)) return new StorageUnavailable()
+  const Translation = TRANSLATIONS[error.code] ?? (isClientError(error) ? MalformedRequest : InternalError)
+  return new Translation() as FastifyError
+}
+
+function isClientError({ statusCode = 500 }: FastifyError): boolean {
+  return statusCode >= 400 && statusCode < 500
+}
+
+/** What any route with such a schema can answer; without `security` a route wants a bearer token, as the document says at its top. */
+function commonErrors(schema: { security?: unknown; body?: unknown; params?: unknown }): ProblemClass[] {
+  return [
+    ValidationFailed,
+    MalformedRequest,
+    RequestTimeout,
+    HeadersTooLarge,
+    ...(schema.body === undefined ? [] : [MalformedJson, BodyTooLarge, UnsupportedMediaType]),
+    ...(schema.security === undefined ? [TokenRequired, InvalidToken] : []),
+    InternalError,
+    StorageUnavailable
+  ]
+}
+
+function problemAnswers(errors: ProblemClass[]) {
+  const types = errors.map(({ code }) => problemTypes.get(code) as ProblemType)
+  const byStatus = Map.groupBy(types, ({ status }) => status)
+  return Object.fromEntries([...byStatus].map(([status, ofStatus]) => [status, problemAnswer(ofStatus)]))
+}
+
+function problemAnswer(types: ProblemType[]) {
+  const headers = Object.assign({}, ...types.map((type) => type.headers))
+  return {
+    description: types.map(({ title, code }) => `${title} (\`${code}\`)`).join('. '),
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([name, example]) => [name, headerSchema(example)])
+    ),
+    content: { 'application/problem+json': { schema: { $ref: 'Problem' }, examples: toExamples(types) } }
+  }
+}
+
+function headerSchema(example: unknown) {
+  return { type: 'string', maxLength: 200, description: `For example \`${example}\`.` }
+}
+
+function toExamples(types: ProblemType[]) {
+  return Object.fromEntries(
+    types.map(({ name, code, status, title }) => [
+      code,
+      {
+        summary: title,
+        value: { type: `/problems/${name}`, title, status, detail: title, instance: EXAMPLE_ID, code }
+      }
+    ])
+  )
+}
+
+export default fp(errorsPlugin, { name: 'errors', dependencies: ['schemas', 'validation'] })

@@ -1,0 +1,41 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { MethodNotAllowed, RouteNotFound, withExtras } from '../schemas/errors.ts'
+
+interface Address {
+  pattern: RegExp
+  methods: Set<string>
+}
+
+/**
+ * Answers what no route takes: 404, or at a known address 405 with `Allow` (RFC 9110), and OPTIONS at all of them.
+ * As a hook it comes before the body is looked at, so that a wrong address is never told as a wrong body.
+ */
+async function notFound(fastify: FastifyInstance) {
+  const addresses = new Map<string, Address>()
+
+  fastify.addHook('onRoute', ({ url, method }) => {
+    const address = addresses.get(url) ?? { pattern: toPattern(url), methods: new Set(['OPTIONS']) }
+    for (const name of [method].flat()) address.methods.add(name)
+    addresses.set(url, address)
+  })
+
+  fastify.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return
+    const path = request.url.split('?', 1)[0] as string
+    const address = [...addresses.values()].find(({ pattern }) => pattern.test(path))
+    if (address === undefined) throw new RouteNotFound(path.slice(0, 200))
+    return answerMethod(request, reply, [...address.methods].sort().join(', '))
+  })
+}
+
+function answerMethod(request: FastifyRequest, reply: FastifyReply, allow: string) {
+  if (request.method === 'OPTIONS') return reply.code(204).header('allow', allow).send()
+  throw withExtras(new MethodNotAllowed(request.method, allow), { headers: { allow } })
+}
+
+function toPattern(url: string): RegExp {
+  return new RegExp(`^${url.replace(/:\w+/g, '[^/]+').replace('*', '.*')}/?$`)
+}
+
+export default fp(notFound, { name: 'not-found', dependencies: ['errors', 'request-id', 'security-headers'] })

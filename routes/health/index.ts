@@ -1,0 +1,42 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ping } from '../../db/database.ts'
+import { answer } from '../../schemas/ref.ts'
+import { Health } from '../../schemas/service.ts'
+
+/** For load balancers and orchestrators: live means the process answers, ready that it can also reach its data. */
+const health: FastifyPluginAsyncTypebox = async (fastify) => {
+  fastify.route({
+    method: 'GET',
+    url: '/live',
+    schema: {
+      operationId: 'getLiveness',
+      tags: ['service'],
+      summary: 'Whether the process answers',
+      security: [],
+      response: { 200: answer('It does.', Health, ['Cache-Control']) }
+    },
+    handler: async (_request, reply) => {
+      reply.cacheControl('no-store')
+      return { status: 'ok' as const }
+    }
+  })
+
+  fastify.route({
+    method: 'GET',
+    url: '/ready',
+    schema: {
+      operationId: 'getReadiness',
+      tags: ['service'],
+      summary: 'Whether the service can reach its data',
+      security: [],
+      response: { 200: answer('It can.', Health, ['Cache-Control']) }
+    },
+    handler: async (_request, reply) => {
+      reply.cacheControl('no-store')
+      await ping(fastify.db)
+      return { status: 'ok' as const }
+    }
+  })
+}
+
+export default health

@@ -1,0 +1,55 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { answer } from '../schemas/ref.ts'
+import { OpenApiDocument, Service } from '../schemas/service.ts'
+
+const SERVICE = {
+  name: 'Library API',
+  links: {
+    docs: '/docs',
+    openapi: '/openapi.json',
+    problems: '/problems',
+    register: '/register',
+    login: '/login',
+    authors: '/authors'
+  }
+}
+
+/** The way in: `/` and `/openapi.json`. */
+const service: FastifyPluginAsyncTypebox = async (fastify) => {
+  fastify.route({
+    method: 'GET',
+    url: '/',
+    schema: {
+      operationId: 'getService',
+      tags: ['service'],
+      summary: 'What is here; sends a browser on to the docs',
+      security: [],
+      response: { 200: answer('The parts of the service.', Service) }
+    },
+    handler: async (request, reply) => {
+      reply.vary('Accept')
+      if (prefersHtml(request.headers.accept)) return reply.redirect('/docs', 302)
+      return SERVICE
+    }
+  })
+
+  fastify.route({
+    method: 'GET',
+    url: '/openapi.json',
+    schema: {
+      operationId: 'getOpenApi',
+      tags: ['service'],
+      summary: 'This document',
+      security: [],
+      response: { 200: answer('The OpenAPI 3.1 document.', OpenApiDocument) }
+    },
+    handler: async () => fastify.swagger() as { openapi: string }
+  })
+}
+
+/** Browsers name text/html in so many words; programs ask for JSON or anything. */
+function prefersHtml(accept = ''): boolean {
+  return accept.includes('text/html')
+}
+
+export default service

@@ -1,0 +1,46 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ProblemNotFound, problemTypes, type ProblemType as Type } from '../../schemas/errors.ts'
+import { ProblemName, ProblemType, ProblemTypeList } from '../../schemas/problems.ts'
+import { answer } from '../../schemas/ref.ts'
+
+/** Where the `type` of every problem document leads. */
+const problems: FastifyPluginAsyncTypebox = async (fastify) => {
+  fastify.route({
+    method: 'GET',
+    url: '',
+    schema: {
+      operationId: 'listProblemTypes',
+      tags: ['service'],
+      summary: 'List the kinds of problem',
+      security: [],
+      response: { 200: answer('All of them.', ProblemTypeList) }
+    },
+    handler: async () => ({ data: [...problemTypes.values()].map(toWire) })
+  })
+
+  fastify.route({
+    method: 'GET',
+    url: '/:name',
+    schema: {
+      operationId: 'getProblemType',
+      tags: ['service'],
+      summary: 'Explain a kind of problem',
+      security: [],
+      params: ProblemName,
+      response: { 200: answer('The kind of problem.', ProblemType) }
+    },
+    config: { errors: [ProblemNotFound] },
+    handler: async (request) => {
+      const { name } = request.params
+      const type = [...problemTypes.values()].find((candidate) => candidate.name === name)
+      if (type === undefined) throw new ProblemNotFound(name)
+      return toWire(type)
+    }
+  })
+}
+
+function toWire({ name, code, status, title, remedy }: Type) {
+  return { type: `/problems/${name}`, code, status, title, remedy }
+}
+
+export default problems

@@ -1,0 +1,163 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { PageOf } from './pages.ts'
+import { FreeText, Nullable, Text } from './text.ts'
+
+const Year = (description: string) => Type.Integer({ minimum: -3000, maximum: 2100, description })
+
+/** Each scheme's identifier of a person, checked for its form; an identifier stands at one author only. */
+const Identifiers = {
+  viaf: Type.String({
+    maxLength: 22,
+    pattern: '^[1-9][0-9]{0,21}$',
+    description: 'VIAF: digits.',
+    examples: ['108299403']
+  }),
+  isni: Type.String({
+    maxLength: 16,
+    pattern: '^[0-9]{15}[0-9X]$',
+    format: 'isni',
+    description: 'ISNI: 16 characters without spaces, the last a check character (ISO 27729).',
+    examples: ['0000000121475020']
+  }),
+  wikidata: Type.String({
+    maxLength: 20,
+    pattern: '^Q[1-9][0-9]*$',
+    description: 'Wikidata: Q and digits.',
+    examples: ['Q44306']
+  }),
+  openlibrary: Type.String({
+    maxLength: 20,
+    pattern: '^OL[1-9][0-9]*A$',
+    description: 'Open Library: OL, digits, A.',
+    examples: ['OL20187A']
+  })
+}
+
+const Details = {
+  name: Text({
+    maxLength: 200,
+    description: 'The author’s name, 1 to 200 characters.',
+    examples: ['Salman Rushdie']
+  }),
+  book: Text({
+    maxLength: 300,
+    description: 'A book, 1 to 300 characters.',
+    examples: ["Midnight's Children"]
+  }),
+  country: Text({ maxLength: 100, description: 'A country, 1 to 100 characters.', examples: ['India'] })
+}
+const BookerPrize = Type.Boolean({ description: 'Whether the book won the Booker Prize.' })
+const BirthYear = Nullable(Year('The year of birth, -3000 to 2100; BC is negative.'))
+const DeathYear = Nullable(Year('The year of death, -3000 to 2100, not before the birth.'))
+const Note = Nullable(FreeText({ maxLength: 4000, description: 'A note, up to 4,000 characters.' }))
+
+const CREATE_EXAMPLE = {
+  name: 'Salman Rushdie',
+  book: "Midnight's Children",
+  country: 'India',
+  booker_prize: true,
+  birth_year: 1947,
+  death_year: null,
+  identifiers: { viaf: '108299403', isni: null, wikidata: 'Q44306', openlibrary: null },
+  note: 'Best of the Booker, 2008'
+}
+
+const writable = {
+  ...Details,
+  booker_prize: Type.Optional(BookerPrize),
+  birth_year: Type.Optional(BirthYear),
+  death_year: Type.Optional(DeathYear),
+  identifiers: Type.Optional(
+    Type.Object(
+      {
+        viaf: Type.Optional(Nullable(Identifiers.viaf)),
+        isni: Type.Optional(Nullable(Identifiers.isni)),
+        wikidata: Type.Optional(Nullable(Identifiers.wikidata)),
+        openlibrary: Type.Optional(Nullable(Identifiers.openlibrary))
+      },
+      { additionalProperties: false, description: 'The author in other catalogues; null where unknown.' }
+    )
+  ),
+  note: Type.Optional(Note)
+}
+
+export const CreateAuthor = Type.Object(writable, {
+  $id: 'CreateAuthor',
+  additionalProperties: false,
+  description: 'A new author. Left out means false for `booker_prize` and null for the rest.',
+  examples: [{ name: 'Salman Rushdie', book: "Midnight's Children", country: 'India', booker_prize: true }]
+})
+export type CreateAuthor = Static<typeof CreateAuthor>
+
+export const ReplaceAuthor = Type.Object(writable, {
+  $id: 'ReplaceAuthor',
+  additionalProperties: false,
+  description: 'The whole author anew: what is left out goes back to false or null. The slug stays.',
+  examples: [CREATE_EXAMPLE]
+})
+
+const AUTHOR_EXAMPLE = {
+  id: '019ab3f6-1d2e-7c44-9b1a-5e6f7a8b9c0d',
+  slug: 'salman-rushdie',
+  ...CREATE_EXAMPLE,
+  owner_id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21',
+  version: 1,
+  created_at: '2026-11-23T09:31:00.000Z',
+  updated_at: '2026-11-23T09:31:00.000Z'
+}
+
+export const Author = Type.Object(
+  {
+    id: Type.String({ format: 'uuid', maxLength: 36 }),
+    slug: Type.String({
+      maxLength: 120,
+      description: 'A name for the address, made from the name once and never changed.'
+    }),
+    ...Details,
+    booker_prize: BookerPrize,
+    birth_year: BirthYear,
+    death_year: DeathYear,
+    identifiers: Type.Object({
+      viaf: Nullable(Identifiers.viaf),
+      isni: Nullable(Identifiers.isni),
+      wikidata: Nullable(Identifiers.wikidata),
+      openlibrary: Nullable(Identifiers.openlibrary)
+    }),
+    note: Note,
+    owner_id: Nullable(
+      Type.String({
+        format: 'uuid',
+        maxLength: 36,
+        description: 'The user who created it; null once that user is gone.'
+      })
+    ),
+    version: Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'Grows by one with every change.'
+    }),
+    created_at: Type.String({ format: 'date-time', maxLength: 30 }),
+    updated_at: Type.String({ format: 'date-time', maxLength: 30 })
+  },
+  { $id: 'Author', description: 'An author of the catalogue.', examples: [AUTHOR_EXAMPLE] }
+)
+export type Author = Static<typeof Author>
+
+export const AuthorPage = PageOf(Author, 'AuthorPage')
+
+export const AuthorParams = Type.Object({
+  author: Type.String({
+    maxLength: 500,
+    description: 'The author’s id or slug.',
+    examples: ['salman-rushdie']
+  })
+})
+
+export const IfMatch = Type.Object({
+  'if-match': Type.Optional(
+    Type.String({
+      maxLength: 200,
+      description: 'The ETag of the version that you mean to change; 412 when it is not the current one.'
+    })
+  )
+})

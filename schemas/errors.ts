@@ -1,0 +1,271 @@
+import createError from '@fastify/error'
+
+/** One kind of problem that the API can answer (RFC 9457), as listed at /problems. */
+export interface ProblemType {
+  /** The last segment of its `type` URI. */
+  name: string
+  code: string
+  status: number
+  title: string
+  /** What the person who meets it can do next. */
+  remedy: string
+  /** Headers that go with every answer of this kind. */
+  headers: Record<string, string>
+}
+
+/** Where in the input a problem lies: a JSON pointer (RFC 6901) into the body, or `/name` of a query parameter. */
+export interface FieldError {
+  pointer: string
+  detail: string
+}
+
+/** What a thrown error may add to its problem document and to the answer's headers. */
+export interface ProblemExtras {
+  errors?: FieldError[]
+  headers?: Record<string, string>
+}
+
+/** Every problem type by its code. */
+export const problemTypes = new Map<string, ProblemType>()
+
+const BASIC_CHALLENGE = { 'www-authenticate': 'Basic realm="library", charset="UTF-8"' }
+const BEARER_CHALLENGE = { 'www-authenticate': 'Bearer realm="library"' }
+const INVALID_TOKEN_CHALLENGE = {
+  'www-authenticate':
+    'Bearer realm="library", error="invalid_token", error_description="The access token is invalid or has expired"'
+}
+
+interface ProblemDefinition {
+  code: string
+  status: number
+  title: string
+  /** The `detail`, with `%s` for what only the occurrence knows. */
+  detail: string
+  remedy: string
+  headers?: Record<string, string>
+}
+
+function problem<Arguments extends unknown[] = []>(definition: ProblemDefinition) {
+  const { code, status, title, detail, remedy, headers = {} } = definition
+  problemTypes.set(code, {
+    name: code.toLowerCase().replaceAll('_', '-'),
+    code,
+    status,
+    title,
+    remedy,
+    headers
+  })
+  return class Problem extends createError<Arguments>(code, detail, status) {
+    static readonly code = code
+  }
+}
+
+/** The class of one problem type. */
+export interface ProblemClass {
+  readonly code: string
+}
+
+/** Adds field errors or headers to an error that is about to be thrown. */
+export function withExtras<E extends Error>(error: E, extras: ProblemExtras): E {
+  return Object.assign(error, extras)
+}
+
+export const ValidationFailed = problem({
+  code: 'VALIDATION_FAILED',
+  status: 400,
+  title: 'The request does not fit the schema',
+  detail: 'The request has values that cannot be accepted; "errors" lists them.',
+  remedy: 'Correct each entry of "errors" (its pointer says where it lies) and send the request again.'
+})
+export const MalformedJson = problem({
+  code: 'MALFORMED_JSON',
+  status: 400,
+  title: 'The body is not JSON',
+  detail: 'The body is not a JSON text in UTF-8, or has a "__proto__" or "constructor" key.',
+  remedy: 'Send one complete JSON text in UTF-8 (RFC 8259).'
+})
+export const MalformedRequest = problem({
+  code: 'MALFORMED_REQUEST',
+  status: 400,
+  title: 'The request is not valid HTTP',
+  detail: 'The request line, a header or the percent-encoding of the URL is malformed.',
+  remedy: 'Percent-encode the URL as UTF-8 and let an HTTP library write the request.'
+})
+export const InvalidCursor = problem({
+  code: 'INVALID_CURSOR',
+  status: 400,
+  title: 'The cursor is not one of this list',
+  detail: 'The cursor was not made by this list.',
+  remedy: 'Take the cursor from "next" of a page of the same list, unchanged; begin without one.'
+})
+export const PasswordRefused = problem<[string]>({
+  code: 'PASSWORD_REFUSED',
+  status: 400,
+  title: 'The password is too easy to guess',
+  detail: 'This password %s.',
+  remedy: 'Choose a longer phrase that only you would think of, or let a password manager make one.'
+})
+export const CredentialsRequired = problem({
+  code: 'CREDENTIALS_REQUIRED',
+  status: 401,
+  title: 'Log in with HTTP Basic',
+  detail: 'The request has no well-formed "Authorization: Basic" header.',
+  remedy:
+    'Send "Authorization: Basic" with base64 of username:password in UTF-8 (RFC 7617); in curl: -u username:password.',
+  headers: BASIC_CHALLENGE
+})
+export const InvalidCredentials = problem({
+  code: 'INVALID_CREDENTIALS',
+  status: 401,
+  title: 'Wrong username or password',
+  detail: 'No account has this username and password.',
+  remedy: 'Check both for typing errors, or register first.',
+  headers: BASIC_CHALLENGE
+})
+export const TokenRequired = problem({
+  code: 'TOKEN_REQUIRED',
+  status: 401,
+  title: 'An access token is required',
+  detail: 'The request has no "Authorization: Bearer" header.',
+  remedy: 'Log in at POST /login and send its access_token as "Authorization: Bearer <access_token>".',
+  headers: BEARER_CHALLENGE
+})
+export const InvalidToken = problem({
+  code: 'INVALID_TOKEN',
+  status: 401,
+  title: 'The access token is not valid',
+  detail: 'The access token is malformed, expired, revoked or was not issued here.',
+  remedy: 'Log in again at POST /login and use the new access_token.',
+  headers: INVALID_TOKEN_CHALLENGE
+})
+export const RegistrationClosed = problem({
+  code: 'REGISTRATION_CLOSED',
+  status: 403,
+  title: 'Registration is closed',
+  detail: 'This service does not take new registrations.',
+  remedy: 'Ask the operator for an account.'
+})
+export const NotOwner = problem({
+  code: 'NOT_OWNER',
+  status: 403,
+  title: 'Somebody else owns this author',
+  detail: 'Only the owner of an author may change or delete it.',
+  remedy: 'Ask the user named by "owner_id" to make the change.'
+})
+export const RouteNotFound = problem<[string]>({
+  code: 'ROUTE_NOT_FOUND',
+  status: 404,
+  title: 'There is nothing at this address',
+  detail: 'There is nothing at %s.',
+  remedy: 'See GET / for the addresses of this service, or /docs for the documentation.'
+})
+export const AuthorNotFound = problem<[string]>({
+  code: 'AUTHOR_NOT_FOUND',
+  status: 404,
+  title: 'No such author',
+  detail: 'No author has the id or slug "%s".',
+  remedy: 'Look the author up in GET /authors; it may have been deleted.'
+})
+export const UserNotFound = problem<[string]>({
+  code: 'USER_NOT_FOUND',
+  status: 404,
+  title: 'No such user',
+  detail: 'No user has the id "%s".',
+  remedy: 'Look the user up in GET /users.'
+})
+export const ProblemNotFound = problem<[string]>({
+  code: 'PROBLEM_NOT_FOUND',
+  status: 404,
+  title: 'No such problem type',
+  detail: 'No problem type is named "%s".',
+  remedy: 'See GET /problems for all of them.'
+})
+export const MethodNotAllowed = problem<[string, string]>({
+  code: 'METHOD_NOT_ALLOWED',
+  status: 405,
+  title: 'This address does not take this method',
+  detail: '%s is not allowed here; allowed are %s.',
+  remedy: 'Use one of the methods in the "Allow" header.'
+})
+export const RequestTimeout = problem({
+  code: 'REQUEST_TIMEOUT',
+  status: 408,
+  title: 'The request did not arrive in time',
+  detail: 'The request was not complete when its time was over.',
+  remedy: 'Send the request again, over a better connection if need be.'
+})
+export const UsernameTaken = problem<[string]>({
+  code: 'USERNAME_TAKEN',
+  status: 409,
+  title: 'The username is taken',
+  detail: 'The username "%s" is taken (case and Unicode compatibility forms do not count).',
+  remedy: 'Choose another username, or log in if the account is yours.'
+})
+export const AuthorExists = problem<[string]>({
+  code: 'AUTHOR_EXISTS',
+  status: 409,
+  title: 'This author and book exist already',
+  detail: 'An author with this name and book exists already: %s (case and diacritics do not count).',
+  remedy: 'Use the existing author, or give another book.'
+})
+export const IdentifierTaken = problem<[string]>({
+  code: 'IDENTIFIER_TAKEN',
+  status: 409,
+  title: 'Another author has this identifier',
+  detail: 'Another author has the same %s identifier.',
+  remedy: 'Check the identifier; each may stand at one author only.'
+})
+export const StaleVersion = problem<[string]>({
+  code: 'STALE_VERSION',
+  status: 412,
+  title: 'The author has changed in the meantime',
+  detail: 'The version in "If-Match" is not the current one, which is %s.',
+  remedy: 'Get the author again, apply your change to it, and send it with its new ETag.'
+})
+export const BodyTooLarge = problem({
+  code: 'BODY_TOO_LARGE',
+  status: 413,
+  title: 'The body is too large',
+  detail: 'The body is larger than this service accepts (1 MiB).',
+  remedy: 'Send a smaller body.'
+})
+export const UnsupportedMediaType = problem({
+  code: 'UNSUPPORTED_MEDIA_TYPE',
+  status: 415,
+  title: 'The body has the wrong media type',
+  detail: 'The body must be JSON and say so: "Content-Type: application/json".',
+  remedy: 'Send JSON with the header "Content-Type: application/json".',
+  headers: { accept: 'application/json' }
+})
+export const HeadersTooLarge = problem({
+  code: 'HEADERS_TOO_LARGE',
+  status: 431,
+  title: 'The request headers are too large',
+  detail: 'The request line and headers together are larger than 16 KiB.',
+  remedy: 'Send shorter headers; an access token of this service has fewer than 1,000 characters.'
+})
+export const InternalError = problem({
+  code: 'INTERNAL_ERROR',
+  status: 500,
+  title: 'Something went wrong here',
+  detail: 'The service failed in an unexpected way; the failure is in its log under the id in "instance".',
+  remedy:
+    'Try again; if it stays, send the operator the id in "instance". A write may or may not have happened: look before you repeat it.'
+})
+export const TooBusy = problem({
+  code: 'TOO_BUSY',
+  status: 503,
+  title: 'Too many people log in or register at this moment',
+  detail: 'The queue for checking passwords is full.',
+  remedy: 'Wait for the seconds in "Retry-After" and try again.',
+  headers: { 'retry-after': '2' }
+})
+export const StorageUnavailable = problem({
+  code: 'STORAGE_UNAVAILABLE',
+  status: 503,
+  title: 'The database cannot do this now',
+  detail: 'The database is locked, full or not writable; nothing was changed.',
+  remedy:
+    'Wait for the seconds in "Retry-After" and try again; if it stays, the operator must look at the disk.',
+  headers: { 'retry-after': '5' }
+})

@@ -1,0 +1,77 @@
+import { Type } from '@sinclair/typebox'
+import { Ref } from './ref.ts'
+
+const FieldError = Type.Object(
+  {
+    pointer: Type.String({
+      maxLength: 500,
+      description: 'A JSON pointer (RFC 6901) into the body, or `/name` of a query parameter.'
+    }),
+    detail: Type.String({ maxLength: 1000, description: 'What is wrong there, and what is expected.' })
+  },
+  { additionalProperties: false }
+)
+
+/** A problem document (RFC 9457). */
+export const Problem = Type.Object(
+  {
+    type: Type.String({
+      format: 'uri-reference',
+      maxLength: 200,
+      description: 'Identifies the kind of problem, and leads to its explanation.'
+    }),
+    title: Type.String({
+      maxLength: 200,
+      description: 'The kind of problem in a few words; the same each time.'
+    }),
+    status: Type.Integer({ minimum: 400, maximum: 599, description: 'The HTTP status.' }),
+    detail: Type.String({ maxLength: 2000, description: 'What is wrong with this request.' }),
+    instance: Type.String({
+      format: 'uri-reference',
+      maxLength: 100,
+      description: 'The request id, as in the `x-request-id` header and in the log.'
+    }),
+    code: Type.String({ maxLength: 50, description: 'The kind of problem, for programs.' }),
+    errors: Type.Optional(
+      Type.Array(FieldError, { maxItems: 20, description: 'Where the input is wrong (up to 20 places).' })
+    )
+  },
+  { $id: 'Problem', description: 'A problem document (RFC 9457).' }
+)
+
+/** What /problems tells of one kind of problem. */
+export const ProblemType = Type.Object(
+  {
+    type: Type.String({ format: 'uri-reference', maxLength: 200 }),
+    code: Type.String({ maxLength: 50 }),
+    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    title: Type.String({ maxLength: 200 }),
+    remedy: Type.String({ maxLength: 500, description: 'What to do about it.' })
+  },
+  {
+    $id: 'ProblemType',
+    description: 'One kind of problem that this service can answer.',
+    examples: [
+      {
+        type: '/problems/author-not-found',
+        code: 'AUTHOR_NOT_FOUND',
+        status: 404,
+        title: 'No such author',
+        remedy: 'Look the author up in GET /authors; it may have been deleted.'
+      }
+    ]
+  }
+)
+
+export const ProblemTypeList = Type.Object(
+  { data: Type.Array(Ref(ProblemType), { maxItems: 200 }) },
+  { $id: 'ProblemTypeList', description: 'Every kind of problem that this service can answer.' }
+)
+
+export const ProblemName = Type.Object({
+  name: Type.String({
+    maxLength: 100,
+    description: 'The last segment of a problem’s `type`.',
+    examples: ['author-not-found']
+  })
+})

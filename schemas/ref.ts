@@ -1,0 +1,48 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+
+/**
+ * A reference to a schema that keeps its type (a plain `Type.Ref` infers `unknown`) and that becomes
+ * `#/components/schemas/{$id}` in the OpenAPI document. An unregistered schema fails at boot.
+ */
+export function Ref<T extends TSchema>(schema: T) {
+  if (schema.$id === undefined) throw new Error('Only a schema with an $id can be referred to.')
+  return Type.Unsafe<Static<T>>(Type.Ref(schema.$id))
+}
+
+const HEADERS = {
+  Location: {
+    type: 'string',
+    format: 'uri-reference',
+    maxLength: 500,
+    description: 'Where the new resource is.'
+  },
+  ETag: {
+    type: 'string',
+    maxLength: 40,
+    description: 'The version; send it back in `If-Match` to change just this version.'
+  },
+  Link: {
+    type: 'string',
+    maxLength: 1000,
+    description: 'The next page as a link with `rel="next"` (RFC 8288); absent on the last page.'
+  },
+  'Cache-Control': { type: 'string', maxLength: 100, description: 'Whether the answer may be stored.' }
+} as const
+
+/** One documented answer: its description, its body's schema by reference, and the headers that come with it. */
+export function answer<T extends TSchema>(
+  description: string,
+  schema: T,
+  headers: (keyof typeof HEADERS)[] = []
+) {
+  return {
+    description,
+    headers: Object.fromEntries(headers.map((name) => [name, HEADERS[name]])),
+    content: { 'application/json': { schema: Ref(schema) } }
+  }
+}
+
+/** An answer without a body (204). */
+export function emptyAnswer(description: string) {
+  return Type.Unsafe<null>({ type: 'null', description })
+}

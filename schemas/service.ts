@@ -1,0 +1,44 @@
+import { Type } from '@sinclair/typebox'
+
+const Address = (description: string) => Type.String({ maxLength: 100, description })
+
+export const Service = Type.Object(
+  {
+    name: Type.String({ maxLength: 50 }),
+    links: Type.Object({
+      docs: Address('The documentation, for people.'),
+      openapi: Address('The OpenAPI 3.1 document.'),
+      problems: Address('Every kind of problem that can be answered.'),
+      register: Address('POST a username and a password here.'),
+      login: Address('POST here with HTTP Basic for a token.'),
+      authors: Address('The catalogue.')
+    })
+  },
+  {
+    $id: 'Service',
+    description: 'What this service is and where its parts are.',
+    examples: [
+      {
+        name: 'Library API',
+        links: {
+          docs: '/docs',
+          openapi: '/openapi.json',
+          problems: '/problems',
+          register: '/register',
+          login: '/login',
+          authors: '/authors'
+        }
+      }
+    ]
+  }
+)
+
+export const Health = Type.Object(
+  { status: Type.Unsafe<'ok'>({ type: 'string', enum: ['ok'] }) },
+  { $id: 'Health', description: 'The service can do its work.', examples: [{ status: 'ok' }] }
+)
+
+export const OpenApiDocument = Type.Object(
+  { openapi: Type.String({ maxLength: 20 }) },
+  { $id: 'OpenApiDocument', additionalProperties: true, description: 'An OpenAPI 3.1 document.' }
+)

@@ -1,0 +1,29 @@
+import { type StringOptions, type TSchema, type TUnsafe, Type } from '@sinclair/typebox'
+
+/** Any character but NUL, which C strings and PostgreSQL cut at, and lone surrogates, which UTF-8 cannot hold. */
+const CHARACTER = '[^\\u0000\\p{Cs}]'
+const VISIBLE_CHARACTER = '[^\\u0000\\p{Cs}\\s]'
+
+type TextOptions = StringOptions & { maxLength: number; description: string }
+
+/** Text of at least one visible character that comes back exactly as it was sent. */
+export function Text(options: TextOptions) {
+  return Type.String({
+    minLength: 1,
+    pattern: `^${CHARACTER}*${VISIBLE_CHARACTER}${CHARACTER}*$`,
+    ...options
+  })
+}
+
+/** Text that may also be empty or blank. */
+export function FreeText(options: TextOptions) {
+  return Type.String({ pattern: `^${CHARACTER}*$`, ...options })
+}
+
+/**
+ * The schema, or null. Written as a type array because the serialiser tests the branches of an `anyOf`
+ * one by one with Ajv, at every answer.
+ */
+export function Nullable<T extends TSchema>(schema: T): TUnsafe<T['static'] | null> {
+  return Type.Unsafe({ ...schema, type: [schema.type, 'null'] })
+}

@@ -1,0 +1,40 @@
+import { type Static, Type } from '@sinclair/typebox'
+
+/** A successful token response (RFC 6749 section 5.1). */
+export const TokenResponse = Type.Object(
+  {
+    access_token: Type.String({
+      maxLength: 2000,
+      description: 'Send it as `Authorization: Bearer <access_token>`.'
+    }),
+    token_type: Type.Unsafe<'Bearer'>({ type: 'string', enum: ['Bearer'] }),
+    expires_in: Type.Integer({ minimum: 1, maximum: 86400, description: 'Seconds until the token expires.' })
+  },
+  {
+    $id: 'TokenResponse',
+    description: 'An access token.',
+    examples: [
+      { access_token: 'eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl', token_type: 'Bearer', expires_in: 3600 }
+    ]
+  }
+)
+
+/** The JOSE header of our access tokens; anything else in it (`crit`, `jku`, `jwk`) makes the token invalid. */
+export const AccessTokenHeader = Type.Object(
+  { alg: Type.Literal('EdDSA'), typ: Type.Literal('at+jwt'), kid: Type.String() },
+  { additionalProperties: false }
+)
+
+/** The claims of our access tokens (RFC 9068), all required. */
+export const AccessTokenClaims = Type.Object(
+  {
+    iss: Type.Literal('library'),
+    aud: Type.Literal('library'),
+    sub: Type.String(),
+    jti: Type.String(),
+    iat: Type.Integer(),
+    exp: Type.Integer()
+  },
+  { additionalProperties: false }
+)
+export type AccessTokenClaims = Static<typeof AccessTokenClaims>

@@ -1,0 +1,52 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { PageOf } from './pages.ts'
+
+const Username = Type.String({
+  minLength: 3,
+  maxLength: 64,
+  pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N}._@+-]*$',
+  description:
+    '3 to 64 letters, digits and . _ @ + -, with a letter or digit first; compared without case (NFKC).',
+  examples: ['salman']
+})
+
+const Password = Type.String({
+  minLength: 15,
+  maxLength: 128,
+  // HTTP Basic cannot carry control characters (RFC 7617), so nobody could log in with them.
+  pattern: '^[^\\u0000-\\u001f\\u007f\\p{Cs}]*$',
+  description: '15 to 128 characters of any kind but control characters; length is all that counts.',
+  examples: ['midnight’s children 1981']
+})
+
+export const Registration = Type.Object(
+  { username: Username, password: Password },
+  {
+    $id: 'Registration',
+    additionalProperties: false,
+    description: 'What a person gives to register.',
+    examples: [{ username: 'salman', password: 'the moors last sigh' }]
+  }
+)
+
+const USER_EXAMPLE = {
+  id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21',
+  username: 'salman',
+  created_at: '2026-11-23T09:30:00.000Z'
+}
+
+export const User = Type.Object(
+  {
+    id: Type.String({ format: 'uuid', maxLength: 36 }),
+    username: Type.String({ maxLength: 64 }),
+    created_at: Type.String({ format: 'date-time', maxLength: 30 })
+  },
+  { $id: 'User', description: 'A registered user.', examples: [USER_EXAMPLE] }
+)
+export type User = Static<typeof User>
+
+export const UserPage = PageOf(User, 'UserPage')
+
+export const UserParams = Type.Object({
+  id: Type.String({ maxLength: 200, description: 'The user’s id.', examples: [USER_EXAMPLE.id] })
+})
