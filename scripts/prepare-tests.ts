@@ -1,0 +1,24 @@
+/** Sets up, once on a fresh clone, what the tests need beyond `npm ci`: tap without its TypeScript loader, and the tools. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, statSync } from 'node:fs'
+import path from 'node:path'
+
+const ROOT = path.join(import.meta.dirname, '..')
+
+function run(command: string, ...args: string[]): void {
+  execFileSync(command, args, {
+    cwd: ROOT,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    shell: process.platform === 'win32'
+  })
+}
+
+function isNewer(file: string, than: string): boolean {
+  const [made, source] = [path.join(ROOT, file), path.join(ROOT, than)]
+  return existsSync(made) && statSync(made).mtimeMs >= statSync(source).mtimeMs
+}
+
+if (!isNewer('.tap/plugins', '.taprc')) run('tap', 'build')
+if (!isNewer('tools/node_modules/.package-lock.json', 'tools/package-lock.json')) {
+  run('npm', 'ci', '--prefix', 'tools', '--loglevel', 'error')
+}

@@ -1,0 +1,36 @@
+import closeWithGrace from 'close-with-grace'
+import Fastify from 'fastify'
+import { app, serverOptions } from './app.ts'
+import { type Config, ConfigRefused, loadConfig } from './config.ts'
+import { DatabaseRefused, databaseFile } from './db/dialect.ts'
+
+/** The process: reads the environment, listens, and ends gracefully on a signal. */
+async function main(): Promise<void> {
+  const config = loadConfig(process.env, { dotenv: true })
+  const server = Fastify(serverOptions(config))
+  closeWithGrace({ delay: (config.SHUTDOWN_TIMEOUT + 5) * 1000, logger: server.log }, async ({ err }) => {
+    if (err) server.log.fatal({ err }, 'unexpected failure')
+    const overdue = setTimeout(() => server.server.closeAllConnections(), config.SHUTDOWN_TIMEOUT * 1000)
+    await server.close()
+    clearTimeout(overdue)
+  })
+  await server.register(app, { config })
+  const address = await server.listen({ host: config.HOST, port: config.PORT })
+  announce(address, config)
+}
+
+function announce(address: string, config: Config): void {
+  console.log(`Library API   ${address}`)
+  console.log(`docs          ${address}/docs`)
+  console.log(`data          ${databaseFile(config.DATABASE_URL)}`)
+}
+
+/** What the operator can mend is told in a sentence; anything else with its stack. */
+function fail(error: NodeJS.ErrnoException & { address?: string; port?: number }): void {
+  const isExplained =
+    error instanceof ConfigRefused || error instanceof DatabaseRefused || error.syscall !== undefined
+  console.error(isExplained ? error.message : error)
+  process.exit(1)
+}
+
+main().catch(fail)

@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import { app, serverOptions } from '../app.ts'
+import { type Config, loadConfig } from '../config.ts'
+
+export const ROOT = path.join(import.meta.dirname, '..')
+export const PASSWORD = 'the moors last sigh'
+export const AUTHOR = {
+  name: 'Salman Rushdie',
+  book: "Midnight's Children",
+  country: 'India',
+  booker_prize: true
+}
+
+/** A folder of the test's own, gone with it. */
+export function temporaryFolder(t: Test): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'library-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** The whole service over a database of the test's own. */
+export async function buildApp(t: Test, overrides: Partial<Config> = {}): Promise<FastifyInstance> {
+  const defaults = loadConfig({
+    DATABASE_URL: path.join(temporaryFolder(t), 'library.db'),
+    LOG_LEVEL: 'silent'
+  })
+  const config = { ...defaults, ...overrides }
+  const server = Fastify(serverOptions(config))
+  t.teardown(() => server.close())
+  await server.register(app, { config })
+  await server.ready()
+  return server
+}
+
+/** The same on a real socket of 127.0.0.1; gives its address. */
+export async function listen(t: Test, overrides: Partial<Config> = {}) {
+  const server = await buildApp(t, overrides)
+  return { server, url: await server.listen({ host: '127.0.0.1', port: 0 }) }
+}
+
+export function basic(username: string, password: string): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+/** A registered and logged-in user: its id, and the header that shows it. */
+export async function signIn(server: FastifyInstance, username = 'salman') {
+  const registered = await server.inject({
+    method: 'POST',
+    url: '/register',
+    payload: { username, password: PASSWORD }
+  })
+  const { id } = registered.json()
+  const loggedIn = await server.inject({
+    method: 'POST',
+    url: '/login',
+    headers: { authorization: basic(username, PASSWORD) }
+  })
+  const { access_token: token } = loggedIn.json()
+  return { id, token, headers: { authorization: `Bearer ${token}` } }
+}
+
+/** The service as its own process, as `npm start` runs it, on a free port; `variables` add to its environment. */
+export async function startServer(t: Test, variables: Record<string, string> = {}) {
+  const folder = temporaryFolder(t)
+  const child = spawn(process.execPath, ['server.ts'], {
+    cwd: ROOT,
+    env: { ...process.env, PORT: '0', DATABASE_URL: path.join(folder, 'library.db'), ...variables }
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const output: string[] = []
+  child.stderr.on('data', (data) => output.push(String(data)))
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const url = await new Promise<string | undefined>((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      output.push(`${line}\n`)
+      const address = /^Library API +(\S+)$/.exec(line)?.[1]
+      if (address !== undefined) resolve(address)
+    })
+    child.once('exit', () => resolve(undefined))
+  })
+  return { child, folder, exited, output: () => output.join(''), url: url as string }
+}
