@@ -39,7 +39,9 @@ export const Config = Type.Object({
 export type Config = Static<typeof Config>
 
 /** A setting that cannot be used; the message names the variable, what it got and what it expects. */
-export class ConfigRefused extends Error {}
+export class ConfigRefused extends Error {
+  override readonly name = 'ConfigRefused'
+}
 
 interface Violation {
   instancePath: string

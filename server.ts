@@ -1,5 +1,5 @@
 import closeWithGrace from 'close-with-grace'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from './app.ts'
 import { type Config, ConfigRefused, loadConfig } from './config.ts'
 import { DatabaseRefused, databaseFile } from './db/dialect.ts'
@@ -10,13 +10,21 @@ async function main(): Promise<void> {
   const server = Fastify(serverOptions(config))
   closeWithGrace({ delay: (config.SHUTDOWN_TIMEOUT + 5) * 1000, logger: server.log }, async ({ err }) => {
     if (err) server.log.fatal({ err }, 'unexpected failure')
-    const overdue = setTimeout(() => server.server.closeAllConnections(), config.SHUTDOWN_TIMEOUT * 1000)
-    await server.close()
-    clearTimeout(overdue)
+    await drain(server, config.SHUTDOWN_TIMEOUT * 1000)
   })
   await server.register(app, { config })
   const address = await server.listen({ host: config.HOST, port: config.PORT })
   announce(address, config)
+}
+
+/** Stops listening, lets running requests finish for so many milliseconds, and closes the database. */
+async function drain(server: FastifyInstance, timeout: number): Promise<void> {
+  // Node closes the connections that are idle at the start of the end, not those that become so later.
+  const idle = setInterval(() => server.server.closeIdleConnections(), 50)
+  const overdue = setTimeout(() => server.server.closeAllConnections(), timeout)
+  await server.close()
+  clearInterval(idle)
+  clearTimeout(overdue)
 }
 
 function announce(address: string, config: Config): void {

@@ -16,7 +16,9 @@ export const APPLICATION_ID = 0x4c696241
 const HEADER = { length: 100, magic: 'SQLite format 3\0', applicationIdOffset: 68 }
 
 /** A database that must not or cannot be used; the message says why and what to do. */
-export class DatabaseRefused extends Error {}
+export class DatabaseRefused extends Error {
+  override readonly name = 'DatabaseRefused'
+}
 
 /** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */
 export function databaseFile(url: string): string {
@@ -35,7 +37,7 @@ export function createDialect(path: string): Dialect {
 export function openDatabase(path: string): Sqlite.Database {
   prepareFile(path)
   const endedUncleanly = existsSync(`${path}-wal`)
-  const database = new Sqlite(path, { timeout: 5000 })
+  const database = new Sqlite(path, { timeout: 2000 })
   try {
     applySettings(database)
     if (endedUncleanly) checkIntegrity(database, path)
@@ -92,7 +94,7 @@ function setPragma(database: Sqlite.Database, name: string, value: string | numb
 
 /** After a clean end there is no -wal file, so a large database that was closed well is never held up here. */
 function checkIntegrity(database: Sqlite.Database, path: string): void {
-  const result = database.pragma('quick_check(1)', { simple: true })
+  const result = String(database.pragma('quick_check(1)', { simple: true })).replace(/\s+/g, ' ')
   if (result !== 'ok') {
     throw new DatabaseRefused(
       `${path} is damaged (${result}). Restore it from a backup, or save what can be saved with: sqlite3 FILE .recover`

@@ -229,6 +229,13 @@ export const BodyTooLarge = problem({
   detail: 'The body is larger than this service accepts (1 MiB).',
   remedy: 'Send a smaller body.'
 })
+export const UriTooLong = problem({
+  code: 'URI_TOO_LONG',
+  status: 414,
+  title: 'The address is too long',
+  detail: 'A part of the address is longer than anything that this service has.',
+  remedy: 'Use the id or the slug that the service gave.'
+})
 export const UnsupportedMediaType = problem({
   code: 'UNSUPPORTED_MEDIA_TYPE',
   status: 415,

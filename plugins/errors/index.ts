@@ -17,6 +17,7 @@ import {
   StorageUnavailable,
   TokenRequired,
   UnsupportedMediaType,
+  UriTooLong,
   ValidationFailed,
   withExtras
 } from '../../schemas/errors.ts'
@@ -38,7 +39,8 @@ const TRANSLATIONS: Record<string, new () => Error> = {
   FST_ERR_CTP_BODY_TOO_LARGE: BodyTooLarge,
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: MalformedRequest,
   FST_ERR_CTP_INVALID_JSON_BODY: MalformedJson,
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: UnsupportedMediaType
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: UnsupportedMediaType,
+  FST_ERR_MAX_PARAM_LENGTH: UriTooLong
 }
 
 /** Turns every error into a problem document (RFC 9457), and every route's errors into documentation. */
@@ -106,6 +108,7 @@ function commonErrors(schema: { security?: unknown; body?: unknown; params?: unk
     RequestTimeout,
     HeadersTooLarge,
     ...(schema.body === undefined ? [] : [MalformedJson, BodyTooLarge, UnsupportedMediaType]),
+    ...(schema.params === undefined ? [] : [UriTooLong]),
     ...(schema.security === undefined ? [TokenRequired, InvalidToken] : []),
     InternalError,
     StorageUnavailable

@@ -1,0 +1,65 @@
+import { writeFileSync } from 'node:fs'
+import t from 'tap'
+import { loadConfig } from '../config.ts'
+import { temporaryFolder } from './helpers.ts'
+
+t.test('there is a default for everything, so that nothing must be configured', async (t) => {
+  t.match(loadConfig({}), {
+    HOST: '127.0.0.1',
+    PORT: 3000,
+    DATABASE_URL: 'data/library.db',
+    LOG_LEVEL: 'info',
+    REGISTRATION: 'open'
+  })
+})
+
+t.test('variables are converted, and others ignored', async (t) => {
+  t.match(loadConfig({ PORT: '8080', HOME: '/root' }), { PORT: 8080 })
+  t.notOk('HOME' in loadConfig({ HOME: '/root' }))
+})
+
+t.test('a bad variable is named with what it got and what it expects', async (t) => {
+  const cases: [Record<string, string>, string][] = [
+    [{ PORT: 'abc' }, 'PORT is "abc", but must be a whole number from 0 to 65535.'],
+    [{ PORT: '99999' }, 'PORT is 99999, but must be a whole number from 0 to 65535.'],
+    [
+      { LOG_LEVEL: 'loud' },
+      'LOG_LEVEL is "loud", but must be one of fatal, error, warn, info, debug, trace, silent.'
+    ],
+    [{ REGISTRATION: 'maybe' }, 'REGISTRATION is "maybe", but must be one of open, closed.'],
+    [
+      { ACCESS_TOKEN_TTL: '0' },
+      'ACCESS_TOKEN_TTL is 0, but must be a whole number of seconds from 1 to 86400.'
+    ]
+  ]
+  for (const [variables, message] of cases) t.throws(() => loadConfig(variables), { message }, message)
+  t.throws(() => loadConfig(cases[0]?.[0] ?? {}), { name: 'ConfigRefused' })
+})
+
+t.test('several bad variables are told at once', async (t) => {
+  t.throws(() => loadConfig({ PORT: 'x', HOST: '' }), {
+    message: /HOST is ""[\s\S]*PORT is "x"|PORT is "x"[\s\S]*HOST is ""/
+  })
+})
+
+t.test('other engines are refused until they are supported', async (t) => {
+  for (const url of ['postgres://localhost/library', 'postgresql://x', 'mysql://x', 'file:x.db', '']) {
+    t.throws(
+      () => loadConfig({ DATABASE_URL: url }),
+      { message: /^DATABASE_URL is .*PostgreSQL is not supported yet/ },
+      url
+    )
+  }
+  for (const url of ['x.db', './x.db', '/tmp/x.db', 'sqlite:x.db', 'sqlite:///tmp/x.db', 'C:\\x.db']) {
+    t.equal(loadConfig({ DATABASE_URL: url }).DATABASE_URL, url)
+  }
+})
+
+t.test('.env fills in what the environment leaves out', async (t) => {
+  const before = process.cwd()
+  process.chdir(temporaryFolder(t))
+  t.teardown(() => process.chdir(before))
+  t.equal(loadConfig({}, { dotenv: true }).PORT, 3000, 'no .env is needed')
+  writeFileSync('.env', 'PORT=4000\nHOST=localhost\n')
+  t.match(loadConfig({ PORT: '5000' }, { dotenv: true }), { PORT: 5000, HOST: 'localhost' })
+})

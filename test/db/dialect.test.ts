@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { sql } from 'kysely'
+import t from 'tap'
+import { openKysely } from '../../db/database.ts'
+import {
+  APPLICATION_ID,
+  databaseFile,
+  isUnavailable,
+  openDatabase,
+  violatedUnique
+} from '../../db/dialect.ts'
+import { migrateToLatest } from '../../db/migrator.ts'
+import { temporaryFolder } from '../helpers.ts'
+
+const digest = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex')
+const mode = (file: string) => (statSync(file).mode & 0o777).toString(8)
+
+t.test('a DATABASE_URL is a path or an sqlite: URL', async (t) => {
+  t.equal(databaseFile('data/x.db'), path.resolve('data/x.db'))
+  t.equal(databaseFile('sqlite:data/x.db'), path.resolve('data/x.db'))
+  t.equal(databaseFile('sqlite:///srv/x.db'), '/srv/x.db')
+  t.equal(databaseFile('sqlite:/srv/x.db'), '/srv/x.db')
+})
+
+t.test('a new database is opened with the settings that keep what was acknowledged', async (t) => {
+  const file = path.join(temporaryFolder(t), 'deep/er/library.db')
+  const database = openDatabase(file)
+  const settings = [
+    'journal_mode',
+    'synchronous',
+    'foreign_keys',
+    'trusted_schema',
+    'busy_timeout',
+    'application_id'
+  ]
+  const values = settings.map((name) => database.pragma(name, { simple: true }))
+  t.strictSame(values, ['wal', 2, 1, 0, 2000, APPLICATION_ID])
+  database.exec('create table t (x)')
+  t.strictSame([file, `${file}-wal`, `${file}-shm`].map(mode), ['600', '600', '600'])
+  t.equal(mode(path.dirname(file)), '700')
+  database.close()
+  t.notOk(existsSync(`${file}-wal`), 'a clean end leaves no log behind')
+})
+
+t.test('a file that others could read is closed to them', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  openDatabase(file).close()
+  writeFileSync(`${file}.copy`, readFileSync(file), { mode: 0o644 })
+  openDatabase(`${file}.copy`).close()
+  t.equal(mode(`${file}.copy`), '600')
+})
+
+t.test('what is not ours is refused and left untouched', async (t) => {
+  const folder = temporaryFolder(t)
+  const foreign = path.join(folder, 'foreign.db')
+  new Sqlite(foreign).exec('create table t (x)').close()
+  const text = path.join(folder, 'notes.txt')
+  writeFileSync(text, 'Dear diary')
+  for (const [file, message] of [
+    [foreign, /another application/],
+    [text, /not an SQLite database/]
+  ] as const) {
+    const before = digest(file)
+    t.throws(() => openDatabase(file), { message })
+    t.throws(() => openDatabase(file), { name: 'DatabaseRefused' })
+    t.equal(digest(file), before)
+    t.notOk(existsSync(`${file}-wal`))
+  }
+})
+
+t.test('a folder in the place of the file is refused', async (t) => {
+  const folder = path.join(temporaryFolder(t), 'library.db')
+  mkdirSync(folder)
+  t.throws(() => openDatabase(folder), { message: /EISDIR/ })
+})
+
+t.test('a setting that does not hold stops the start', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  openDatabase(file).close()
+  const pragma = Sqlite.prototype.pragma
+  t.teardown(() => {
+    Sqlite.prototype.pragma = pragma
+  })
+  Sqlite.prototype.pragma = function (this: Sqlite.Database, source: string, options) {
+    return source === 'synchronous = 2'
+      ? pragma.call(this, 'synchronous = 1', options)
+      : pragma.call(this, source, options)
+  } as typeof pragma
+  t.throws(() => openDatabase(file), { message: /keeps synchronous at 1 instead of 2/ })
+})
+
+t.test('after an unclean end the database is checked, and a damaged one is refused', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const writer = openDatabase(file)
+  writer.exec('create table t (x); create index i on t (x)')
+  for (let i = 0; i < 2000; i++) writer.prepare('insert into t values (?)').run(`row ${i}`)
+  writer.pragma('wal_checkpoint(truncate)')
+  writer.close()
+
+  const damaged = readFileSync(file)
+  damaged.fill(0xff, 8192, 12_288)
+  writeFileSync(file, damaged)
+  openDatabase(file).close()
+  t.pass('a clean end is trusted: a large database is not held up')
+
+  writeFileSync(`${file}-wal`, '')
+  t.throws(() => openDatabase(file), { message: /is damaged .*Restore it from a backup/ })
+})
+
+t.test('a broken uniqueness is told by its columns, whatever else went wrong is not', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const database = openDatabase(file)
+  t.teardown(() => database.close())
+  database.exec('create table t (x unique, y not null)')
+  database.exec("insert into t values ('a', 1)")
+  t.equal(violatedUnique(thrownBy(() => database.exec("insert into t values ('a', 1)"))), 't.x')
+  t.equal(violatedUnique(thrownBy(() => database.exec('insert into t values (2, null)'))), undefined)
+  t.equal(violatedUnique(new Error('UNIQUE constraint failed: t.x')), undefined)
+})
+
+t.test('a locked or full database is unavailable, a wrong statement is not', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const one = openDatabase(file)
+  const other = openDatabase(file)
+  t.teardown(() => one.close())
+  t.teardown(() => other.close())
+  other.pragma('busy_timeout = 0')
+  one.exec('create table t (x); begin immediate')
+  t.ok(isUnavailable(thrownBy(() => other.exec('insert into t values (1)'))))
+  one.exec('commit')
+  one.pragma(`max_page_count = ${one.pragma('page_count', { simple: true })}`)
+  t.ok(isUnavailable(thrownBy(() => one.prepare('insert into t values (?)').run('x'.repeat(100_000)))))
+  t.notOk(isUnavailable(thrownBy(() => one.exec('insert into nothing values (1)'))))
+})
+
+t.test('a transaction takes the write lock at its start', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const db = await openKysely(file)
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const other = openDatabase(file)
+  t.teardown(() => other.close())
+  other.pragma('busy_timeout = 0')
+  await db.transaction().execute(async (trx) => {
+    await sql`select 1`.execute(trx)
+    t.throws(() => other.exec('begin immediate'), { code: 'SQLITE_BUSY' })
+  })
+  other.exec('begin immediate; rollback')
+})
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    work()
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}

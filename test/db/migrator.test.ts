@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { sql } from 'kysely'
+import t from 'tap'
+import { openKysely } from '../../db/database.ts'
+import { createMigrator, migrateToLatest, resultsOf } from '../../db/migrator.ts'
+import { ROOT, temporaryFolder } from '../helpers.ts'
+
+const run = promisify(execFile)
+
+t.test('migrations go up, all the way down, and up again', async (t) => {
+  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const migrator = createMigrator(db)
+  const schema = await schemaOf(db)
+  t.match(schema, /create table "authors"[\s\S]*strict/i)
+  for (const _ of await migrator.getMigrations()) resultsOf(await migrator.migrateDown())
+  t.notMatch(await schemaOf(db), /authors|users/)
+  await migrateToLatest(db)
+  t.equal(await schemaOf(db), schema)
+})
+
+t.test('a failed migration changes nothing', async (t) => {
+  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  t.teardown(() => db.destroy())
+  await sql`create table authors (x)`.execute(db)
+  await t.rejects(migrateToLatest(db), { message: /authors.* already exists/ })
+  t.notMatch(await schemaOf(db), /users/, 'the migration before it was undone with it')
+})
+
+t.test('two processes that start at once take turns', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const starts = [1, 2, 3].map(() =>
+    run(process.execPath, ['scripts/migrate.ts', 'latest'], { cwd: ROOT, env: env(file) })
+  )
+  const outputs = (await Promise.all(starts)).map(({ stdout }) => stdout)
+  t.equal(outputs.filter((output) => output.includes('up  0001-create-users')).length, 1)
+})
+
+t.test('a database that a newer version made is refused untouched', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const db = await openKysely(file)
+  await migrateToLatest(db)
+  await sql`insert into kysely_migration values ('9999-from-the-future', '2030-01-01')`.execute(db)
+  await db.destroy()
+  const before = readFileSync(file)
+
+  const again = await openKysely(file)
+  await t.rejects(migrateToLatest(again), { name: 'DatabaseRefused' })
+  await t.rejects(migrateToLatest(again), { message: /9999-from-the-future.*newer version/ })
+  await again.destroy()
+  t.ok(readFileSync(file).equals(before))
+})
+
+t.test('npm run db:migrate', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const migrate = (...args: string[]) =>
+    run(process.execPath, ['scripts/migrate.ts', ...args], { cwd: ROOT, env: env(file) })
+  t.match((await migrate('status')).stdout, /0001-create-users {2}pending/)
+  t.match((await migrate('latest')).stdout, /up {2}0001-create-users/)
+  t.match((await migrate('latest')).stdout, /nothing to do/)
+  t.match((await migrate('status')).stdout, /0001-create-users {2}\d{4}-/)
+  t.match((await migrate('down')).stdout, /down {2}0/)
+  await t.rejects(migrate(), { code: 2, stderr: /usage: npm run db:migrate -- latest\|down\|status/ })
+  const foreign = run(process.execPath, ['scripts/migrate.ts', 'status'], {
+    cwd: ROOT,
+    env: env(path.join(ROOT, 'package.json'))
+  })
+  await t.rejects(foreign, { code: 1, stderr: /not an SQLite database/ })
+})
+
+function env(file: string) {
+  return { ...process.env, DATABASE_URL: file }
+}
+
+async function schemaOf(db: Parameters<typeof createMigrator>[0]): Promise<string> {
+  const { rows } = await sql<{
+    sql: string
+  }>`select sql from sqlite_schema where sql is not null order by sql`.execute(db)
+  return rows.map((row) => row.sql).join('\n')
+}

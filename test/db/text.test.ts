@@ -1,0 +1,31 @@
+import t from 'tap'
+import { foldText, isUuid, slugify, usernameKey } from '../../db/text.ts'
+
+t.test('folding takes away case, diacritics and extra white space', async (t) => {
+  t.equal(foldText('  Gabriel  GARCÍA\tMárquez '), 'gabriel garcia marquez')
+  t.equal(foldText('Straße'), foldText('STRASSE'))
+  t.equal(foldText('ΟΔΥΣΣΕΥΣ'), foldText('οδυσσευς'))
+  t.equal(foldText('村上春樹'), '村上春樹')
+  t.equal(foldText('e\u0301'), foldText('\u00e9'))
+})
+
+t.test('usernames are compared in NFKC without case, but with their diacritics', async (t) => {
+  t.equal(usernameKey('Ａlice'), usernameKey('alice'))
+  t.equal(usernameKey('ﬁnn'), usernameKey('FINN'))
+  t.not(usernameKey('josé'), usernameKey('jose'))
+})
+
+t.test('slugs can be typed, and never look like ids', async (t) => {
+  t.equal(slugify('Salman Rushdie'), 'salman-rushdie')
+  t.equal(slugify('J. M. Coetzee'), 'j-m-coetzee')
+  t.equal(slugify('Ngũgĩ wa Thiong’o'), 'ngugi-wa-thiong-o')
+  t.equal(slugify('Лев Толстой'), 'лев-толстои')
+  t.equal(slugify('村上 春樹'), '村上-春樹')
+  t.equal(slugify('!!!'), 'author')
+  t.equal(slugify('👻'), 'author')
+  t.equal(slugify('x'.repeat(200)).length, 80)
+  const uuid = '019ab3f6-1d2e-7c44-9b1a-5e6f7a8b9c0d'
+  t.equal(slugify(uuid), `author-${uuid}`)
+  t.ok(isUuid(uuid))
+  t.notOk(isUuid(slugify(uuid)))
+})

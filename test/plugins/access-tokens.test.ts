@@ -1,0 +1,182 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { buildApp, listen, signIn } from '../helpers.ts'
+
+type Json = Record<string, unknown> | unknown[]
+
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+/** A token with these parts, signed with the service's own key unless another is given. */
+function forge(server: FastifyInstance, header: Json, claims: Json, key = server.signingKey.private): string {
+  const input = `${encode(header)}.${encode(claims)}`
+  return `${input}.${sign(null, Buffer.from(input), key).toString('base64url')}`
+}
+
+function goodParts(server: FastifyInstance, sub: string) {
+  const now = Math.floor(Date.now() / 1000)
+  return {
+    header: { alg: 'EdDSA', typ: 'at+jwt', kid: server.signingKey.kid },
+    claims: { iss: 'library', aud: 'library', sub, jti: 'x', iat: now, exp: now + 60 }
+  }
+}
+
+function isInvalidToken(
+  t: Test,
+  answer: { statusCode: number; headers: object; json(): object },
+  title: string
+) {
+  t.equal(answer.statusCode, 401, title)
+  t.match(answer.headers, { 'www-authenticate': /^Bearer realm="library", error="invalid_token"/ }, title)
+  t.match(answer.json(), { code: 'INVALID_TOKEN' }, title)
+}
+
+t.test('a token carries what RFC 9068 asks for, and nothing secret', async (t) => {
+  const server = await buildApp(t)
+  const { id, token } = await signIn(server)
+  const [header, claims] = token
+    .split('.', 2)
+    .map((part: string) => JSON.parse(Buffer.from(part, 'base64url').toString()))
+  t.strictSame(header, { alg: 'EdDSA', typ: 'at+jwt', kid: server.signingKey.kid })
+  t.strictSame(Object.keys(claims).sort(), ['aud', 'exp', 'iat', 'iss', 'jti', 'sub'])
+  t.match(claims, { sub: id, exp: claims.iat + 3600 })
+})
+
+t.test('without a bearer token the challenge is bare', async (t) => {
+  const server = await buildApp(t)
+  for (const authorization of [undefined, 'Basic eDp5', 'Digest x', 'token abc']) {
+    const answer = await server.inject({
+      url: '/me',
+      headers: authorization === undefined ? {} : { authorization }
+    })
+    t.equal(answer.statusCode, 401)
+    t.equal(answer.headers['www-authenticate'], 'Bearer realm="library"', String(authorization))
+    t.match(answer.json(), { code: 'TOKEN_REQUIRED' })
+  }
+  const { token } = await signIn(server)
+  const inQuery = await server.inject(`/me?access_token=${token}`)
+  t.equal(inQuery.statusCode, 401, 'a token in the query is not looked at')
+})
+
+t.test('the scheme is taken in any case', async (t) => {
+  const server = await buildApp(t)
+  const { token } = await signIn(server)
+  const answer = await server.inject({ url: '/me', headers: { authorization: `bearer ${token}` } })
+  t.equal(answer.statusCode, 200)
+})
+
+t.test('every way in which a token can be bad is 401 invalid_token', async (t) => {
+  const server = await buildApp(t)
+  const { id, token } = await signIn(server)
+  const { header, claims } = goodParts(server, id)
+  const [head, body, signature] = token.split('.') as [string, string, string]
+  const now = Math.floor(Date.now() / 1000)
+  const other = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+  const withHeader = (changes: object) => forge(server, { ...header, ...changes }, claims)
+  const withClaims = (changes: object) => forge(server, header, { ...claims, ...changes })
+  const without = (claim: string) =>
+    forge(server, header, Object.fromEntries(Object.entries(claims).filter(([name]) => name !== claim)))
+
+  const bad: Record<string, string> = {
+    empty: '',
+    garbage: 'garbage',
+    'three garbage parts': 'a.b.c',
+    'two parts': `${head}.${body}`,
+    'four parts': `${token}.x`,
+    'no signature': `${head}.${body}.`,
+    'alg none': `${encode({ alg: 'none', typ: 'at+jwt' })}.${encode(claims)}.`,
+    'alg none, right header': `${encode({ ...header, alg: 'none' })}.${encode(claims)}.${signature}`,
+    'another key': forge(server, header, claims, other),
+    'another kid': withHeader({ kid: 'other' }),
+    'kid as a path': withHeader({ kid: '../../etc/passwd' }),
+    'kid as SQL': withHeader({ kid: "' or 1=1 --" }),
+    'no kid': forge(server, { alg: 'EdDSA', typ: 'at+jwt' }, claims),
+    'wrong alg': withHeader({ alg: 'HS256' }),
+    'wrong typ': withHeader({ typ: 'JWT' }),
+    crit: withHeader({ crit: ['exp'] }),
+    'odd crit': withHeader({ crit: 'x' }),
+    jku: withHeader({ jku: 'https://evil.example/keys' }),
+    jwk: withHeader({ jwk: { kty: 'OKP' } }),
+    'header not an object': forge(server, [], claims),
+    'array payload': forge(server, header, [claims]),
+    'null payload': forge(server, header, null as never),
+    'changed payload': `${head}.${encode({ ...claims, sub: 'x' })}.${signature}`,
+    expired: withClaims({ iat: now - 120, exp: now - 60 }),
+    'expires now': withClaims({ exp: now }),
+    'exp a string': withClaims({ exp: String(now + 60) }),
+    'exp an object': withClaims({ exp: {} }),
+    'exp null': withClaims({ exp: null }),
+    'exp a fraction': withClaims({ exp: now + 60.5 }),
+    'nbf odd': withClaims({ nbf: 'tomorrow' }),
+    'nbf in the future': withClaims({ nbf: now + 600 }),
+    'iat in the future': withClaims({ iat: now + 600, exp: now + 1200 }),
+    'wrong issuer': withClaims({ iss: 'other' }),
+    'wrong audience': withClaims({ aud: 'other' }),
+    'audience a list': withClaims({ aud: ['library'] }),
+    'sub a number': withClaims({ sub: 1 }),
+    'an unknown claim': withClaims({ admin: true }),
+    'padding appended': `${token}=`,
+    'padding in a part': `${head}=.${body}.${signature}`,
+    'white space in it': `${head} .${body}.${signature}`,
+    'an unused bit of the signature changed': `${head}.${body}.${flipUnusedBit(signature)}`,
+    'one bit of the signature changed': `${head}.${body}.${signature[0] === 'A' ? 'B' : 'A'}${signature.slice(1)}`,
+    'unknown user': withClaims({ sub: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21' }),
+    'SQL as user': withClaims({ sub: "' or '1'='1" })
+  }
+  for (const claim of Object.keys(claims)) bad[`no ${claim}`] = without(claim)
+
+  t.equal((await get(server, forge(server, header, claims))).statusCode, 200, 'the forge makes good tokens')
+  for (const [title, bearer] of Object.entries(bad)) isInvalidToken(t, await get(server, bearer), title)
+  t.equal((await get(server, token)).statusCode, 200, 'the good one is still good')
+})
+
+t.test('a token of 100 KB is refused by its size', async (t) => {
+  const { url } = await listen(t)
+  const answer = await fetch(`${url}/me`, { headers: { authorization: `Bearer ${'x'.repeat(100_000)}` } })
+  t.equal(answer.status, 431)
+  t.equal(answer.headers.get('content-type'), 'application/problem+json; charset=utf-8')
+  t.ok(answer.headers.get('x-request-id'))
+  t.match(await answer.json(), { code: 'HEADERS_TOO_LARGE', type: '/problems/headers-too-large' })
+})
+
+t.test('a token ends with its time, also one that was just verified', async (t) => {
+  const server = await buildApp(t)
+  const { token } = await signIn(server)
+  t.equal((await get(server, token)).statusCode, 200)
+  const { now } = Date
+  t.teardown(() => {
+    Date.now = now
+  })
+  Date.now = () => now() + 3600_000
+  isInvalidToken(t, await get(server, token), 'expired while kept as verified')
+})
+
+t.test('the token of a deleted user is refused at once', async (t) => {
+  const server = await buildApp(t)
+  const { id, token } = await signIn(server)
+  t.equal((await get(server, token)).statusCode, 200)
+  await server.db.deleteFrom('users').where('id', '=', id).execute()
+  isInvalidToken(t, await get(server, token), 'deleted user')
+})
+
+t.test('more tokens than are kept as verified are all good', async (t) => {
+  const server = await buildApp(t)
+  const { id } = await signIn(server)
+  const { header, claims } = goodParts(server, id)
+  const tokens = Array.from({ length: 10_050 }, (_, i) =>
+    forge(server, header, { ...claims, jti: String(i) })
+  )
+  for (const token of tokens) server.accessTokens.verify(token)
+  t.equal(server.accessTokens.verify(tokens[0] as string).jti, '0')
+})
+
+function get(server: FastifyInstance, token: string) {
+  return server.inject({ url: '/me', headers: { authorization: `Bearer ${token}` } })
+}
+
+/** A signature of 64 bytes fills 85 characters and two bits of the 86th; the other four bits mean nothing. */
+function flipUnusedBit(signature: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  const last = alphabet.indexOf(signature.at(-1) as string)
+  return signature.slice(0, -1) + alphabet[last ^ 1]
+}

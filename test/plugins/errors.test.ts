@@ -1,0 +1,267 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import Sqlite from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { databaseFile } from '../../db/dialect.ts'
+import { AUTHOR, buildApp, listen, PASSWORD, signIn } from '../helpers.ts'
+
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+t.test('a problem document has every member, and its type leads to an explanation', async (t) => {
+  const server = await buildApp(t)
+  const answer = await server.inject('/nowhere')
+  t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
+  t.strictSame(answer.json(), {
+    type: '/problems/route-not-found',
+    title: 'There is nothing at this address',
+    status: 404,
+    detail: 'There is nothing at /nowhere.',
+    instance: answer.headers['x-request-id'],
+    code: 'ROUTE_NOT_FOUND'
+  })
+  const explanation = await server.inject(answer.json().type)
+  t.match(explanation.json(), { code: 'ROUTE_NOT_FOUND', remedy: /GET \// })
+})
+
+t.test('a wrong method is 405 with Allow, before anything else is looked at', async (t) => {
+  const server = await buildApp(t)
+  const cases = [
+    ['PUT', '/authors', 'GET, HEAD, OPTIONS, POST'],
+    ['PATCH', '/authors/salman-rushdie', 'DELETE, GET, HEAD, OPTIONS, PUT'],
+    ['DELETE', '/users/1', 'GET, HEAD, OPTIONS'],
+    ['GET', '/login', 'OPTIONS, POST'],
+    ['POST', '/', 'GET, HEAD, OPTIONS'],
+    ['DELETE', '/authors/', 'GET, HEAD, OPTIONS, POST']
+  ] as const
+  for (const [method, url, allow] of cases) {
+    const answer = await server.inject({
+      method,
+      url,
+      payload: 'rubbish',
+      headers: { 'content-type': 'text/plain' }
+    })
+    t.equal(answer.statusCode, 405, `${method} ${url}`)
+    t.equal(answer.headers.allow, allow)
+    t.match(answer.json(), { code: 'METHOD_NOT_ALLOWED' })
+  }
+})
+
+t.test('OPTIONS tells the methods, and HEAD is GET without the body', async (t) => {
+  const server = await buildApp(t)
+  const options = await server.inject({ method: 'OPTIONS', url: '/authors' })
+  t.match(options, { statusCode: 204, headers: { allow: 'GET, HEAD, OPTIONS, POST' }, body: '' })
+  t.equal((await server.inject({ method: 'OPTIONS', url: '/nowhere' })).statusCode, 404)
+  const { headers } = await signIn(server)
+  const [head, get] = await Promise.all([
+    server.inject({ method: 'HEAD', url: '/authors', headers }),
+    server.inject({ url: '/authors', headers })
+  ])
+  t.match(head, { statusCode: 200, body: '' })
+  t.equal(head.headers['content-length'], get.headers['content-length'])
+})
+
+t.test('an address that is no URL is a problem too', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  for (const url of ['/authors/%zz', '/authors/%ff']) {
+    const answer = await server.inject({ url, headers })
+    t.match(answer, { statusCode: 400, headers: { 'x-request-id': /./ } }, url)
+    t.match(answer.json(), { code: 'MALFORMED_REQUEST' })
+  }
+  const odd = [
+    "/authors/'%20or%201=1--",
+    '/authors/%00',
+    `/authors/${'x'.repeat(500)}`,
+    '/users/1',
+    '/problems/x'
+  ]
+  for (const url of odd) t.equal((await server.inject({ url, headers })).statusCode, 404, url)
+  t.equal((await server.inject({ url: `/authors/${'x'.repeat(600)}`, headers })).statusCode, 414)
+})
+
+t.test('what a body must not be is told as what it is', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const cases: [string, string | Buffer, object, number, string][] = [
+    ['empty', '', JSON_TYPE, 400, 'VALIDATION_FAILED'],
+    ['truncated', '{"name": "Sal', JSON_TYPE, 400, 'MALFORMED_JSON'],
+    ['two texts', '{} {}', JSON_TYPE, 400, 'MALFORMED_JSON'],
+    ['a list', '[]', JSON_TYPE, 400, 'VALIDATION_FAILED'],
+    ['null', 'null', JSON_TYPE, 400, 'VALIDATION_FAILED'],
+    ['a string', '"Salman"', JSON_TYPE, 400, 'VALIDATION_FAILED'],
+    ['__proto__', '{"__proto__": {"admin": true}}', JSON_TYPE, 400, 'MALFORMED_JSON'],
+    ['constructor.prototype', '{"constructor": {"prototype": {}}}', JSON_TYPE, 400, 'MALFORMED_JSON'],
+    ['deeply nested', '['.repeat(100_000), JSON_TYPE, 400, 'MALFORMED_JSON'],
+    [
+      'deeply nested, whole',
+      `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
+      JSON_TYPE,
+      400,
+      'VALIDATION_FAILED'
+    ],
+    [
+      'deeply nested field',
+      `{"name": ${'['.repeat(9999)}${']'.repeat(9999)}}`,
+      JSON_TYPE,
+      400,
+      'VALIDATION_FAILED'
+    ],
+    ['invalid UTF-8', Buffer.from('{"name":"\xff\xfe"}', 'latin1'), JSON_TYPE, 400, 'MALFORMED_JSON'],
+    ['10 MB', Buffer.alloc(10_000_000, ' '), JSON_TYPE, 413, 'BODY_TOO_LARGE'],
+    [
+      'a form',
+      'name=Salman',
+      { 'content-type': 'application/x-www-form-urlencoded' },
+      415,
+      'UNSUPPORTED_MEDIA_TYPE'
+    ],
+    ['text/plain', '{}', { 'content-type': 'text/plain' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['an odd type', '{}', { 'content-type': 'rubbish' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['no type', Buffer.from('{}'), {}, 415, 'UNSUPPORTED_MEDIA_TYPE']
+  ]
+  for (const [title, payload, type, status, code] of cases) {
+    const answer = await server.inject({
+      method: 'POST',
+      url: '/authors',
+      headers: { ...headers, ...type },
+      payload
+    })
+    t.equal(answer.statusCode, status, title)
+    t.match(answer.json(), { code, status }, title)
+    t.notMatch(
+      answer.body,
+      /Salman|admin|node_modules|Unexpected/,
+      `${title}: nothing of the input or the inside is shown`
+    )
+  }
+})
+
+t.test('every wrong field is named, with a pointer and what is expected', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const refused = async (payload: object) => {
+    const answer = await server.inject({ method: 'POST', url: '/authors', headers, payload })
+    t.equal(answer.statusCode, 400, JSON.stringify(payload).slice(0, 100))
+    return answer.json().errors as { pointer: string; detail: string }[]
+  }
+  t.strictSame((await refused({})).map(({ pointer }) => pointer).sort(), ['/book', '/country', '/name'])
+  const cases: [object, string, RegExp][] = [
+    [{ name: 5 }, '/name', /must be string; expected: The author’s name/],
+    [{ name: null }, '/name', /must be string/],
+    [{ name: '' }, '/name', /fewer than 1|right form/],
+    [{ name: ' \t ' }, '/name', /right form/],
+    [{ name: 'a\u0000b' }, '/name', /right form/],
+    [{ name: 'a\ud800b' }, '/name', /right form/],
+    [{ name: 'x'.repeat(201) }, '/name', /200/],
+    [{ name: 'x'.repeat(1_000_000) }, '/name', /200/],
+    [{ booker_prize: 'true' }, '/booker_prize', /must be boolean/],
+    [{ birth_year: '1947' }, '/birth_year', /must be integer or null/],
+    [{ birth_year: 1947.5 }, '/birth_year', /must be integer/],
+    [{ birth_year: 9999 }, '/birth_year', /2100/],
+    [{ birth_year: 1947, death_year: 1900 }, '/death_year', /before birth_year, which is 1947/],
+    [{ id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21' }, '/id', /not a known field; known are name, book/],
+    [{ owner_id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21' }, '/owner_id', /not a known field/],
+    [{ 'a/b~c': 1 }, '/a~1b~0c', /not a known field/],
+    [{ identifiers: { viaf: 'x' } }, '/identifiers/viaf', /VIAF: digits/],
+    [{ identifiers: { isni: '0000000121475021' } }, '/identifiers/isni', /check character/],
+    [{ identifiers: { orcid: 'x' } }, '/identifiers/orcid', /known are viaf, isni, wikidata, openlibrary/]
+  ]
+  for (const [changes, pointer, detail] of cases) {
+    const errors = await refused({ ...AUTHOR, ...changes })
+    t.match(errors, [{ pointer, detail }], pointer)
+    t.equal(errors.length >= 1, true)
+  }
+  const many = await refused(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`field${i}`, 1])))
+  t.equal(many.length, 20, 'no more than a person can read')
+})
+
+t.test('queries are strict too', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const cases: [string, string, RegExp][] = [
+    ['/authors?limit=-1', '/limit', />= 1/],
+    ['/authors?limit=0', '/limit', />= 1/],
+    ['/authors?limit=1000000', '/limit', /<= 100/],
+    ['/authors?limit=abc', '/limit', /integer/],
+    ['/authors?limit=', '/limit', /integer/],
+    ['/authors?limit=1.5', '/limit', /integer/],
+    ['/authors?limit=1&limit=2', '/limit', /integer/],
+    ['/authors?offset=20', '/offset', /not a known query parameter; known are limit, cursor/],
+    ['/me?verbose=1', '/verbose', /none is taken here/],
+    ['/health/live?x', '/x', /none is taken here/]
+  ]
+  for (const [url, pointer, detail] of cases) {
+    const answer = await server.inject({ url, headers })
+    t.equal(answer.statusCode, 400, url)
+    t.match(answer.json().errors, [{ pointer, detail }], url)
+  }
+})
+
+t.test('an unexpected failure shows nothing of the inside', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  await server.db.schema.alterTable('authors').renameTo('gone').execute()
+  const answer = await server.inject({ url: '/authors', headers })
+  t.equal(answer.statusCode, 500)
+  t.match(answer.json(), { code: 'INTERNAL_ERROR', instance: answer.headers['x-request-id'] })
+  t.notMatch(answer.body, /authors|select|sqlite|table/i)
+})
+
+t.test('a database that is locked or full is 503 with Retry-After, and reads go on', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const other = new Sqlite(databaseFile(server.config.DATABASE_URL))
+  t.teardown(() => other.close())
+  other.exec('begin immediate')
+  const create = () => server.inject({ method: 'POST', url: '/authors', headers, payload: AUTHOR })
+  const answer = await create()
+  t.match(answer, { statusCode: 503, headers: { 'retry-after': '5' } })
+  t.match(answer.json(), { code: 'STORAGE_UNAVAILABLE' })
+  t.equal((await server.inject({ url: '/authors', headers })).statusCode, 200)
+  other.exec('rollback')
+  t.equal((await create()).statusCode, 201, 'and writes go on when it is over')
+})
+
+t.test('what never became a request is answered with a problem too', async (t) => {
+  const { server, url } = await listen(t, { REQUEST_TIMEOUT: 1 })
+  const port = Number(new URL(url).port)
+  await answersRaw(t, port, 'RUBBISH\r\n\r\n', 400, 'MALFORMED_REQUEST')
+  await answersRaw(t, port, 'GET / HTTP/1.1\r\nbad header\r\n\r\n', 400, 'MALFORMED_REQUEST')
+  await answersRaw(
+    t,
+    port,
+    `GET / HTTP/1.1\r\nhost: x\r\nlong: ${'x'.repeat(20_000)}\r\n\r\n`,
+    431,
+    'HEADERS_TOO_LARGE'
+  )
+  await answersRaw(t, port, 'GET / HTTP/1.1\r\nhost: x\r\n', 408, 'REQUEST_TIMEOUT')
+  const body =
+    'POST /register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{'
+  await answersRaw(t, port, body, 408, 'REQUEST_TIMEOUT')
+  t.equal((await server.inject('/health/live')).statusCode, 200)
+})
+
+t.test('a client that goes away does no harm', async (t) => {
+  const { server, url } = await listen(t)
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write(
+    'POST /register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{'
+  )
+  socket.resetAndDestroy()
+  await once(socket, 'close')
+  const payload = { username: 'salman', password: PASSWORD }
+  t.equal((await server.inject({ method: 'POST', url: '/register', payload })).statusCode, 201)
+})
+
+async function answersRaw(t: Test, port: number, bytes: string, status: number, code: string) {
+  const socket = connect(port, '127.0.0.1')
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk) => chunks.push(chunk))
+  socket.write(bytes)
+  await once(socket, 'close')
+  const [head = '', body = ''] = Buffer.concat(chunks).toString().split('\r\n\r\n')
+  t.match(head, new RegExp(`^HTTP/1.1 ${status} `), code)
+  t.match(head, /content-type: application\/problem\+json[\s\S]*x-request-id: \S+/i)
+  t.match(JSON.parse(body), { code, status })
+}

@@ -1,0 +1,199 @@
+import argon2 from 'argon2'
+import t from 'tap'
+import { basic, buildApp, PASSWORD, signIn } from '../helpers.ts'
+
+t.test('POST /register makes a user and says where it is', async (t) => {
+  const server = await buildApp(t)
+  const payload = { username: 'salman', password: PASSWORD }
+  const answer = await server.inject({ method: 'POST', url: '/register', payload })
+  t.equal(answer.statusCode, 201)
+  const user = answer.json()
+  t.strictSame(Object.keys(user), ['id', 'username', 'created_at'], 'and never a hash')
+  t.equal(answer.headers.location, `/users/${user.id}`)
+  const { password_hash } = await server.db.selectFrom('users').selectAll().executeTakeFirstOrThrow()
+  t.match(password_hash, /^\$argon2id\$v=19\$m=19456,p=1,t=2\$/)
+})
+
+t.test('a username is taken once, whatever its case or compatibility form', async (t) => {
+  const server = await buildApp(t)
+  const register = (username: string) =>
+    server.inject({ method: 'POST', url: '/register', payload: { username, password: PASSWORD } })
+  t.equal((await register('Salman')).statusCode, 201)
+  for (const username of ['Salman', 'salman', 'SALMAN', 'Ｓalman']) {
+    const answer = await register(username)
+    t.equal(answer.statusCode, 409, username)
+    t.match(answer.json(), { code: 'USERNAME_TAKEN', detail: new RegExp(username) })
+  }
+})
+
+t.test('of 20 simultaneous registrations of one name one succeeds', async (t) => {
+  const server = await buildApp(t)
+  const payload = { username: 'salman', password: PASSWORD }
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => server.inject({ method: 'POST', url: '/register', payload }))
+  )
+  t.strictSame(answers.map(({ statusCode }) => statusCode).sort(), [201, ...Array(19).fill(409)])
+})
+
+t.test('POST /register refuses what could not be a login', async (t) => {
+  const server = await buildApp(t)
+  const cases: [object, string][] = [
+    [{ username: 'ab', password: PASSWORD }, '/username'],
+    [{ username: 'x'.repeat(65), password: PASSWORD }, '/username'],
+    [{ username: 'with:colon', password: PASSWORD }, '/username'],
+    [{ username: 'with space', password: PASSWORD }, '/username'],
+    [{ username: '.hidden', password: PASSWORD }, '/username'],
+    [{ username: 'nul\u0000', password: PASSWORD }, '/username'],
+    [{ username: 5, password: PASSWORD }, '/username'],
+    [{ username: 'salman', password: 'x'.repeat(14) }, '/password'],
+    [{ username: 'salman', password: `fourteen and a \n newline` }, '/password'],
+    [{ username: 'salman', password: 'x'.repeat(129) }, '/password'],
+    [{ username: 'salman', password: 123456789012345 }, '/password'],
+    [{ username: 'salman' }, '/password'],
+    [{ username: 'salman', password: PASSWORD, role: 'admin' }, '/role']
+  ]
+  for (const [payload, pointer] of cases) {
+    const answer = await server.inject({ method: 'POST', url: '/register', payload })
+    t.equal(answer.statusCode, 400, JSON.stringify(payload))
+    t.match(answer.json().errors, [{ pointer }])
+  }
+})
+
+t.test('POST /register refuses passwords that everybody would guess first', async (t) => {
+  const server = await buildApp(t)
+  const cases = [
+    ['salman', 'passwordpassword', /most common/],
+    ['salman', 'PASSWORDpassword', /most common/],
+    ['salman', '1234567890qwerty', /most common/],
+    ['salman.rushdie.1947', 'Salman.Rushdie.1947', /username/]
+  ] as const
+  for (const [username, password, detail] of cases) {
+    const answer = await server.inject({ method: 'POST', url: '/register', payload: { username, password } })
+    t.match(answer.json(), {
+      code: 'PASSWORD_REFUSED',
+      status: 400,
+      errors: [{ pointer: '/password', detail }]
+    })
+  }
+})
+
+t.test('POST /register is refused while registration is closed', async (t) => {
+  const server = await buildApp(t, { REGISTRATION: 'closed' })
+  const payload = { username: 'salman', password: PASSWORD }
+  const answer = await server.inject({ method: 'POST', url: '/register', payload })
+  t.match(answer.json(), { code: 'REGISTRATION_CLOSED', status: 403 })
+})
+
+t.test('POST /login answers a token that is not to be stored', async (t) => {
+  const server = await buildApp(t, { ACCESS_TOKEN_TTL: 60 })
+  await signIn(server)
+  const answer = await server.inject({
+    method: 'POST',
+    url: '/login',
+    headers: { authorization: basic('SALMAN', PASSWORD), 'content-type': 'application/json' }
+  })
+  t.equal(answer.statusCode, 200, 'the username in any case, and an empty body of any type')
+  t.match(answer.json(), { access_token: /^[\w-]+\.[\w-]+\.[\w-]+$/, token_type: 'Bearer', expires_in: 60 })
+  t.equal(answer.headers['cache-control'], 'no-store')
+})
+
+t.test('passwords may be of any script, in any normal form', async (t) => {
+  const server = await buildApp(t)
+  const username = 'Łucja.漢字'
+  const password = 'пароль ẛ̣ 🔑 zażółć'
+  const registered = await server.inject({
+    method: 'POST',
+    url: '/register',
+    payload: { username, password }
+  })
+  t.equal(registered.statusCode, 201)
+  for (const form of ['NFC', 'NFD', 'NFKC'] as const) {
+    const headers = { authorization: basic(username, password.normalize(form)) }
+    t.equal((await server.inject({ method: 'POST', url: '/login', headers })).statusCode, 200, form)
+  }
+})
+
+t.test('every failed login is 401 with the Basic challenge, and tells nothing else', async (t) => {
+  const server = await buildApp(t)
+  await signIn(server)
+  const challenge = 'Basic realm="library", charset="UTF-8"'
+  const cases: [string | undefined, string][] = [
+    [undefined, 'CREDENTIALS_REQUIRED'],
+    ['Bearer x', 'CREDENTIALS_REQUIRED'],
+    ['Basic', 'CREDENTIALS_REQUIRED'],
+    ['Basic !!!', 'CREDENTIALS_REQUIRED'],
+    [`Basic ${btoa('no-colon')}`, 'CREDENTIALS_REQUIRED'],
+    [basic('salman', 'with\u0000nul'), 'CREDENTIALS_REQUIRED'],
+    [basic('salman', 'wrong password!'), 'INVALID_CREDENTIALS'],
+    [basic('nobody', PASSWORD), 'INVALID_CREDENTIALS'],
+    [basic('', ''), 'INVALID_CREDENTIALS'],
+    [basic("' or 1=1 --", PASSWORD), 'INVALID_CREDENTIALS'],
+    [basic('salman', 'x'.repeat(10_000)), 'INVALID_CREDENTIALS']
+  ]
+  for (const [authorization, code] of cases) {
+    const headers = authorization === undefined ? {} : { authorization }
+    const answer = await server.inject({ method: 'POST', url: '/login', headers })
+    t.match(
+      answer,
+      { statusCode: 401, headers: { 'www-authenticate': challenge } },
+      `${authorization}`.slice(0, 80)
+    )
+    t.match(answer.json(), { code })
+  }
+  const wrong = await server.inject({
+    method: 'POST',
+    url: '/login',
+    headers: { authorization: basic('salman', 'x') }
+  })
+  const unknown = await server.inject({
+    method: 'POST',
+    url: '/login',
+    headers: { authorization: basic('nobody', 'x') }
+  })
+  t.strictSame({ ...wrong.json(), instance: '' }, { ...unknown.json(), instance: '' })
+})
+
+t.test('an unknown user costs the same work as a wrong password', async (t) => {
+  const server = await buildApp(t)
+  await signIn(server)
+  const hash = await argon2.hash('x', {
+    type: argon2.argon2id,
+    memoryCost: 19_456,
+    timeCost: 2,
+    parallelism: 1
+  })
+  const timed = async (stored: string | undefined) => {
+    const start = process.hrtime.bigint()
+    t.equal(await server.passwords.verify(stored, 'wrong'), false)
+    return Number(process.hrtime.bigint() - start)
+  }
+  const rounds: [number, number][] = []
+  for (let i = 0; i < 15; i++) rounds.push([await timed(hash), await timed(undefined)])
+  const median = (values: number[]) => values.toSorted((a, b) => a - b)[7] as number
+  const ratio = median(rounds.map(([known]) => known)) / median(rounds.map(([, unknown]) => unknown))
+  t.ok(ratio > 0.5 && ratio < 2, `ratio ${ratio}: not the hundredfold of work that is left out`)
+})
+
+t.test('when too many log in at once the rest is told to come back, and the service stays', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const login = () =>
+    server.inject({ method: 'POST', url: '/login', headers: { authorization: basic('salman', PASSWORD) } })
+  const logins = Array.from({ length: 140 }, login)
+  const read = await server.inject({ url: '/me', headers })
+  t.equal(read.statusCode, 200, 'others are served meanwhile')
+  const answers = await Promise.all(logins)
+  const refused = answers.filter(({ statusCode }) => statusCode !== 200)
+  t.ok(refused.length > 0 && refused.length < 15, `${refused.length} refused`)
+  for (const answer of refused) {
+    t.match(answer, { statusCode: 503, headers: { 'retry-after': '2' } })
+    t.match(answer.json(), { code: 'TOO_BUSY' })
+  }
+  t.equal((await login()).statusCode, 200)
+})
+
+t.test('GET /me tells who I am', async (t) => {
+  const server = await buildApp(t)
+  const { id, headers } = await signIn(server)
+  t.match((await server.inject({ url: '/me', headers })).json(), { id, username: 'salman' })
+})

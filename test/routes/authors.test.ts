@@ -1,0 +1,201 @@
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { AUTHOR, buildApp, signIn } from '../helpers.ts'
+
+type Headers = Record<string, string>
+
+const create = (server: FastifyInstance, headers: Headers, payload: object = AUTHOR) =>
+  server.inject({ method: 'POST', url: '/authors', headers, payload })
+
+t.test('POST /authors creates an author that can be read by id and by slug', async (t) => {
+  const server = await buildApp(t)
+  const { id: owner_id, headers } = await signIn(server)
+  const answer = await create(server, headers)
+  t.equal(answer.statusCode, 201)
+  const author = answer.json()
+  t.match(author, { ...AUTHOR, slug: 'salman-rushdie', owner_id, version: 1, birth_year: null, note: null })
+  t.strictSame(author.identifiers, { viaf: null, isni: null, wikidata: null, openlibrary: null })
+  t.match(answer.headers, { location: '/authors/salman-rushdie', etag: '"1"' })
+  for (const url of [answer.headers.location as string, `/authors/${author.id}`]) {
+    const got = await server.inject({ url, headers })
+    t.strictSame(got.json(), author)
+    t.equal(got.headers.etag, '"1"')
+  }
+})
+
+t.test('everything that is allowed comes back exactly as it was sent', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const odd = {
+    name: '  O’Brien, "Flann"\t🇮🇪 ',
+    book: "Robert'); DROP TABLE authors;--",
+    country: 'مصر\r\n\u202Eright to left',
+    booker_prize: false,
+    birth_year: -700,
+    death_year: -650,
+    identifiers: { viaf: '108299403', isni: '000000012146438X', wikidata: 'Q44306', openlibrary: 'OL20187A' },
+    note: '=1+1\n<script>alert(1)</script> \u0001 \uFEFF é e\u0301 ﬁ'
+  }
+  const created = await create(server, headers, odd)
+  t.match(created.statusCode, 201)
+  const got = await server.inject({ url: created.headers.location as string, headers })
+  t.match(got.json(), odd)
+})
+
+t.test('a slug of another script is an address too', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const created = await create(server, headers, { ...AUTHOR, name: '村上春樹' })
+  t.equal(created.headers.location, '/authors/%E6%9D%91%E4%B8%8A%E6%98%A5%E6%A8%B9')
+  t.equal((await server.inject({ url: created.headers.location as string, headers })).statusCode, 200)
+})
+
+t.test('the same name and book is a duplicate, the same name with another book is not', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const coetzee = { name: 'J. M. Coetzee', book: 'Disgrace', country: 'South Africa' }
+  await create(server, headers, coetzee)
+  for (const copy of [coetzee, { ...coetzee, name: 'j. m. COETZEE', book: 'disgracé' }]) {
+    const answer = await create(server, headers, copy)
+    t.match(answer.json(), { code: 'AUTHOR_EXISTS', status: 409, detail: /\/authors\/j-m-coetzee / })
+  }
+  const slugs: string[] = []
+  for (let i = 0; i < 12; i++) {
+    slugs.push((await create(server, headers, { ...coetzee, book: `Book ${i}` })).json().slug)
+  }
+  t.strictSame(
+    slugs,
+    Array.from({ length: 12 }, (_, i) => `j-m-coetzee-${i + 2}`)
+  )
+})
+
+t.test('20 simultaneous creations of one author make one', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const answers = await Promise.all(Array.from({ length: 20 }, () => create(server, headers)))
+  t.strictSame(answers.map(({ statusCode }) => statusCode).sort(), [201, ...Array(19).fill(409)])
+})
+
+t.test('an identifier stands at one author only', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  await create(server, headers, { ...AUTHOR, identifiers: { wikidata: 'Q44306' } })
+  const answer = await create(server, headers, {
+    ...AUTHOR,
+    book: 'Shame',
+    identifiers: { wikidata: 'Q44306' }
+  })
+  t.match(answer.json(), { code: 'IDENTIFIER_TAKEN', status: 409, detail: /same wikidata identifier/ })
+})
+
+t.test('GET /authors pages through all authors once, also while new ones come', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  for (let i = 0; i < 45; i++) await create(server, headers, { ...AUTHOR, book: `Book ${i}` })
+  const seen: string[] = []
+  let next: string | null = '/authors'
+  while (next !== null) {
+    const page: { data: { book: string }[]; next: string | null } = (
+      await server.inject({ url: next, headers })
+    ).json()
+    seen.push(...page.data.map(({ book }) => book))
+    next = page.next
+    await create(server, headers, { ...AUTHOR, book: `New ${seen.length}` })
+  }
+  t.strictSame(
+    seen,
+    Array.from({ length: 45 }, (_, i) => `Book ${44 - i}`)
+  )
+})
+
+t.test('PUT replaces the whole author, and its slug stays', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const before = (await create(server, headers, { ...AUTHOR, note: 'x', identifiers: { viaf: '1' } })).json()
+  const payload = { name: 'Ahmed Salman Rushdie', book: 'Shame', country: 'Pakistan' }
+  const answer = await server.inject({ method: 'PUT', url: `/authors/${before.slug}`, headers, payload })
+  t.equal(answer.statusCode, 200)
+  t.match(answer.json(), {
+    ...payload,
+    id: before.id,
+    slug: before.slug,
+    booker_prize: false,
+    note: null,
+    identifiers: { viaf: null },
+    version: 2,
+    created_at: before.created_at
+  })
+  t.equal(answer.headers.etag, '"2"')
+  t.strictSame((await server.inject({ url: `/authors/${before.id}`, headers })).json(), answer.json())
+})
+
+t.test('PUT can create nothing and double nothing', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const put = (url: string, payload: object) => server.inject({ method: 'PUT', url, headers, payload })
+  t.match((await put('/authors/nobody', AUTHOR)).json(), { code: 'AUTHOR_NOT_FOUND', status: 404 })
+  await create(server, headers)
+  await create(server, headers, { ...AUTHOR, book: 'Shame' })
+  t.match((await put('/authors/salman-rushdie-2', AUTHOR)).json(), { code: 'AUTHOR_EXISTS' })
+  t.match((await put('/authors/salman-rushdie-2', { ...AUTHOR, book: 5 })).json(), {
+    code: 'VALIDATION_FAILED'
+  })
+})
+
+t.test('If-Match lets a change through for the current version only', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  await create(server, headers)
+  const put = (tag: string) =>
+    server.inject({
+      method: 'PUT',
+      url: '/authors/salman-rushdie',
+      headers: { ...headers, 'if-match': tag },
+      payload: AUTHOR
+    })
+  t.equal((await put('"1"')).statusCode, 200)
+  const stale = await put('"1"')
+  t.match(stale.json(), { code: 'STALE_VERSION', status: 412, detail: /"2"/ })
+  t.equal(stale.headers.etag, '"2"')
+  t.equal((await put('"1", "2"')).statusCode, 200)
+  t.equal((await put('*')).statusCode, 200)
+  t.equal((await put('W/"4"')).statusCode, 412, 'a weak tag never matches (RFC 9110)')
+  const remove = (tag: string) =>
+    server.inject({
+      method: 'DELETE',
+      url: '/authors/salman-rushdie',
+      headers: { ...headers, 'if-match': tag }
+    })
+  t.equal((await remove('"3"')).statusCode, 412)
+  t.equal((await remove('"4"')).statusCode, 204)
+})
+
+t.test('DELETE takes the author away, and its slug is free again', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  await create(server, headers)
+  const remove = () => server.inject({ method: 'DELETE', url: '/authors/salman-rushdie', headers })
+  t.match(await remove(), { statusCode: 204, body: '' })
+  t.match((await remove()).json(), { code: 'AUTHOR_NOT_FOUND' })
+  t.equal((await server.inject({ url: '/authors/salman-rushdie', headers })).statusCode, 404)
+  t.equal((await create(server, headers)).json().slug, 'salman-rushdie')
+})
+
+t.test('everyone reads an author, only its owner changes it', async (t) => {
+  const server = await buildApp(t)
+  const owner = await signIn(server, 'salman')
+  const stranger = await signIn(server, 'stranger')
+  const author = (await create(server, owner.headers)).json()
+  const url = '/authors/salman-rushdie'
+  t.equal((await server.inject({ url, headers: stranger.headers })).statusCode, 200)
+  for (const method of ['PUT', 'DELETE'] as const) {
+    const payload = method === 'PUT' ? { payload: { ...AUTHOR, book: 'Mine now' } } : {}
+    const answer = await server.inject({ method, url, headers: stranger.headers, ...payload })
+    t.match(answer.json(), { code: 'NOT_OWNER', status: 403 })
+  }
+  t.strictSame((await server.inject({ url, headers: owner.headers })).json(), author)
+
+  await server.db.deleteFrom('users').where('id', '=', owner.id).execute()
+  const orphan = await server.inject({ url, headers: stranger.headers })
+  t.equal(orphan.json().owner_id, null, 'the authors of a deleted user stay')
+})

@@ -1,0 +1,169 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { AUTHOR, basic, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
+
+const run = promisify(execFile)
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+async function register(url: string) {
+  await fetch(`${url}/register`, {
+    method: 'POST',
+    headers: JSON_TYPE,
+    body: JSON.stringify({ username: 'salman', password: PASSWORD })
+  })
+  const login = await fetch(`${url}/login`, {
+    method: 'POST',
+    headers: { authorization: basic('salman', PASSWORD) }
+  })
+  const { access_token } = (await login.json()) as { access_token: string }
+  return { ...JSON_TYPE, authorization: `Bearer ${access_token}` }
+}
+
+t.test('it starts without any configuration, and says where everything is', async (t) => {
+  const { url, output, folder, child, exited } = await startServer(t)
+  t.match(url, /^http:\/\/127\.0\.0\.1:\d+$/)
+  t.match(output(), `docs          ${url}/docs`)
+  t.equal((await fetch(`${url}/health/ready`)).status, 200)
+  const file = path.join(folder, 'library.db')
+  t.match(output(), `data          ${file}`)
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  child.kill('SIGTERM')
+  t.equal(await exited, 0)
+  t.notMatch(output(), /warn|deprecat/i, 'and it starts and ends without a warning')
+})
+
+t.test('a start that cannot be is ended with one sentence that says what to do', async (t) => {
+  const { url } = await startServer(t)
+  const cases: [Record<string, string>, RegExp][] = [
+    [{ PORT: 'abc' }, /^PORT is "abc", but must be a whole number from 0 to 65535\.$/],
+    [{ DATABASE_URL: 'postgres://x/y' }, /^DATABASE_URL is "postgres:.*PostgreSQL is not supported yet/],
+    [
+      { DATABASE_URL: path.join(ROOT, 'package.json') },
+      /package\.json is not an SQLite database; it was left untouched/
+    ],
+    [{ DATABASE_URL: path.join(ROOT, 'package.json/x.db') }, /EEXIST/],
+    [{ PORT: new URL(url).port }, /EADDRINUSE.*already in use/],
+    [{ HOST: 'no.such.host.invalid' }, /ENOTFOUND|EAI_AGAIN|EAI_FAIL/]
+  ]
+  for (const [variables, message] of cases) {
+    const { exited, output } = await startServer(t, variables)
+    t.equal(await exited, 1, JSON.stringify(variables))
+    const text = output().trim()
+    t.match(text, message)
+    t.equal(text.split('\n').length, 1, 'no stack')
+  }
+})
+
+t.test('SIGTERM and SIGINT let running requests finish, close the database, and end with 0', async (t) => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const { url, child, exited, folder } = await startServer(t)
+    const headers = await register(url)
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    const received: string[] = []
+    socket.on('data', (data) => received.push(String(data)))
+    const body = JSON.stringify(AUTHOR)
+    const head = Object.entries({ ...headers, host: 'x', 'content-length': body.length }).map((pair) =>
+      pair.join(': ')
+    )
+    socket.write(['POST /authors HTTP/1.1', ...head, '', body.slice(0, 10)].join('\r\n'))
+    await fetch(`${url}/health/live`)
+    const start = performance.now()
+    child.kill(signal)
+    await refusesConnections(url)
+    socket.write(body.slice(10))
+    await once(socket, 'close')
+    t.match(received.join(''), /^HTTP\/1\.1 201 /, signal)
+    t.equal(await exited, 0)
+    t.ok(
+      performance.now() - start < 5000,
+      'it does not wait for clients that only keep their connection open'
+    )
+    t.notOk(existsSync(path.join(folder, 'library.db-wal')), 'the database was closed')
+  }
+})
+
+t.test('a request that never ends is cut off when the time for the end is over', async (t) => {
+  const { url, child, exited } = await startServer(t, { SHUTDOWN_TIMEOUT: '1' })
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  socket.write(
+    'POST /register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{'
+  )
+  await fetch(`${url}/health/live`)
+  child.kill('SIGTERM')
+  t.equal(await exited, 0)
+})
+
+t.test('an unhandled rejection is logged and ends the process with 1', async (t) => {
+  const rejectOnSignal = "process.once('SIGWINCH', () => Promise.reject(new Error('out of the blue')))"
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(rejectOnSignal)}`
+  const { child, exited, output, folder } = await startServer(t, { NODE_OPTIONS })
+  child.kill('SIGWINCH')
+  t.equal(await exited, 1)
+  t.match(output(), /"level":60.*out of the blue/)
+  t.notOk(existsSync(path.join(folder, 'library.db-wal')), 'the database was closed all the same')
+})
+
+t.test('the log never holds a secret, even at its most talkative', async (t) => {
+  const { url, output, child, exited, folder } = await startServer(t, { LOG_LEVEL: 'trace' })
+  const headers = await register(url)
+  const secrets = [PASSWORD, btoa(`salman:${PASSWORD}`), headers.authorization.slice('Bearer '.length)]
+  const canary = 'canary-5f3a9c'
+  const post = (route: string, body: string, more = {}) =>
+    fetch(url + route, { method: 'POST', headers: { ...headers, ...more }, body })
+  await post('/register', JSON.stringify({ username: 'x', password: canary }))
+  await post('/register', `{"username": "salman", "password": "${canary}`)
+  await post(
+    '/register',
+    JSON.stringify({ username: 'salman', password: canary.repeat(2), [canary]: canary })
+  )
+  await post('/authors', JSON.stringify({ password: canary, access_token: canary, note: canary }))
+  await post('/login', '', { authorization: basic(canary, canary) })
+  await fetch(`${url}/me?access_token=${canary}`, {
+    headers: { authorization: `Bearer ${canary}`, cookie: canary }
+  })
+  child.kill('SIGTERM')
+  await exited
+  const log = output()
+  t.match(log, /"path":"\/me"/, 'requests are logged at this level')
+  const key = JSON.parse(readFileSync(path.join(folder, 'library.db.keys.json'), 'utf8')).keys[0].d
+  for (const secret of [...secrets, canary, btoa(`${canary}:${canary}`), key])
+    t.notOk(log.includes(secret), secret)
+})
+
+t.test('the log is quiet by default', async (t) => {
+  const { url, output, child, exited } = await startServer(t)
+  await register(url)
+  await fetch(`${url}/nowhere`)
+  child.kill('SIGTERM')
+  await exited
+  t.equal(
+    output().trim().split('\n').length,
+    4,
+    'the start, and nothing of requests that went as they should'
+  )
+})
+
+t.test('.env is read', async (t) => {
+  const cwd = temporaryFolder(t)
+  writeFileSync(path.join(cwd, '.env'), 'PORT=nonsense\n')
+  const started = run(process.execPath, [path.join(ROOT, 'server.ts')], { cwd })
+  await t.rejects(started, { code: 1, stderr: /PORT is "nonsense"/ })
+})
+
+t.test('importing the app never listens', async (t) => {
+  const script =
+    "await import('./app.ts'); console.log(process.getActiveResourcesInfo().filter((name) => /TCP/.test(name)).length)"
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd: ROOT })
+  t.equal(stdout.trim(), '0')
+})
+
+async function refusesConnections(url: string): Promise<void> {
+  while (await fetch(`${url}/health/live`, { headers: { connection: 'close' } }).catch(() => undefined));
+}
