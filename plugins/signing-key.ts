@@ -3,9 +3,19 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
-  type JsonWebKey
+  type JsonWebKey,
+  randomUUID
 } from 'node:crypto'
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { databaseFile } from '../db/dialect.ts'
@@ -48,7 +58,7 @@ function readKey(path: string): SigningKey | undefined {
 
 /** Written whole under another name and then linked: of two processes that start at once, both use the first one's key. */
 function createKey(path: string): SigningKey {
-  const draft = `${path}.${process.pid}`
+  const draft = `${path}.${randomUUID()}`
   const file = openSync(draft, 'wx', 0o600)
   const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
   writeFileSync(file, `${JSON.stringify({ keys: [{ ...jwk, kid: thumbprint(jwk) }] }, null, 2)}\n`)
@@ -57,10 +67,10 @@ function createKey(path: string): SigningKey {
   try {
     linkSync(draft, path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  } finally {
-    rmSync(draft)
+    // Another process was first: its key is the one.
+    if (!existsSync(path)) throw error
   }
+  rmSync(draft)
   return readKey(path) as SigningKey
 }
 

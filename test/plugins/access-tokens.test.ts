@@ -97,6 +97,8 @@ t.test('every way in which a token can be bad is 401 invalid_token', async (t) =
     'odd crit': withHeader({ crit: 'x' }),
     jku: withHeader({ jku: 'https://evil.example/keys' }),
     jwk: withHeader({ jwk: { kty: 'OKP' } }),
+    'header not JSON': `${Buffer.from('x').toString('base64url')}.${body}.${signature}`,
+    'payload not UTF-8': `${head}.${Buffer.from([0xff, 0xfe]).toString('base64url')}.${signature}`,
     'header not an object': forge(server, [], claims),
     'array payload': forge(server, header, [claims]),
     'null payload': forge(server, header, null as never),

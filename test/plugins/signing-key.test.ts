@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
 import { buildApp, signIn, startServer, temporaryFolder } from '../helpers.ts'
@@ -31,6 +31,12 @@ t.test('a key file that is no key file stops the start with what to do', async (
       message: /does not hold a signing key\. Restore it, or delete it/
     })
   }
+})
+
+t.test('a key file that cannot be read stops the start', async (t) => {
+  const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
+  mkdirSync(`${DATABASE_URL}.keys.json`)
+  await t.rejects(buildApp(t, { DATABASE_URL }), { code: 'EISDIR' })
 })
 
 t.test('processes that start at once use one key', async (t) => {
