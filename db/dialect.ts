@@ -27,7 +27,7 @@ export function databaseFile(url: string): string {
 
 /** The engine's dialect over the file at `path`, which is created if need be. Throws `DatabaseRefused`. */
 export function createDialect(path: string): Dialect {
-  return new LibraryDialect({ database: async () => openDatabase(path) })
+  return new LibraryDialect(path)
 }
 
 /**
@@ -103,15 +103,15 @@ function checkIntegrity(database: Sqlite.Database, path: string): void {
 }
 
 class LibraryDialect extends SqliteDialect {
-  readonly #config: ConstructorParameters<typeof SqliteDriver>[0]
+  readonly #path: string
 
-  constructor(config: ConstructorParameters<typeof SqliteDriver>[0]) {
-    super(config)
-    this.#config = config
+  constructor(path: string) {
+    super({ database: async () => openDatabase(path) })
+    this.#path = path
   }
 
   override createDriver() {
-    return new ImmediateDriver(this.#config)
+    return new LibraryDriver(this.#path)
   }
 
   override createAdapter() {
@@ -119,10 +119,26 @@ class LibraryDialect extends SqliteDialect {
   }
 }
 
-/** Takes the write lock at the start: a deferred transaction that turns to writing can fail at once with SQLITE_BUSY. */
-class ImmediateDriver extends SqliteDriver {
+class LibraryDriver extends SqliteDriver {
+  #database: Sqlite.Database | undefined
+
+  constructor(path: string) {
+    super({
+      database: async () => {
+        this.#database = openDatabase(path)
+        return this.#database
+      }
+    })
+  }
+
+  /** Takes the write lock at the start: a deferred transaction that turns to writing can fail at once with SQLITE_BUSY. */
   override async beginTransaction(connection: DatabaseConnection) {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+  }
+
+  /** After some errors, a full disk among them, SQLite has rolled back already; a second rollback would hide the cause. */
+  override async rollbackTransaction(connection: DatabaseConnection) {
+    if (this.#database?.inTransaction) await super.rollbackTransaction(connection)
   }
 }
 

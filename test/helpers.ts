@@ -65,10 +65,13 @@ export async function signIn(server: FastifyInstance, username = 'salman') {
   return { id, token, headers: { authorization: `Bearer ${token}` } }
 }
 
-/** The service as its own process, as `npm start` runs it, on a free port; `variables` add to its environment. */
-export async function startServer(t: Test, variables: Record<string, string> = {}) {
+/**
+ * The service as its own process, as `npm start` runs it, on a free port; `variables` add to its environment,
+ * and `limits` are shell commands that come before it.
+ */
+export async function startServer(t: Test, variables: Record<string, string> = {}, limits = 'true') {
   const folder = temporaryFolder(t)
-  const child = spawn(process.execPath, ['server.ts'], {
+  const child = spawn('bash', ['-c', `${limits}; exec "$0" server.ts`, process.execPath], {
     cwd: ROOT,
     env: { ...process.env, PORT: '0', DATABASE_URL: path.join(folder, 'library.db'), ...variables }
   })
@@ -76,13 +79,13 @@ export async function startServer(t: Test, variables: Record<string, string> = {
   const output: string[] = []
   child.stderr.on('data', (data) => output.push(String(data)))
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
-  const url = await new Promise<string | undefined>((resolve) => {
+  const started = new Promise<void>((resolve) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       output.push(`${line}\n`)
-      const address = /^Library API +(\S+)$/.exec(line)?.[1]
-      if (address !== undefined) resolve(address)
+      if (/^data +/.test(line)) resolve()
     })
-    child.once('exit', () => resolve(undefined))
   })
-  return { child, folder, exited, output: () => output.join(''), url: url as string }
+  await Promise.race([started, exited])
+  const url = /^Library API +(\S+)$/m.exec(output.join(''))?.[1] as string
+  return { child, folder, exited, output: () => output.join(''), url }
 }
