@@ -22,11 +22,20 @@ async function notFound(fastify: FastifyInstance) {
 
   fastify.addHook('onRequest', async (request, reply) => {
     if (!request.is404) return
-    const path = request.url.split('?', 1)[0] as string
+    const path = pathOf(request)
     const address = [...addresses.values()].find(({ pattern }) => pattern.test(path))
-    if (address === undefined) throw new RouteNotFound(path.slice(0, 200))
+    if (address === undefined) throw new RouteNotFound(path)
     return answerMethod(request, reply, [...address.methods].sort().join(', '))
   })
+
+  // For a route that finds out itself that there is nothing, as that of the docs' files does.
+  fastify.setNotFoundHandler((request) => {
+    throw new RouteNotFound(pathOf(request))
+  })
+}
+
+function pathOf({ url }: FastifyRequest): string {
+  return (url.split('?', 1)[0] as string).slice(0, 200)
 }
 
 function answerMethod(request: FastifyRequest, reply: FastifyReply, allow: string) {

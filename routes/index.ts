@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { answer } from '../schemas/ref.ts'
+import { answer, emptyAnswer } from '../schemas/ref.ts'
 import { OpenApiDocument, Service } from '../schemas/service.ts'
 
 const SERVICE = {
@@ -24,7 +24,10 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['service'],
       summary: 'What is here; sends a browser on to the docs',
       security: [],
-      response: { 200: answer('The parts of the service.', Service) }
+      response: {
+        200: answer('The parts of the service.', Service),
+        302: emptyAnswer('To the docs, for a browser.', ['Location'])
+      }
     },
     handler: async (request, reply) => {
       reply.vary('Accept')

@@ -7,10 +7,14 @@ export interface ProblemType {
   code: string
   status: number
   title: string
+  /** The `detail`, with `%s` for what only the occurrence knows. */
+  detail: string
   /** What the person who meets it can do next. */
   remedy: string
   /** Headers that go with every answer of this kind. */
   headers: Record<string, string>
+  /** An example of its `errors`. */
+  errors?: FieldError[]
 }
 
 /** Where in the input a problem lies: a JSON pointer (RFC 6901) into the body, or `/name` of a query parameter. */
@@ -35,26 +39,11 @@ const INVALID_TOKEN_CHALLENGE = {
     'Bearer realm="library", error="invalid_token", error_description="The access token is invalid or has expired"'
 }
 
-interface ProblemDefinition {
-  code: string
-  status: number
-  title: string
-  /** The `detail`, with `%s` for what only the occurrence knows. */
-  detail: string
-  remedy: string
-  headers?: Record<string, string>
-}
+type ProblemDefinition = Omit<ProblemType, 'name' | 'headers'> & { headers?: Record<string, string> }
 
 function problem<Arguments extends unknown[] = []>(definition: ProblemDefinition) {
-  const { code, status, title, detail, remedy, headers = {} } = definition
-  problemTypes.set(code, {
-    name: code.toLowerCase().replaceAll('_', '-'),
-    code,
-    status,
-    title,
-    remedy,
-    headers
-  })
+  const { code, status, detail } = definition
+  problemTypes.set(code, { headers: {}, ...definition, name: code.toLowerCase().replaceAll('_', '-') })
   return class Problem extends createError<Arguments>(code, detail, status) {
     static readonly code = code
   }
@@ -75,7 +64,8 @@ export const ValidationFailed = problem({
   status: 400,
   title: 'The request does not fit the schema',
   detail: 'The request has values that cannot be accepted; "errors" lists them.',
-  remedy: 'Correct each entry of "errors" (its pointer says where it lies) and send the request again.'
+  remedy: 'Correct each entry of "errors" (its pointer says where it lies) and send the request again.',
+  errors: [{ pointer: '/name', detail: 'is required' }]
 })
 export const MalformedJson = problem({
   code: 'MALFORMED_JSON',
@@ -103,7 +93,8 @@ export const PasswordRefused = problem<[string]>({
   status: 400,
   title: 'The password is too easy to guess',
   detail: 'This password %s.',
-  remedy: 'Choose a longer phrase that only you would think of, or let a password manager make one.'
+  remedy: 'Choose a longer phrase that only you would think of, or let a password manager make one.',
+  errors: [{ pointer: '/password', detail: 'is one of the most common ones' }]
 })
 export const CredentialsRequired = problem({
   code: 'CREDENTIALS_REQUIRED',

@@ -39,6 +39,14 @@ export const Problem = Type.Object(
   { $id: 'Problem', description: 'A problem document (RFC 9457).' }
 )
 
+const EXAMPLE = {
+  type: '/problems/author-not-found',
+  code: 'AUTHOR_NOT_FOUND',
+  status: 404,
+  title: 'No such author',
+  remedy: 'Look the author up in GET /authors; it may have been deleted.'
+}
+
 /** What /problems tells of one kind of problem. */
 export const ProblemType = Type.Object(
   {
@@ -51,21 +59,17 @@ export const ProblemType = Type.Object(
   {
     $id: 'ProblemType',
     description: 'One kind of problem that this service can answer.',
-    examples: [
-      {
-        type: '/problems/author-not-found',
-        code: 'AUTHOR_NOT_FOUND',
-        status: 404,
-        title: 'No such author',
-        remedy: 'Look the author up in GET /authors; it may have been deleted.'
-      }
-    ]
+    examples: [EXAMPLE]
   }
 )
 
 export const ProblemTypeList = Type.Object(
   { data: Type.Array(Ref(ProblemType), { maxItems: 200 }) },
-  { $id: 'ProblemTypeList', description: 'Every kind of problem that this service can answer.' }
+  {
+    $id: 'ProblemTypeList',
+    description: 'Every kind of problem that this service can answer.',
+    examples: [{ data: [EXAMPLE] }]
+  }
 )
 
 export const ProblemName = Type.Object({

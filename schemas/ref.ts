@@ -10,6 +10,11 @@ export function Ref<T extends TSchema>(schema: T) {
 }
 
 const HEADERS = {
+  'X-Request-Id': {
+    type: 'string',
+    maxLength: 100,
+    description: 'The id of the request, by which the log names it too.'
+  },
   Location: {
     type: 'string',
     format: 'uri-reference',
@@ -28,21 +33,22 @@ const HEADERS = {
   },
   'Cache-Control': { type: 'string', maxLength: 100, description: 'Whether the answer may be stored.' }
 } as const
+type HeaderName = keyof typeof HEADERS
 
 /** One documented answer: its description, its body's schema by reference, and the headers that come with it. */
-export function answer<T extends TSchema>(
-  description: string,
-  schema: T,
-  headers: (keyof typeof HEADERS)[] = []
-) {
+export function answer<T extends TSchema>(description: string, schema: T, headers: HeaderName[] = []) {
   return {
     description,
-    headers: Object.fromEntries(headers.map((name) => [name, HEADERS[name]])),
+    headers: documentedHeaders(headers),
     content: { 'application/json': { schema: Ref(schema) } }
   }
 }
 
-/** An answer without a body (204). */
-export function emptyAnswer(description: string) {
-  return Type.Unsafe<null>({ type: 'null', description })
+/** An answer without a body. */
+export function emptyAnswer(description: string, headers: HeaderName[] = []) {
+  return Type.Unsafe<null>({ type: 'null', description, headers: documentedHeaders(headers) })
+}
+
+function documentedHeaders(names: HeaderName[]) {
+  return Object.fromEntries([...names, 'X-Request-Id' as const].map((name) => [name, HEADERS[name]]))
 }

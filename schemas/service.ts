@@ -40,5 +40,10 @@ export const Health = Type.Object(
 
 export const OpenApiDocument = Type.Object(
   { openapi: Type.String({ maxLength: 20 }) },
-  { $id: 'OpenApiDocument', additionalProperties: true, description: 'An OpenAPI 3.1 document.' }
+  {
+    $id: 'OpenApiDocument',
+    additionalProperties: true,
+    description: 'An OpenAPI 3.1 document.',
+    examples: [{ openapi: '3.1.0' }]
+  }
 )

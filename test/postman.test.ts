@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import t from 'tap'
-import { FOLDER, generatePostman, WALK } from '../scripts/postman.ts'
-import { listen } from './helpers.ts'
+import { generatePostman } from '../scripts/postman/collection.ts'
+import { WALK } from '../scripts/postman/walk.ts'
+import { listen, ROOT } from './helpers.ts'
 
 const newman = createRequire(new URL('../tools/package.json', import.meta.url))('newman')
 
-const readText = (name: string) => readFileSync(path.join(FOLDER, name), 'utf8')
+const readText = (name: string) => readFileSync(path.join(ROOT, 'postman', name), 'utf8')
 
 interface Summary {
   run: {

@@ -138,11 +138,19 @@ function headerSchema(example: unknown) {
 
 function toExamples(types: ProblemType[]) {
   return Object.fromEntries(
-    types.map(({ name, code, status, title }) => [
+    types.map(({ name, code, status, title, detail, errors }) => [
       code,
       {
         summary: title,
-        value: { type: `/problems/${name}`, title, status, detail: title, instance: EXAMPLE_ID, code }
+        value: {
+          type: `/problems/${name}`,
+          title,
+          status,
+          detail: detail.replaceAll('%s', '…'),
+          instance: EXAMPLE_ID,
+          code,
+          errors
+        }
       }
     ])
   )
