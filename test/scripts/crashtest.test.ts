@@ -46,14 +46,14 @@ t.test('it sees what is lost, what is changed, and what nobody sent', async (t) 
   const { lost, faults, output } = await run(t, { rounds: SABOTAGES.length, sabotage })
   t.comment(output)
   t.match(faults, [
-    /^GET \S+ is not what POST answered$/,
     /^lost: /,
+    /^GET \S+ is not what POST answered$/,
     /^not as it was sent: ffffffff-/,
     /^GET \S+ is not what POST answered$/,
     /^changed: /
   ])
   t.equal(lost, 1)
-  t.match(output, /^round 1: .+, 1 lost\n {2}GET .+\n {2}lost: .+\nround 2: .+, 0 lost$/m)
+  t.match(output, /^round 1: .+, 1 lost\n {2}lost: .+\n {2}GET .+\nround 2: .+, 0 lost$/m)
   t.match(output, /\n3 rounds, \d+ acknowledged, 1 lost$/)
 })
 

@@ -1,0 +1,54 @@
+/** The service as a process of its own, for the harnesses that start and end it. */
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import path from 'node:path'
+
+const ROOT = path.join(import.meta.dirname, '..')
+
+/** Headers of a signed-in client that sends JSON. */
+export type Headers = Record<string, string>
+
+/** The service as a process of its own. */
+export interface Service {
+  url: string
+  /** Sends the signal, and waits until the process is gone. */
+  end(signal: NodeJS.Signals): Promise<unknown>
+}
+
+/** Starts the service as `npm start` does, on a free port; throws what it printed when it does not come up. */
+export async function startService(databaseFile: string, ...flags: string[]): Promise<Service> {
+  const settings = { HOST: '127.0.0.1', PORT: '0', DATABASE_URL: databaseFile, LOG_LEVEL: 'error' }
+  const env = { ...process.env, REGISTRATION: 'open', ...settings }
+  const child = spawn(process.execPath, [...flags, 'server.ts'], { cwd: ROOT, env })
+  const closed = once(child, 'close')
+  let output = ''
+  const url = await new Promise<string>((resolve, reject) => {
+    const read = (data: Buffer) => {
+      output += data
+      const address = /^Library API +(\S+)\n/m.exec(output)?.[1]
+      if (address !== undefined) resolve(address)
+    }
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
+    closed.then(() => reject(new Error(`The service did not start:\n${output}`)))
+  })
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    return closed
+  }
+  return { url, end }
+}
+
+/** Registers a user, logs in, and gives the headers of a client with that token. */
+export async function signIn(url: string): Promise<Headers> {
+  const username = `user-${randomUUID()}`
+  const password = randomUUID()
+  const json = { 'content-type': 'application/json' }
+  const body = JSON.stringify({ username, password })
+  await fetch(`${url}/register`, { method: 'POST', headers: json, body })
+  const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+  const answer = await fetch(`${url}/login`, { method: 'POST', headers: { authorization } })
+  const token = (await answer.json()) as { access_token: string }
+  return { ...json, authorization: `Bearer ${token.access_token}` }
+}
