@@ -3,7 +3,8 @@ import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { type CrashTest, crashtest, startService } from '../../scripts/crashtest.ts'
+import { type CrashTest, crashtest } from '../../scripts/crashtest.ts'
+import { startService } from '../../scripts/service-process.ts'
 import { ROOT, temporaryFolder } from '../helpers.ts'
 
 async function run(t: Test, options: Pick<CrashTest, 'rounds' | 'sabotage'>) {
