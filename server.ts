@@ -12,9 +12,14 @@ async function main(): Promise<void> {
     if (err) server.log.fatal({ err }, 'unexpected failure')
     await drain(server, config.SHUTDOWN_TIMEOUT * 1000)
   })
-  await server.register(app, { config })
-  const address = await server.listen({ host: config.HOST, port: config.PORT })
-  announce(address, config)
+  try {
+    await server.register(app, { config })
+    announce(await server.listen({ host: config.HOST, port: config.PORT }), config)
+  } catch (error) {
+    // Or else the next start would take this one for a crash.
+    await server.close()
+    throw error
+  }
 }
 
 /** Stops listening, lets running requests finish for so many milliseconds, and closes the database. */

@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
 import { uuidv7 } from 'uuidv7'
 import type { Db } from './database.ts'
-import { foldText, isUuid, slugify } from './text.ts'
+import { foldSlug, foldText, isUuid, slugify } from './text.ts'
 
 export interface AuthorsTable {
   /** UUIDv7, so that the order of ids is the order of creation. */
@@ -87,12 +87,13 @@ function toColumns(content: AuthorContent) {
   }
 }
 
-/** The author with this id or slug. */
+/** The author with this id or slug, in upper or lower case. */
 export async function findAuthor(db: Db, idOrSlug: string): Promise<AuthorRecord | undefined> {
+  const key = foldSlug(idOrSlug)
   const row = await db
     .selectFrom('authors')
     .selectAll()
-    .where(isUuid(idOrSlug) ? 'id' : 'slug', '=', idOrSlug)
+    .where(isUuid(key) ? 'id' : 'slug', '=', key)
     .executeTakeFirst()
   return row && toAuthor(row)
 }

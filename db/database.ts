@@ -18,7 +18,7 @@ export async function openKysely(path: string): Promise<Db> {
   return db
 }
 
-/** Throws when the database does not answer. */
+/** Throws when the database cannot be read, or not be written. */
 export async function ping(db: Db): Promise<void> {
-  await sql`select 1`.execute(db)
+  await db.transaction().execute((trx) => sql`select 1`.execute(trx))
 }

@@ -10,9 +10,20 @@ export function usernameKey(username: string): string {
   return foldCase(username.normalize('NFKC')).normalize('NFKC')
 }
 
-/** What two texts have in common when they differ only in case, diacritics, or white space. */
+/** Elsewhere a mark makes another letter (й, が, मे), and Hangul falls apart without its own normal form. */
+const DIACRITICS = /(?<=[\p{Script=Latin}\p{Script=Greek}])\p{M}+/gu
+
+/** What two texts have in common when they differ only in case, Latin and Greek diacritics, or white space. */
 export function foldText(text: string): string {
-  return foldCase(text.normalize('NFKD').replace(/\p{M}/gu, '')).replace(/\s+/gu, ' ').trim()
+  return foldCase(text.normalize('NFKD').replace(DIACRITICS, ''))
+    .normalize('NFC')
+    .replace(/\s+/gu, ' ')
+    .trim()
+}
+
+/** A slug as it is kept, however a person typed it. */
+export function foldSlug(slug: string): string {
+  return foldCase(slug).normalize('NFC')
 }
 
 const SLUG_LENGTH = 80
@@ -27,7 +38,7 @@ export function isUuid(text: string): boolean {
  * A name without any becomes `author`, and none looks like an id, since both stand in the same place of an address.
  */
 export function slugify(name: string): string {
-  const words = foldText(name).replace(/[^\p{L}\p{N}]+/gu, '-')
+  const words = foldText(name).replace(/[^\p{L}\p{M}\p{N}]+/gu, '-')
   const slug = [...words]
     .slice(0, SLUG_LENGTH)
     .join('')

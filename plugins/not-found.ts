@@ -15,7 +15,7 @@ async function notFound(fastify: FastifyInstance) {
   const addresses = new Map<string, Address>()
 
   fastify.addHook('onRoute', ({ url, method }) => {
-    const address = addresses.get(url) ?? { pattern: toPattern(url), methods: new Set(['OPTIONS']) }
+    const address = addresses.get(url) ?? { pattern: toPattern(url), methods: new Set() }
     for (const name of [method].flat()) address.methods.add(name)
     addresses.set(url, address)
   })
@@ -24,8 +24,8 @@ async function notFound(fastify: FastifyInstance) {
     if (!request.is404) return
     const path = pathOf(request)
     const address = [...addresses.values()].find(({ pattern }) => pattern.test(path))
-    if (address === undefined) throw new RouteNotFound(path)
-    return answerMethod(request, reply, [...address.methods].sort().join(', '))
+    if (address === undefined || address.methods.has(request.method)) throw new RouteNotFound(path)
+    return answerMethod(request, reply, [...address.methods, 'OPTIONS'].sort().join(', '))
   })
 
   // For a route that finds out itself that there is nothing, as that of the docs' files does.
@@ -34,8 +34,10 @@ async function notFound(fastify: FastifyInstance) {
   })
 }
 
+/** Without the query, and without the origin that a proxy's client may name (RFC 9112 section 3.2.2). */
 function pathOf({ url }: FastifyRequest): string {
-  return (url.split('?', 1)[0] as string).slice(0, 200)
+  const path = url.split('?', 1)[0] as string
+  return path.replace(/^https?:\/\/[^/]+/i, '').slice(0, 200)
 }
 
 function answerMethod(request: FastifyRequest, reply: FastifyReply, allow: string) {

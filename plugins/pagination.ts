@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { isUuid } from '../db/text.ts'
 import { InvalidCursor } from '../schemas/errors.ts'
 
 interface Page<Item> {
@@ -54,7 +55,7 @@ function encodeCursor(list: string, id: string): string {
 
 function decodeCursor(list: string, cursor: string): string {
   const id = Buffer.from(cursor, 'base64url').subarray(CHECKSUM_LENGTH).toString()
-  if (encodeCursor(list, id) !== cursor) throw new InvalidCursor()
+  if (!isUuid(id) || encodeCursor(list, id) !== cursor) throw new InvalidCursor()
   return id
 }
 

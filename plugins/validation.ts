@@ -5,25 +5,46 @@ import fp from 'fastify-plugin'
 /** What Fastify hands to a compiler, which its types do not tell. */
 interface Route {
   httpPart?: 'body' | 'headers' | 'params' | 'querystring'
+  schema: { properties: Record<string, { type?: string }> }
 }
 
 const OPTIONS = {
   allErrors: true,
   verbose: true,
+  coerceTypes: false,
   removeAdditional: false,
+  useDefaults: false,
   formats: { isni: hasIsniCheckCharacter }
 } as const
 
-/** Bodies are taken as they are: nothing is converted, dropped or made up. Query strings are all text, so there numbers are converted. */
+/** Nothing is dropped or made up, and nothing in a body is converted. A query is all text, so there numbers are read. */
 export const buildValidator: ReturnType<typeof AjvCompiler> = (externalSchemas) => {
-  const factory = AjvCompiler()
-  const strict = factory(externalSchemas, {
-    customOptions: { ...OPTIONS, coerceTypes: false, useDefaults: false }
-  })
-  const converting = factory(externalSchemas, {
-    customOptions: { ...OPTIONS, coerceTypes: true, useDefaults: true }
-  })
-  return (route) => ((route as unknown as Route).httpPart === 'querystring' ? converting : strict)(route)
+  const compile = AjvCompiler()(externalSchemas, { customOptions: OPTIONS })
+  const compileQuery = AjvCompiler()(externalSchemas, { customOptions: { ...OPTIONS, useDefaults: true } })
+  return (route) => {
+    if ((route as unknown as Route).httpPart !== 'querystring') return compile(route)
+    return readingNumbers(compileQuery(route), (route as unknown as Route).schema)
+  }
+}
+
+type Validate = ReturnType<ReturnType<ReturnType<typeof AjvCompiler>>>
+
+/** Ajv's own conversion would also take 0x10, 1e1, " 5" and Infinity. */
+const WHOLE_NUMBER = /^-?(0|[1-9][0-9]{0,14})$/
+
+function readingNumbers(validate: Validate, schema: Route['schema']): Validate {
+  const integers = Object.entries(schema.properties).filter(([, { type }]) => type === 'integer')
+  const validateQuery = (query: Record<string, unknown>) => {
+    for (const [name] of integers) {
+      const value = query[name]
+      if (typeof value === 'string' && WHOLE_NUMBER.test(value)) query[name] = Number(value)
+    }
+    const isValid = validate(query)
+    validateQuery.errors = validate.errors
+    return isValid
+  }
+  validateQuery.errors = validate.errors
+  return validateQuery as Validate
 }
 
 /** Routes that take no query parameters say so, that a misspelt one is told and not ignored. */

@@ -231,7 +231,7 @@ export const UnsupportedMediaType = problem({
   code: 'UNSUPPORTED_MEDIA_TYPE',
   status: 415,
   title: 'The body has the wrong media type',
-  detail: 'The body must be JSON and say so: "Content-Type: application/json".',
+  detail: 'The body must be JSON in UTF-8, not compressed, and say so: "Content-Type: application/json".',
   remedy: 'Send JSON with the header "Content-Type: application/json".',
   headers: { accept: 'application/json' }
 })
@@ -262,8 +262,8 @@ export const StorageUnavailable = problem({
   code: 'STORAGE_UNAVAILABLE',
   status: 503,
   title: 'The database cannot do this now',
-  detail: 'The database is locked, full or not writable; nothing was changed.',
+  detail: 'The database is locked, full, gone or not writable.',
   remedy:
-    'Wait for the seconds in "Retry-After" and try again; if it stays, the operator must look at the disk.',
+    'Wait for the seconds in "Retry-After", look whether the write has happened, and try again; if it stays, the operator must look at the disk.',
   headers: { 'retry-after': '5' }
 })

@@ -18,7 +18,7 @@ const HEADERS = {
   Location: {
     type: 'string',
     format: 'uri-reference',
-    maxLength: 500,
+    maxLength: 1000,
     description: 'Where the new resource is.'
   },
   ETag: {

@@ -2,7 +2,8 @@ import { type StringOptions, type TSchema, type TUnsafe, Type } from '@sinclair/
 
 /** Any character but NUL, which C strings and PostgreSQL cut at, and lone surrogates, which UTF-8 cannot hold. */
 const CHARACTER = '[^\\u0000\\p{Cs}]'
-const VISIBLE_CHARACTER = '[^\\u0000\\p{Cs}\\s]'
+/** Neither blank nor a mark, a control or filler that shows nothing by itself. */
+const VISIBLE_CHARACTER = '[^\\p{C}\\p{M}\\p{DI}\\s\\u2800]'
 
 type TextOptions = StringOptions & { maxLength: number; description: string }
 

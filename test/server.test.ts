@@ -49,16 +49,17 @@ t.test('a start that cannot be is ended with one sentence that says what to do',
       { DATABASE_URL: path.join(ROOT, 'package.json') },
       /package\.json is not an SQLite database; it was left untouched/
     ],
-    [{ DATABASE_URL: path.join(ROOT, 'package.json/x.db') }, /EEXIST/],
+    [{ DATABASE_URL: path.join(ROOT, 'package.json/x.db') }, /cannot be used .ENOTDIR.*Set DATABASE_URL/],
     [{ PORT: new URL(url).port }, /EADDRINUSE.*already in use/],
     [{ HOST: 'no.such.host.invalid' }, /ENOTFOUND|EAI_AGAIN|EAI_FAIL/]
   ]
   for (const [variables, message] of cases) {
-    const { exited, output } = await startServer(t, variables)
+    const { exited, output, folder } = await startServer(t, variables)
     t.equal(await exited, 1, JSON.stringify(variables))
     const text = output().trim()
     t.match(text, message)
     t.equal(text.split('\n').length, 1, 'no stack')
+    t.notOk(existsSync(path.join(folder, 'library.db-wal')), 'the database was closed')
   }
 })
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError } from 'fastify'
 import { HeadersTooLarge, MalformedRequest, RequestTimeout } from '../../schemas/errors.ts'
@@ -10,9 +10,21 @@ const CAUSES: Record<string, new () => FastifyError> = {
   HPE_HEADER_OVERFLOW: HeadersTooLarge
 }
 
-/** Fastify's `clientErrorHandler`: a request that never became one is answered with a problem too, by hand, on the bare socket. */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+/** A socket of Node's HTTP server knows the answer that it has to send next. */
+type HttpSocket = Socket & { _httpMessage?: ServerResponse | null }
+
+/**
+ * Fastify's `clientErrorHandler`: a request that never became one is answered with a problem too, by hand, on the bare
+ * socket, after the answers to good requests that came before it.
+ */
+export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket): void {
+  const pending = socket._httpMessage
+  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+  else if (pending?.req.complete) pending.once('finish', () => setImmediate(answerClientError, error, socket))
+  else sendProblem(error, socket)
+}
+
+function sendProblem(error: NodeJS.ErrnoException, socket: Socket): void {
   const Problem = CAUSES[error.code ?? ''] ?? MalformedRequest
   const instance = randomUUID()
   const document = problemDocument(new Problem(), instance)

@@ -1,18 +1,14 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import t from 'tap'
-import { openKysely } from '../../db/database.ts'
-import {
-  APPLICATION_ID,
-  databaseFile,
-  isUnavailable,
-  openDatabase,
-  violatedUnique
-} from '../../db/dialect.ts'
+import { openKysely, ping } from '../../db/database.ts'
+import { databaseFile, isUnavailable, violatedUnique } from '../../db/dialect.ts'
 import { migrateToLatest } from '../../db/migrator.ts'
+import { APPLICATION_ID, openDatabase } from '../../db/sqlite/open.ts'
+import { insertUser } from '../../db/users.ts'
 import { temporaryFolder } from '../helpers.ts'
 
 const digest = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex')
@@ -74,7 +70,8 @@ t.test('what is not ours is refused and left untouched', async (t) => {
 t.test('a folder in the place of the file is refused', async (t) => {
   const folder = path.join(temporaryFolder(t), 'library.db')
   mkdirSync(folder)
-  t.throws(() => openDatabase(folder), { message: /EISDIR/ })
+  t.throws(() => openDatabase(folder), { name: 'DatabaseRefused', message: /EISDIR.*Set DATABASE_URL/ })
+  t.throws(() => openDatabase('/proc/nowhere/library.db'), { name: 'DatabaseRefused' }, 'and does not hang')
 })
 
 t.test('a setting that does not hold stops the start', async (t) => {
@@ -134,6 +131,79 @@ t.test('a locked or full database is unavailable, a wrong statement is not', asy
   one.pragma(`max_page_count = ${one.pragma('page_count', { simple: true })}`)
   t.ok(isUnavailable(thrownBy(() => one.prepare('insert into t values (?)').run('x'.repeat(100_000)))))
   t.notOk(isUnavailable(thrownBy(() => one.exec('insert into nothing values (1)'))))
+})
+
+t.test('reads neither wait for a transaction nor see what it has not committed', async (t) => {
+  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const count = async (from: typeof db) =>
+    (await sql<{ n: number }>`select count(*) as n from users`.execute(from)).rows[0]?.n
+  const insert = (into: typeof db, name: string) => insertUser(into, { username: name, passwordHash: 'x' })
+  await db.transaction().execute(async (trx) => {
+    await insert(trx, 'anna')
+    t.equal(await count(db), 0, 'another reader')
+    t.equal(await count(trx), 1, 'the transaction itself')
+  })
+  t.equal(await count(db), 1)
+  await t.rejects(
+    db.transaction().execute(async (trx) => {
+      await insert(trx, 'boris')
+      throw new Error('no')
+    }),
+    { message: 'no' }
+  )
+  t.equal(await count(db), 1, 'what is rolled back is gone')
+  await Promise.all(
+    ['chen', 'dora', 'emil'].map((name) => db.transaction().execute((trx) => insert(trx, name)))
+  )
+  t.equal(await count(db), 4, 'transactions take turns')
+})
+
+t.test('who waits for another process to write does not hold up anybody else', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const db = await openKysely(file)
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const other = openDatabase(file)
+  t.teardown(() => other.close())
+  other.exec('begin immediate')
+  const waiting = ['anna', 'boris', 'chen'].map((username) => insertUser(db, { username, passwordHash: 'x' }))
+  const start = performance.now()
+  await sql`select * from users`.execute(db)
+  t.ok(performance.now() - start < 500, 'a read is served meanwhile')
+  other.exec('commit')
+  await Promise.all(waiting)
+
+  other.exec('begin immediate')
+  const refused = ['dora', 'emil', 'fay'].map((username) => insertUser(db, { username, passwordHash: 'x' }))
+  for (const result of await Promise.allSettled(refused))
+    t.ok(result.status === 'rejected' && isUnavailable(result.reason))
+  t.ok(performance.now() - start < 6000, 'they wait side by side, not one after the other')
+  other.exec('rollback')
+})
+
+t.test('nothing is acknowledged into a file that is no longer there', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const db = await openKysely(file)
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  await insertUser(db, { username: 'anna', passwordHash: 'x' })
+  renameSync(file, `${file}.moved`)
+  const write = insertUser(db, { username: 'boris', passwordHash: 'x' })
+  await t.rejects(write, { name: 'DatabaseGone', message: /was moved or deleted/ })
+  t.ok(isUnavailable(await write.catch((error) => error)))
+  await t.rejects(ping(db), { name: 'DatabaseGone' })
+  renameSync(`${file}.moved`, file)
+  await insertUser(db, { username: 'boris', passwordHash: 'x' })
+})
+
+t.test('more statements than are kept as prepared do no harm', async (t) => {
+  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  t.teardown(() => db.destroy())
+  for (let i = 0; i < 1200; i++) await sql`select ${sql.lit(i)} as n`.execute(db)
+  for await (const row of db.selectFrom(sql<{ n: number }>`(select 1 as n)`.as('one')).selectAll().stream())
+    t.equal(row.n, 1)
 })
 
 t.test('a transaction takes the write lock at its start', async (t) => {

@@ -31,7 +31,8 @@ t.test('a wrong method is 405 with Allow, before anything else is looked at', as
     ['DELETE', '/users/1', 'GET, HEAD, OPTIONS'],
     ['GET', '/login', 'OPTIONS, POST'],
     ['POST', '/', 'GET, HEAD, OPTIONS'],
-    ['DELETE', '/authors/', 'GET, HEAD, OPTIONS, POST']
+    ['DELETE', '/authors/', 'GET, HEAD, OPTIONS, POST'],
+    ['PUT', 'http://other.example/authors?x=1', 'GET, HEAD, OPTIONS, POST']
   ] as const
   for (const [method, url, allow] of cases) {
     const answer = await server.inject({
@@ -117,7 +118,15 @@ t.test('what a body must not be is told as what it is', async (t) => {
     ],
     ['text/plain', '{}', { 'content-type': 'text/plain' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
     ['an odd type', '{}', { 'content-type': 'rubbish' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
-    ['no type', Buffer.from('{}'), {}, 415, 'UNSUPPORTED_MEDIA_TYPE']
+    ['no type', Buffer.from('{}'), {}, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['compressed', '{}', { ...JSON_TYPE, 'content-encoding': 'gzip' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    [
+      'another charset',
+      '{}',
+      { 'content-type': 'application/json; charset=utf-16' },
+      415,
+      'UNSUPPORTED_MEDIA_TYPE'
+    ]
   ]
   for (const [title, payload, type, status, code] of cases) {
     const answer = await server.inject({
@@ -150,6 +159,7 @@ t.test('every wrong field is named, with a pointer and what is expected', async 
     [{ name: null }, '/name', /must be string/],
     [{ name: '' }, '/name', /fewer than 1|right form/],
     [{ name: ' \t ' }, '/name', /right form/],
+    [{ name: '\u200b\u2800\u3164\u0301' }, '/name', /right form/],
     [{ name: 'a\u0000b' }, '/name', /right form/],
     [{ name: 'a\ud800b' }, '/name', /right form/],
     [{ name: 'x'.repeat(201) }, '/name', /200/],
@@ -184,6 +194,12 @@ t.test('queries are strict too', async (t) => {
     ['/authors?limit=1000000', '/limit', /<= 100/],
     ['/authors?limit=abc', '/limit', /integer/],
     ['/authors?limit=', '/limit', /integer/],
+    ['/authors?limit=Infinity', '/limit', /integer/],
+    ['/users?limit=-Infinity', '/limit', /integer/],
+    ['/authors?limit=0x10', '/limit', /integer/],
+    ['/authors?limit=1e1', '/limit', /integer/],
+    ['/authors?limit=%205', '/limit', /integer/],
+    ['/authors?limit=05', '/limit', /integer/],
     ['/authors?limit=1.5', '/limit', /integer/],
     ['/authors?limit=1&limit=2', '/limit', /integer/],
     ['/authors?offset=20', '/offset', /not a known query parameter; known are limit, cursor/],
@@ -239,6 +255,25 @@ t.test('what never became a request is answered with a problem too', async (t) =
     'POST /register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{'
   await answersRaw(t, port, body, 408, 'REQUEST_TIMEOUT')
   t.equal((await server.inject('/health/live')).statusCode, 200)
+})
+
+t.test('good requests are answered though rubbish comes behind them', async (t) => {
+  const { server, url } = await listen(t)
+  const { headers } = await signIn(server)
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk) => chunks.push(chunk))
+  const body = JSON.stringify(AUTHOR)
+  const head = `host: x\r\nauthorization: ${headers.authorization}\r\n`
+  const post = `POST /authors HTTP/1.1\r\n${head}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  socket.write(`${post}GET /me HTTP/1.1\r\n${head}\r\nRUBBISH\r\n\r\n`)
+  await once(socket, 'close')
+  t.strictSame(
+    Buffer.concat(chunks)
+      .toString()
+      .match(/HTTP\/1\.1 \d+/g),
+    ['HTTP/1.1 201', 'HTTP/1.1 200', 'HTTP/1.1 400']
+  )
 })
 
 t.test('a client that goes away does no harm', async (t) => {

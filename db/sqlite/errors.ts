@@ -1,0 +1,32 @@
+import Sqlite from 'better-sqlite3'
+
+/** A database that must not or cannot be used; the message says why and what to do. */
+export class DatabaseRefused extends Error {
+  override readonly name = 'DatabaseRefused'
+}
+
+/** The file that was opened is no longer where it was: what is written now would be gone with the process. */
+export class DatabaseGone extends Error {
+  override readonly name = 'DatabaseGone'
+}
+
+/** The columns whose uniqueness a failed write would have broken, as `table.column, table.column`; else undefined. */
+export function violatedUnique(error: unknown): string | undefined {
+  if (!isSqliteError(error) || error.code !== 'SQLITE_CONSTRAINT_UNIQUE') return undefined
+  return error.message.replace('UNIQUE constraint failed: ', '')
+}
+
+const UNAVAILABLE = /^SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN)/
+
+/** Whether the engine could not do it now though nothing is wrong with the request: locked, full, not writable, gone. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof DatabaseGone || (isSqliteError(error) && UNAVAILABLE.test(error.code))
+}
+
+export function isBusy(error: unknown): boolean {
+  return isSqliteError(error) && error.code.startsWith('SQLITE_BUSY')
+}
+
+function isSqliteError(error: unknown): error is InstanceType<typeof Sqlite.SqliteError> {
+  return error instanceof Sqlite.SqliteError
+}

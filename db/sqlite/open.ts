@@ -1,0 +1,106 @@
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { DatabaseRefused } from './errors.ts'
+
+/** "LibA" in the file's header marks it as ours (https://sqlite.org/pragma.html#pragma_application_id). */
+export const APPLICATION_ID = 0x4c696241
+const HEADER = { length: 100, magic: 'SQLite format 3\0', applicationIdOffset: 68 }
+const STARTUP_PATIENCE_MS = 2000
+
+/**
+ * Opens the file with settings under which an acknowledged write survives a power cut, and makes sure that they hold.
+ * Whatever is not ours is refused before a byte of it is changed. Throws `DatabaseRefused`.
+ */
+export function openDatabase(path: string): Sqlite.Database {
+  prepareFile(path)
+  const endedUncleanly = existsSync(`${path}-wal`)
+  const database = new Sqlite(path, { timeout: STARTUP_PATIENCE_MS })
+  try {
+    applySettings(database)
+    if (endedUncleanly) checkIntegrity(database, path)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/** A second connection to a database that is open already, for reading alone. */
+export function openReader(path: string): Sqlite.Database {
+  const database = new Sqlite(path, { readonly: true, timeout: STARTUP_PATIENCE_MS })
+  setPragma(database, 'trusted_schema', 0)
+  return database
+}
+
+function prepareFile(path: string): void {
+  try {
+    makeFolder(dirname(path))
+    const isNew = !existsSync(path) || statSync(path).size === 0
+    if (!isNew) refuseForeignFile(path)
+    // SQLite gives its -wal and -shm files the mode of this one.
+    closeSync(openSync(path, 'a', 0o600))
+    chmodSync(path, 0o600)
+  } catch (error) {
+    if (error instanceof DatabaseRefused) throw error
+    throw new DatabaseRefused(
+      `${path} cannot be used (${(error as Error).message}). Set DATABASE_URL to another file.`
+    )
+  }
+}
+
+/** Step by step, for Node's own recursive mkdir never ends where folders cannot be made, as below /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder))
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if (!existsSync(folder)) throw error
+  }
+}
+
+function refuseForeignFile(path: string): void {
+  const header = Buffer.alloc(HEADER.length)
+  const file = openSync(path, 'r')
+  readSync(file, header, 0, HEADER.length, 0)
+  closeSync(file)
+  const isSqlite = header.toString('latin1', 0, HEADER.magic.length) === HEADER.magic
+  if (isSqlite && header.readInt32BE(HEADER.applicationIdOffset) === APPLICATION_ID) return
+  throw new DatabaseRefused(
+    `${path} is ${isSqlite ? 'an SQLite database of another application' : 'not an SQLite database'}; ` +
+      'it was left untouched. Set DATABASE_URL to another file.'
+  )
+}
+
+function applySettings(database: Sqlite.Database): void {
+  // First, and before WAL: the mark must stand in the file itself, where a later start looks for it.
+  if (database.pragma('application_id', { simple: true }) === 0) {
+    database.pragma(`application_id = ${APPLICATION_ID}`)
+  }
+  setPragma(database, 'journal_mode', 'wal')
+  // After journal_mode: better-sqlite3 is compiled so that WAL means NORMAL, which loses commits in a power cut.
+  setPragma(database, 'synchronous', 2)
+  setPragma(database, 'foreign_keys', 1)
+  setPragma(database, 'trusted_schema', 0)
+}
+
+function setPragma(database: Sqlite.Database, name: string, value: string | number): void {
+  database.pragma(`${name} = ${value}`)
+  const actual = database.pragma(name, { simple: true })
+  if (actual !== value) {
+    throw new DatabaseRefused(
+      `SQLite keeps ${name} at ${actual} instead of ${value}; writes would not be safe.`
+    )
+  }
+}
+
+/** After a clean end there is no -wal file, so a large database that was closed well is never held up here. */
+function checkIntegrity(database: Sqlite.Database, path: string): void {
+  const result = String(database.pragma('quick_check(1)', { simple: true })).replace(/\s+/g, ' ')
+  if (result !== 'ok') {
+    throw new DatabaseRefused(
+      `${path} is damaged (${result}). Restore it from a backup, or save what can be saved with: sqlite3 FILE .recover`
+    )
+  }
+}
