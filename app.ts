@@ -21,6 +21,7 @@ const SECRETS = ['authorization', 'cookie', 'password', 'access_token', 'refresh
 export function serverOptions(config: Config): FastifyHttpOptions<Server> {
   const requestTimeout = config.REQUEST_TIMEOUT * 1000
   return {
+    trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
     bodyLimit: 1024 * 1024,
     requestTimeout,
     keepAliveTimeout: 65_000,

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
 
@@ -31,8 +32,23 @@ export const Config = Type.Object({
     description: 'a file path or a sqlite: URL (PostgreSQL is not supported yet)'
   }),
   LOG_LEVEL: OneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
-  ACCESS_TOKEN_TTL: Whole(1, 86400, 3600, ' of seconds'),
+  ACCESS_TOKEN_TTL: Whole(1, 86400, 600, ' of seconds'),
+  SESSION_IDLE_TTL: Whole(1, 31_536_000, 604_800, ' of seconds'),
+  SESSION_TTL: Whole(1, 31_536_000, 2_592_000, ' of seconds'),
   REGISTRATION: OneOf(['open', 'closed'], 'open'),
+  RATE_LIMIT: OneOf(['on', 'off'], 'on'),
+  TRUST_PROXY: Type.String({
+    format: 'proxies',
+    default: '',
+    description:
+      'empty, or a comma-separated list of the addresses, CIDR ranges and names (loopback, linklocal, uniquelocal) of your proxies'
+  }),
+  CORS_ORIGINS: Type.String({
+    pattern: '^(https?://[^/,\\s*]+(, *https?://[^/,\\s*]+)*)?$',
+    default: '',
+    description: 'empty, or a comma-separated list of origins such as https://app.example.org'
+  }),
+  DOCS: OneOf(['on', 'off'], 'on'),
   REQUEST_TIMEOUT: Whole(1, 600, 30, ' of seconds'),
   SHUTDOWN_TIMEOUT: Whole(1, 600, 10, ' of seconds')
 })
@@ -61,13 +77,31 @@ export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}
       data: variables,
       env: false,
       dotenv,
-      ajv: { customOptions: { verbose: true, allErrors: true } } as never
+      ajv: {
+        customOptions: { verbose: true, allErrors: true, formats: { proxies: isProxyList } }
+      } as never
     })
   } catch (error) {
     const violations = (error as { errors?: Violation[] }).errors ?? []
     if (violations.length === 0) throw error
     throw new ConfigRefused(violations.map(describe).join('\n'))
   }
+}
+
+const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal']
+
+/** Not a number nor `true`: whoever trusts so many hops, or all, believes whatever address a client makes up. */
+function isProxyList(text: string): boolean {
+  return text === '' || text.split(',').every((entry) => isProxy(entry.trim()))
+}
+
+function isProxy(entry: string): boolean {
+  const [address = '', range, ...rest] = entry.split('/')
+  const version = isIP(address)
+  if (version === 0) return PROXY_NAMES.includes(entry)
+  if (range === undefined) return true
+  const bits = Number(range)
+  return rest.length === 0 && /^\d{1,3}$/.test(range) && bits > 0 && bits <= (version === 4 ? 32 : 128)
 }
 
 function describe({ instancePath, data, parentSchema }: Violation): string {

@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from './app.ts'
 import { type Config, ConfigRefused, loadConfig } from './config.ts'
 import { DatabaseRefused, databaseFile } from './db/dialect.ts'
+import { KeysRefused } from './plugins/signing-keys/index.ts'
 
 /** The process: reads the environment, listens, and ends gracefully on a signal. */
 async function main(): Promise<void> {
@@ -41,7 +42,10 @@ function announce(address: string, config: Config): void {
 /** What the operator can mend is told in a sentence; anything else with its stack. */
 function fail(error: NodeJS.ErrnoException & { address?: string; port?: number }): void {
   const isExplained =
-    error instanceof ConfigRefused || error instanceof DatabaseRefused || error.syscall !== undefined
+    error instanceof ConfigRefused ||
+    error instanceof DatabaseRefused ||
+    error instanceof KeysRefused ||
+    error.syscall !== undefined
   console.error(isExplained ? error.message : error)
   process.exit(1)
 }

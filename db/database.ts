@@ -1,10 +1,18 @@
 import { Kysely, sql } from 'kysely'
+import type { ApiKeysTable } from './api-keys.ts'
 import type { AuthorsTable } from './authors.ts'
 import { createDialect } from './dialect.ts'
+import type { PasswordResetsTable } from './password-resets.ts'
+import type { RateLimitsTable } from './rate-limits.ts'
+import type { SessionsTable } from './sessions.ts'
 import type { UsersTable } from './users.ts'
 
 export interface Tables {
+  api_keys: ApiKeysTable
   authors: AuthorsTable
+  password_resets: PasswordResetsTable
+  sessions: SessionsTable
+  rate_limits: RateLimitsTable
   users: UsersTable
 }
 

@@ -1,6 +1,9 @@
+import type { Generated } from 'kysely'
 import { uuidv7 } from 'uuidv7'
 import type { Db } from './database.ts'
 import { usernameKey } from './text.ts'
+
+export type Role = 'reader' | 'editor' | 'admin'
 
 export interface UsersTable {
   id: string
@@ -10,49 +13,120 @@ export interface UsersTable {
   /** A PHC string, as argon2 makes it. */
   password_hash: string
   created_at: string
+  role: Generated<Role>
+  /** Null while the user may log in. */
+  disabled_at: string | null
 }
 
-const PUBLIC_COLUMNS = ['id', 'username', 'created_at'] as const
+const PUBLIC_COLUMNS = ['id', 'username', 'role', 'disabled_at', 'created_at'] as const
+
+interface PublicRow {
+  id: string
+  username: string
+  role: Role
+  disabled_at: string | null
+  created_at: string
+}
+
+/** A user as the API shows it. */
+function toUser({ disabled_at, ...user }: PublicRow) {
+  return { ...user, disabled: disabled_at !== null }
+}
 
 /** Inserts a user. Breaks the uniqueness of `users.username_key` when the name is taken. */
-export async function insertUser(db: Db, user: { username: string; passwordHash: string }) {
-  return db
+export async function insertUser(db: Db, user: { username: string; passwordHash: string; role?: Role }) {
+  const row = await db
     .insertInto('users')
     .values({
       id: uuidv7(),
       username: user.username,
       username_key: usernameKey(user.username),
       password_hash: user.passwordHash,
+      role: user.role ?? 'editor',
       created_at: new Date().toISOString()
     })
     .returning(PUBLIC_COLUMNS)
     .executeTakeFirstOrThrow()
+  return toUser(row)
 }
 
 /** What a login needs to know of the user with this name, however it is written. */
 export async function findCredentials(db: Db, username: string) {
   return db
     .selectFrom('users')
-    .select(['id', 'password_hash'])
+    .select(['id', 'username', 'password_hash', 'role', 'disabled_at'])
     .where('username_key', '=', usernameKey(username))
     .executeTakeFirst()
 }
 
-export async function findUserById(db: Db, id: string) {
-  return db.selectFrom('users').select(PUBLIC_COLUMNS).where('id', '=', id).executeTakeFirst()
+export async function findCredentialsById(db: Db, id: string) {
+  return db
+    .selectFrom('users')
+    .select(['id', 'username', 'password_hash'])
+    .where('id', '=', id)
+    .executeTakeFirst()
 }
 
-export async function userExists(db: Db, id: string): Promise<boolean> {
-  return (await db.selectFrom('users').select('id').where('id', '=', id).executeTakeFirst()) !== undefined
+export async function findUserById(db: Db, id: string) {
+  const row = await db.selectFrom('users').select(PUBLIC_COLUMNS).where('id', '=', id).executeTakeFirst()
+  return row && toUser(row)
 }
 
 /** Up to `limit` users, newest first, those before the id `before`. */
 export async function listUsers(db: Db, { limit, before }: { limit: number; before: string | undefined }) {
-  return db
+  const rows = await db
     .selectFrom('users')
     .select(PUBLIC_COLUMNS)
     .$if(before !== undefined, (query) => query.where('id', '<', before as string))
     .orderBy('id', 'desc')
     .limit(limit)
     .execute()
+  return rows.map(toUser)
+}
+
+/** Sets a new hash; with `replacing` only if the hash is still that one. */
+export async function updatePasswordHash(
+  db: Db,
+  id: string,
+  hash: string,
+  replacing?: string
+): Promise<void> {
+  await db
+    .updateTable('users')
+    .set({ password_hash: hash })
+    .where('id', '=', id)
+    .$if(replacing !== undefined, (query) => query.where('password_hash', '=', replacing as string))
+    .execute()
+}
+
+export async function updateUser(trx: Db, id: string, changes: { role?: Role; disabled?: boolean }) {
+  const row = await trx
+    .updateTable('users')
+    .set({
+      ...(changes.role !== undefined && { role: changes.role }),
+      ...(changes.disabled !== undefined && {
+        disabled_at: changes.disabled ? new Date().toISOString() : null
+      })
+    })
+    .where('id', '=', id)
+    .returning(PUBLIC_COLUMNS)
+    .executeTakeFirstOrThrow()
+  return toUser(row)
+}
+
+/** Deletes a user with the sessions and keys; the authors stay, without owner. */
+export async function deleteUser(trx: Db, id: string): Promise<void> {
+  await trx.deleteFrom('users').where('id', '=', id).execute()
+}
+
+/** Whether any admin would be left who can log in if this user were none. */
+export async function hasOtherAdmin(trx: Db, id: string): Promise<boolean> {
+  const other = await trx
+    .selectFrom('users')
+    .select('id')
+    .where('role', '=', 'admin')
+    .where('disabled_at', 'is', null)
+    .where('id', '!=', id)
+    .executeTakeFirst()
+  return other !== undefined
 }

@@ -5,10 +5,14 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { InvalidToken } from '../schemas/errors.ts'
 import { AccessTokenClaims, AccessTokenHeader } from '../schemas/tokens.ts'
+import type { SigningKey } from './signing-keys/key-ring.ts'
+
+/** Who a token is for, and the id of their session; `jti` and `iat` for a token that must come out the same again. */
+export type Bearer = Pick<AccessTokenClaims, 'sub' | 'sid'> & Partial<Pick<AccessTokenClaims, 'jti' | 'iat'>>
 
 export interface AccessTokens {
-  /** A signed token for this user, good for ACCESS_TOKEN_TTL seconds. */
-  issue(userId: string): string
+  /** A signed token for this user in this session, good for ACCESS_TOKEN_TTL seconds. */
+  issue(bearer: Bearer): string
   /** The claims of a token that is ours and still good; throws `InvalidToken` for any other string. */
   verify(token: string): AccessTokenClaims
 }
@@ -17,6 +21,12 @@ declare module 'fastify' {
   interface FastifyInstance {
     accessTokens: AccessTokens
   }
+}
+
+/** A token's claims, and the key that they were verified with: when that key goes, so do they. */
+interface Verified {
+  claims: AccessTokenClaims
+  kid: string
 }
 
 const NAME = 'library'
@@ -32,12 +42,48 @@ const areOurClaims = TypeCompiler.Compile(AccessTokenClaims)
  * refused tokens are never kept, so that nobody can fill it with rubbish.
  */
 async function accessTokensPlugin(fastify: FastifyInstance) {
-  const { signingKey, config } = fastify
+  const { signingKeys } = fastify
+  const { sign, verify } = await registerLibrary(fastify)
+  const verified = new Map<string, Verified>()
+
+  function isStillGood({ claims, kid }: Verified): boolean {
+    return claims.exp > nowInSeconds() && signingKeys.find(kid) !== undefined
+  }
+
+  function verifyAfresh(token: string): Verified {
+    const { kid, claims } = parse(token)
+    const key = signingKeys.find(kid)
+    if (key === undefined) throw new InvalidToken()
+    verify(token, key)
+    return { claims, kid }
+  }
+
+  fastify.decorate('accessTokens', {
+    issue: (bearer) => sign({ jti: randomUUID(), ...bearer }, signingKeys.active()),
+    verify: (token) => {
+      const known = verified.get(token)
+      if (known !== undefined && isStillGood(known)) return known.claims
+      verified.delete(token)
+      const fresh = verifyAfresh(token)
+      if (verified.size >= VERIFIED_TOKENS_KEPT) verified.delete(verified.keys().next().value as string)
+      verified.set(token, fresh)
+      return fresh.claims
+    }
+  })
+}
+
+/**
+ * @fastify/jwt, signing and verifying with a key of the set. It keeps a signer and a verifier only for the key that it was
+ * registered with; for another key it makes them each time, which is why that one is used without naming it.
+ */
+async function registerLibrary(fastify: FastifyInstance) {
+  const { signingKeys, config } = fastify
+  const startKey = signingKeys.active()
   await fastify.register(jwt, {
-    secret: { private: signingKey.private, public: signingKey.public },
+    secret: { private: startKey.private, public: startKey.public },
     sign: {
       algorithm: 'EdDSA',
-      kid: signingKey.kid,
+      kid: startKey.kid,
       header: { typ: 'at+jwt', alg: 'EdDSA' },
       iss: NAME,
       aud: NAME,
@@ -45,35 +91,28 @@ async function accessTokensPlugin(fastify: FastifyInstance) {
     },
     verify: { algorithms: ['EdDSA'], allowedIss: NAME, allowedAud: NAME, cache: false }
   })
-  const verified = new Map<string, AccessTokenClaims>()
 
-  function verify(token: string): AccessTokenClaims {
-    const known = verified.get(token)
-    if (known !== undefined && known.exp > nowInSeconds()) return known
-    verified.delete(token)
-    const claims = verifyAfresh(token)
-    if (verified.size >= VERIFIED_TOKENS_KEPT) verified.delete(verified.keys().next().value as string)
-    verified.set(token, claims)
-    return claims
+  function sign(claims: Bearer & { jti: string }, { kid, private: key }: SigningKey): string {
+    return fastify.jwt.sign(claims, kid === startKey.kid ? undefined : { key, kid })
   }
 
-  function verifyAfresh(token: string): AccessTokenClaims {
-    const { header, claims } = decode(token)
-    if (!isOurHeader.Check(header) || header.kid !== signingKey.kid) throw new InvalidToken()
-    if (!areOurClaims.Check(claims) || claims.iat > nowInSeconds() + CLOCK_LEEWAY_SECONDS)
-      throw new InvalidToken()
+  function verify(token: string, { kid, public: key }: SigningKey): void {
     try {
-      fastify.jwt.verify(token)
+      fastify.jwt.verify(token, kid === startKey.kid ? undefined : { key })
     } catch {
       throw new InvalidToken()
     }
-    return claims
   }
 
-  fastify.decorate('accessTokens', {
-    issue: (userId) => fastify.jwt.sign({ sub: userId, jti: randomUUID() }),
-    verify
-  })
+  return { sign, verify }
+}
+
+/** What a token says, of which nothing is proven yet but that it is one of ours in its form. */
+function parse(token: string): Verified {
+  const { header, claims } = decode(token)
+  if (!isOurHeader.Check(header) || !areOurClaims.Check(claims)) throw new InvalidToken()
+  if (claims.iat > nowInSeconds() + CLOCK_LEEWAY_SECONDS) throw new InvalidToken()
+  return { claims, kid: header.kid }
 }
 
 /** The two JSON parts; each of the three parts must be canonical base64url, so that a token has one spelling only. */
@@ -99,4 +138,4 @@ function nowInSeconds(): number {
   return Date.now() / 1000
 }
 
-export default fp(accessTokensPlugin, { name: 'access-tokens', dependencies: ['signing-key'] })
+export default fp(accessTokensPlugin, { name: 'access-tokens', dependencies: ['signing-keys'] })

@@ -1,34 +1,89 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { userExists } from '../db/users.ts'
-import { InvalidToken, TokenRequired } from '../schemas/errors.ts'
+import { findApiKeyUser, type KeyScope, touchApiKey } from '../db/api-keys.ts'
+import { findSessionUser } from '../db/sessions.ts'
+import type { Role } from '../db/users.ts'
+import {
+  AccessTokenOnly,
+  InsufficientScope,
+  InvalidToken,
+  RoleRequired,
+  TokenRequired
+} from '../schemas/errors.ts'
+
+type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * An `onRequest` hook that lets only the bearers of a good token pass (RFC 6750) and sets `request.user`.
-     * A resource is protected by the one line `fastify.addHook('onRequest', fastify.authenticate)`.
-     * Throws `TokenRequired` or `InvalidToken`.
+     * An `onRequest` hook that lets only the bearers of a good access token or API key pass (RFC 6750) and sets
+     * `request.user`. What it answers is for this bearer alone and must be asked for again. A resource is protected by the one line `fastify.addHook('onRequest', fastify.authenticate)`.
+     * Throws `TokenRequired`, `InvalidToken`, or `InsufficientScope` when a key that may only read would write.
      */
-    authenticate(request: FastifyRequest): Promise<void>
+    authenticate: Hook
+    /** An `onRequest` hook after `authenticate` for the account itself: it refuses API keys, and nothing is to be stored. Throws `AccessTokenOnly`. */
+    refuseApiKeys: Hook
+    /** Makes an `onRequest` hook after `authenticate` that asks for this role or a higher one. It throws `RoleRequired`. */
+    requireRole(role: Role): Hook
   }
 }
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
-    user: { id: string }
+    user: {
+      id: string
+      role: Role
+      /** The session of the access token; undefined with an API key. */
+      sessionId?: string
+    }
   }
 }
 
 const BEARER = /^bearer(?: +([\w.~+/-]+=*))? *$/i
+const READING = new Set(['GET', 'HEAD'])
+const ROLES: Role[] = ['reader', 'editor', 'admin']
 
-/** `fastify.authenticate`: tokens come from the Authorization header alone, never from the URL or the body. */
+/** `fastify.authenticate` and what builds on it: tokens come from the Authorization header alone, never from the URL or the body. */
 async function authenticatePlugin(fastify: FastifyInstance) {
-  fastify.decorate('authenticate', async function authenticate(request) {
-    const { sub } = fastify.accessTokens.verify(bearerToken(request.headers.authorization))
-    if (!(await userExists(fastify.db, sub))) throw new InvalidToken()
-    request.user = { id: sub }
+  const { db, accessTokens, apiKeys } = fastify
+
+  async function userOfSession(token: string) {
+    const { sub, sid } = accessTokens.verify(token)
+    const user = await findSessionUser(db, sid)
+    if (user?.id !== sub) throw new InvalidToken()
+    return { id: user.id, role: user.role, sessionId: sid }
+  }
+
+  async function userOfKey(token: string, method: string) {
+    const hash = apiKeys.hash(token)
+    const user = hash === undefined ? undefined : await findApiKeyUser(db, hash)
+    if (user === undefined) throw new InvalidToken()
+    await touchApiKey(db, user)
+    if (!mayUse(user.scope, method)) throw new InsufficientScope()
+    // A script never needs what only an admin may do.
+    return { id: user.id, role: user.role === 'admin' ? ('editor' as const) : user.role }
+  }
+
+  fastify.decorate('authenticate', async function authenticate(request, reply) {
+    reply.header('vary', 'Authorization').header('cache-control', 'private, no-cache')
+    const token = bearerToken(request.headers.authorization)
+    request.user = apiKeys.isKey(token) ? await userOfKey(token, request.method) : await userOfSession(token)
   })
+  fastify.decorate('refuseApiKeys', async function refuseApiKeys(request, reply) {
+    reply.header('cache-control', 'no-store')
+    if (request.user.sessionId === undefined) throw new AccessTokenOnly()
+  })
+  fastify.decorate(
+    'requireRole',
+    (role) =>
+      async function requireRole(request) {
+        if (ROLES.indexOf(request.user.role) < ROLES.indexOf(role)) throw new RoleRequired(role)
+      }
+  )
+}
+
+function mayUse(scope: KeyScope, method: string): boolean {
+  return scope === 'write' || READING.has(method)
 }
 
 function bearerToken(authorization = ''): string {
@@ -38,4 +93,7 @@ function bearerToken(authorization = ''): string {
   return token
 }
 
-export default fp(authenticatePlugin, { name: 'authenticate', dependencies: ['access-tokens', 'database'] })
+export default fp(authenticatePlugin, {
+  name: 'authenticate',
+  dependencies: ['access-tokens', 'api-keys', 'database']
+})

@@ -1,21 +1,48 @@
 import basicAuth from '@fastify/basic-auth'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { findCredentials } from '../db/users.ts'
+import { findCredentials, updatePasswordHash } from '../db/users.ts'
 import { InvalidCredentials } from '../schemas/errors.ts'
 
-/** `fastify.basicAuth`: an `onRequest` hook that checks username and password (RFC 7617, UTF-8) and sets `request.user`. */
+/**
+ * `fastify.basicAuth`: an `onRequest` hook that checks username and password (RFC 7617, UTF-8) and sets `request.user`.
+ * Throws `InvalidCredentials`, `TooManyRequests` or `TooBusy`; known and unknown users cost the same work and count alike.
+ */
 async function basicAuthPlugin(fastify: FastifyInstance) {
-  async function validate(username: string, password: string, request: FastifyRequest) {
-    const user = await findCredentials(fastify.db, username)
-    const matches = await fastify.passwords.verify(user?.password_hash, password)
-    if (user === undefined || !matches) throw new InvalidCredentials()
-    request.user = { id: user.id }
+  const { db, passwords, rateLimits } = fastify
+
+  async function validate(username: string, password: string, request: FastifyRequest, reply: FastifyReply) {
+    await rateLimits.login.check(username, request.ip)
+    const user = await findCredentials(db, username)
+    const matches = await passwords.verify(user?.password_hash, password)
+    if (user === undefined || user.disabled_at !== null || !matches) {
+      request.log.info({ event: 'login_failed', user_id: user?.id, address: request.ip }, 'login failed')
+      reply.rateLimit(await rateLimits.login.failed(username, request.ip))
+      throw new InvalidCredentials()
+    }
+    reply.rateLimit(await rateLimits.login.succeeded(username, request.ip))
+    if (passwords.needsRehash(user.password_hash)) await rehash(user, password, request)
+    request.log.info({ event: 'login_succeeded', user_id: user.id, address: request.ip }, 'logged in')
+    request.user = { id: user.id, role: user.role }
   }
+
+  /** Only now is the password known. It is no reason to refuse the login when it cannot be done. */
+  async function rehash(
+    user: { id: string; password_hash: string },
+    password: string,
+    request: FastifyRequest
+  ) {
+    try {
+      await updatePasswordHash(db, user.id, await passwords.hash(password), user.password_hash)
+    } catch (error) {
+      request.log.warn({ err: error }, 'a password hash was not renewed')
+    }
+  }
+
   await fastify.register(basicAuth, { validate, authenticate: false })
 }
 
 export default fp(basicAuthPlugin, {
   name: 'basic-auth',
-  dependencies: ['database', 'passwords', 'access-tokens']
+  dependencies: ['database', 'passwords', 'rate-limits', 'access-tokens']
 })

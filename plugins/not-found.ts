@@ -15,23 +15,27 @@ async function notFound(fastify: FastifyInstance) {
   const addresses = new Map<string, Address>()
 
   fastify.addHook('onRoute', ({ url, method }) => {
+    // That of @fastify/cors, which answers preflights and leaves the rest to us.
+    if (url === '*') return
     const address = addresses.get(url) ?? { pattern: toPattern(url), methods: new Set() }
     for (const name of [method].flat()) address.methods.add(name)
     addresses.set(url, address)
   })
 
-  fastify.addHook('onRequest', async (request, reply) => {
-    if (!request.is404) return
+  async function answerUnrouted(request: FastifyRequest, reply: FastifyReply) {
     const path = pathOf(request)
     const address = [...addresses.values()].find(({ pattern }) => pattern.test(path))
     if (address === undefined || address.methods.has(request.method)) throw new RouteNotFound(path)
-    return answerMethod(request, reply, [...address.methods, 'OPTIONS'].sort().join(', '))
-  })
+    const allow = [...address.methods, 'OPTIONS'].sort().join(', ')
+    if (request.method === 'OPTIONS') return reply.code(204).header('allow', allow).send()
+    throw withExtras(new MethodNotAllowed(request.method, allow), { headers: { allow } })
+  }
 
-  // For a route that finds out itself that there is nothing, as that of the docs' files does.
-  fastify.setNotFoundHandler((request) => {
-    throw new RouteNotFound(pathOf(request))
+  fastify.addHook('onRequest', async (request, reply) => {
+    if (request.is404) return answerUnrouted(request, reply)
   })
+  // For a route that finds out itself that there is nothing, as that of the docs' files does.
+  fastify.setNotFoundHandler(answerUnrouted)
 }
 
 /** Without the query, and without the origin that a proxy's client may name (RFC 9112 section 3.2.2). */
@@ -40,13 +44,11 @@ function pathOf({ url }: FastifyRequest): string {
   return path.replace(/^https?:\/\/[^/]+/i, '').slice(0, 200)
 }
 
-function answerMethod(request: FastifyRequest, reply: FastifyReply, allow: string) {
-  if (request.method === 'OPTIONS') return reply.code(204).header('allow', allow).send()
-  throw withExtras(new MethodNotAllowed(request.method, allow), { headers: { allow } })
-}
-
 function toPattern(url: string): RegExp {
   return new RegExp(`^${url.replace(/:\w+/g, '[^/]+').replace('*', '.*')}/?$`)
 }
 
-export default fp(notFound, { name: 'not-found', dependencies: ['errors', 'request-id', 'security-headers'] })
+export default fp(notFound, {
+  name: 'not-found',
+  dependencies: ['cors', 'errors', 'request-id', 'security-headers']
+})

@@ -69,6 +69,7 @@ async function openapi(fastify: FastifyInstance) {
       buildLocalReference: (json, _base, _fragment, index) => (json.$id as string) ?? `def-${index}`
     }
   })
+  if (fastify.config.DOCS === 'off') return
   await fastify.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: DOCS_POLICY,

@@ -2,11 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { answer, emptyAnswer } from '../schemas/ref.ts'
 import { OpenApiDocument, Service } from '../schemas/service.ts'
 
+const DOCS = { docs: '/docs', openapi: '/openapi.json' }
 const SERVICE = {
   name: 'Library API',
   links: {
-    docs: '/docs',
-    openapi: '/openapi.json',
     problems: '/problems',
     register: '/register',
     login: '/login',
@@ -16,6 +15,9 @@ const SERVICE = {
 
 /** The way in: `/` and `/openapi.json`. */
 const service: FastifyPluginAsyncTypebox = async (fastify) => {
+  const hasDocs = fastify.config.DOCS === 'on'
+  const document = { ...SERVICE, links: { ...(hasDocs && DOCS), ...SERVICE.links } }
+
   fastify.route({
     method: 'GET',
     url: '/',
@@ -31,11 +33,12 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     handler: async (request, reply) => {
       reply.vary('Accept')
-      if (prefersHtml(request.headers.accept)) return reply.redirect('/docs', 302)
-      return SERVICE
+      if (hasDocs && prefersHtml(request.headers.accept)) return reply.redirect('/docs', 302)
+      return document
     }
   })
 
+  if (!hasDocs) return
   fastify.route({
     method: 'GET',
     url: '/openapi.json',

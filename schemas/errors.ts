@@ -126,8 +126,57 @@ export const InvalidToken = problem({
   status: 401,
   title: 'The access token is not valid',
   detail: 'The access token is malformed, expired, revoked or was not issued here.',
-  remedy: 'Log in again at POST /login and use the new access_token.',
+  remedy: 'Get a new one at POST /refresh with your refresh_token, or log in again at POST /login.',
   headers: INVALID_TOKEN_CHALLENGE
+})
+const INSUFFICIENT_SCOPE_CHALLENGE = {
+  'www-authenticate': 'Bearer realm="library", error="insufficient_scope", scope="write"'
+}
+
+export const InvalidRefreshToken = problem({
+  code: 'INVALID_REFRESH_TOKEN',
+  status: 401,
+  title: 'The refresh token is not valid',
+  detail: 'The refresh token is malformed, expired, spent, or its session has ended.',
+  remedy:
+    'Log in again at POST /login. If you did not end the session, look at GET /me/sessions: somebody else may have used the token.',
+  headers: INVALID_TOKEN_CHALLENGE
+})
+export const WrongPassword = problem({
+  code: 'WRONG_PASSWORD',
+  status: 403,
+  title: 'The password is wrong',
+  detail: 'The password that confirms this is not the current one.',
+  remedy: 'Give your current password.'
+})
+export const InvalidResetCode = problem({
+  code: 'INVALID_RESET_CODE',
+  status: 403,
+  title: 'The reset code is not valid',
+  detail: 'The code is wrong, was used already or has expired, or is not for this user.',
+  remedy: 'Ask the operator for a new code.'
+})
+export const RoleRequired = problem<[string]>({
+  code: 'ROLE_REQUIRED',
+  status: 403,
+  title: 'Your role does not allow this',
+  detail: 'This needs the role %s.',
+  remedy: 'Ask an admin to do it, or to change your role.'
+})
+export const InsufficientScope = problem({
+  code: 'INSUFFICIENT_SCOPE',
+  status: 403,
+  title: 'The API key may only read',
+  detail: 'This API key has the scope "read".',
+  remedy: 'Use a key with the scope "write", or an access token.',
+  headers: INSUFFICIENT_SCOPE_CHALLENGE
+})
+export const AccessTokenOnly = problem({
+  code: 'ACCESS_TOKEN_ONLY',
+  status: 403,
+  title: 'An API key cannot do this',
+  detail: 'Keys, passwords, sessions and users are managed with an access token only.',
+  remedy: 'Log in at POST /login and use the access_token.'
 })
 export const RegistrationClosed = problem({
   code: 'REGISTRATION_CLOSED',
@@ -140,7 +189,7 @@ export const NotOwner = problem({
   code: 'NOT_OWNER',
   status: 403,
   title: 'Somebody else owns this author',
-  detail: 'Only the owner of an author may change or delete it.',
+  detail: 'Only the owner of an author, or an admin, may change or delete it.',
   remedy: 'Ask the user named by "owner_id" to make the change.'
 })
 export const RouteNotFound = problem<[string]>({
@@ -163,6 +212,20 @@ export const UserNotFound = problem<[string]>({
   title: 'No such user',
   detail: 'No user has the id "%s".',
   remedy: 'Look the user up in GET /users.'
+})
+export const SessionNotFound = problem<[string]>({
+  code: 'SESSION_NOT_FOUND',
+  status: 404,
+  title: 'No such session',
+  detail: 'You have no session with the id "%s" that has not ended yet.',
+  remedy: 'Look it up in GET /me/sessions.'
+})
+export const KeyNotFound = problem<[string]>({
+  code: 'KEY_NOT_FOUND',
+  status: 404,
+  title: 'No such API key',
+  detail: 'You have no API key with the id "%s".',
+  remedy: 'Look it up in GET /me/keys.'
 })
 export const ProblemNotFound = problem<[string]>({
   code: 'PROBLEM_NOT_FOUND',
@@ -206,6 +269,13 @@ export const IdentifierTaken = problem<[string]>({
   detail: 'Another author has the same %s identifier.',
   remedy: 'Check the identifier; each may stand at one author only.'
 })
+export const LastAdmin = problem({
+  code: 'LAST_ADMIN',
+  status: 409,
+  title: 'This is the last admin',
+  detail: 'Nobody else could administer the service if this admin were demoted, disabled or deleted.',
+  remedy: 'Make another user an admin first.'
+})
 export const StaleVersion = problem<[string]>({
   code: 'STALE_VERSION',
   status: 412,
@@ -234,6 +304,18 @@ export const UnsupportedMediaType = problem({
   detail: 'The body must be JSON in UTF-8, not compressed, and say so: "Content-Type: application/json".',
   remedy: 'Send JSON with the header "Content-Type: application/json".',
   headers: { accept: 'application/json' }
+})
+export const TooManyRequests = problem<[string, string]>({
+  code: 'TOO_MANY_REQUESTS',
+  status: 429,
+  title: 'Too many attempts',
+  detail: 'There were too many %s; the next try is taken in %s seconds.',
+  remedy: 'Wait for the seconds in "Retry-After" and try again; "RateLimit-Policy" tells what is taken.',
+  headers: {
+    'retry-after': '900',
+    'ratelimit-policy': '"login";q=10;w=900',
+    ratelimit: '"login";r=0;t=900'
+  }
 })
 export const HeadersTooLarge = problem({
   code: 'HEADERS_TOO_LARGE',

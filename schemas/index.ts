@@ -1,16 +1,39 @@
+import { ApiKey, ApiKeyPage, CreateApiKey, NewApiKey } from './api-keys.ts'
 import { Author, AuthorPage, CreateAuthor, ReplaceAuthor } from './authors.ts'
+import { JsonWebKeySet } from './keys.ts'
 import { Problem, ProblemType, ProblemTypeList } from './problems.ts'
 import { Health, OpenApiDocument, Service } from './service.ts'
-import { TokenResponse } from './tokens.ts'
-import { Registration, User, UserPage } from './users.ts'
+import { Session, SessionPage } from './sessions.ts'
+import { Refresh, TokenResponse } from './tokens.ts'
+import {
+  ChangePassword,
+  ChangeUser,
+  ConfirmPassword,
+  Registration,
+  ResetPassword,
+  User,
+  UserPage
+} from './users.ts'
 
 /** Every schema with a name of its own; each becomes a component of the OpenAPI document. */
 export const schemas = [
+  ApiKey,
+  ApiKeyPage,
+  CreateApiKey,
+  NewApiKey,
+  ChangePassword,
+  ChangeUser,
+  ConfirmPassword,
+  Refresh,
+  ResetPassword,
+  Session,
+  SessionPage,
   Author,
   AuthorPage,
   CreateAuthor,
   ReplaceAuthor,
   Health,
+  JsonWebKeySet,
   OpenApiDocument,
   Service,
   Problem,

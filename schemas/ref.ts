@@ -31,9 +31,22 @@ const HEADERS = {
     maxLength: 1000,
     description: 'The next page as a link with `rel="next"` (RFC 8288); absent on the last page.'
   },
+  RateLimit: {
+    type: 'string',
+    maxLength: 200,
+    description: 'What is left of the nearest limit, and for how many seconds.'
+  },
+  'RateLimit-Policy': {
+    type: 'string',
+    maxLength: 200,
+    description: 'The nearest limit, and its window in seconds.'
+  },
   'Cache-Control': { type: 'string', maxLength: 100, description: 'Whether the answer may be stored.' }
 } as const
 type HeaderName = keyof typeof HEADERS
+
+/** The headers of an answer that counts against a limit. */
+export const LIMITED: HeaderName[] = ['RateLimit', 'RateLimit-Policy']
 
 /** One documented answer: its description, its body's schema by reference, and the headers that come with it. */
 export function answer<T extends TSchema>(description: string, schema: T, headers: HeaderName[] = []) {

@@ -6,8 +6,8 @@ export const Service = Type.Object(
   {
     name: Type.String({ maxLength: 50 }),
     links: Type.Object({
-      docs: Address('The documentation, for people.'),
-      openapi: Address('The OpenAPI 3.1 document.'),
+      docs: Type.Optional(Address('The documentation, for people.')),
+      openapi: Type.Optional(Address('The OpenAPI 3.1 document.')),
       problems: Address('Every kind of problem that can be answered.'),
       register: Address('POST a username and a password here.'),
       login: Address('POST here with HTTP Basic for a token.'),

@@ -29,9 +29,18 @@ export const Registration = Type.Object(
   }
 )
 
+const Role = Type.Unsafe<'reader' | 'editor' | 'admin'>({
+  type: 'string',
+  enum: ['reader', 'editor', 'admin'],
+  description: 'A reader reads, an editor keeps authors too, an admin manages users and all authors.'
+})
+const Disabled = Type.Boolean({ description: 'Whether the user is kept from logging in.' })
+
 const USER_EXAMPLE = {
   id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21',
   username: 'salman',
+  role: 'editor',
+  disabled: false,
   created_at: '2026-11-23T09:30:00.000Z'
 }
 
@@ -39,6 +48,8 @@ export const User = Type.Object(
   {
     id: Type.String({ format: 'uuid', maxLength: 36 }),
     username: Type.String({ maxLength: 64 }),
+    role: Role,
+    disabled: Disabled,
     created_at: Type.String({ format: 'date-time', maxLength: 30 })
   },
   { $id: 'User', description: 'A registered user.', examples: [USER_EXAMPLE] }
@@ -50,3 +61,50 @@ export const UserPage = PageOf(User, 'UserPage')
 export const UserParams = Type.Object({
   id: Type.String({ maxLength: 200, description: 'The user’s id.', examples: [USER_EXAMPLE.id] })
 })
+
+export const ChangeUser = Type.Object(
+  { role: Type.Optional(Role), disabled: Type.Optional(Disabled) },
+  {
+    $id: 'ChangeUser',
+    additionalProperties: false,
+    minProperties: 1,
+    description: 'What an admin changes of a user; what is left out stays.',
+    examples: [{ role: 'reader' }]
+  }
+)
+
+const CurrentPassword = Type.String({ maxLength: 1000, description: 'The current password.' })
+
+export const ChangePassword = Type.Object(
+  { current_password: CurrentPassword, new_password: Password },
+  {
+    $id: 'ChangePassword',
+    additionalProperties: false,
+    description: 'The password that is, and the one that shall be.',
+    examples: [{ current_password: 'the moors last sigh', new_password: 'shalimar the clown' }]
+  }
+)
+
+export const ConfirmPassword = Type.Object(
+  { password: CurrentPassword },
+  {
+    $id: 'ConfirmPassword',
+    additionalProperties: false,
+    description: 'The current password, to confirm what cannot be undone.',
+    examples: [{ password: 'the moors last sigh' }]
+  }
+)
+
+export const ResetPassword = Type.Object(
+  {
+    username: Type.String({ maxLength: 64, description: 'The username.' }),
+    code: Type.String({ maxLength: 100, description: 'The one-time code that the operator gave.' }),
+    new_password: Password
+  },
+  {
+    $id: 'ResetPassword',
+    additionalProperties: false,
+    description: 'A new password for somebody who has a code from the operator.',
+    examples: [{ username: 'salman', code: 'k7wq-3mzp-x9vd-t2hc-8rjn', new_password: 'shalimar the clown' }]
+  }
+)

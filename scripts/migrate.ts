@@ -19,7 +19,8 @@ function describe(results: { direction: string; migrationName: string }[]): stri
   return results.map(({ direction, migrationName }) => `${direction.toLowerCase()}  ${migrationName}`)
 }
 
-const command = COMMANDS[process.argv[2] ?? '']
+const name = process.argv[2] ?? ''
+const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
 if (command === undefined) {
   console.error('usage: npm run db:migrate -- latest|down|status')
   process.exit(2)

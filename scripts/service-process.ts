@@ -46,7 +46,9 @@ export async function signIn(url: string): Promise<Headers> {
   const password = randomUUID()
   const json = { 'content-type': 'application/json' }
   const body = JSON.stringify({ username, password })
-  await fetch(`${url}/register`, { method: 'POST', headers: json, body })
+  const registered = await fetch(`${url}/register`, { method: 'POST', headers: json, body })
+  if (!registered.ok)
+    throw new Error(`POST /register answered ${registered.status}: ${await registered.text()}`)
   const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
   const answer = await fetch(`${url}/login`, { method: 'POST', headers: { authorization } })
   const token = (await answer.json()) as { access_token: string }

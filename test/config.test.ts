@@ -42,6 +42,33 @@ t.test('several bad variables are told at once', async (t) => {
   })
 })
 
+t.test('proxies are named, never counted', async (t) => {
+  const good = ['', 'loopback', '10.0.0.1', '10.0.0.0/8, ::1', 'fd00::/8,linklocal , uniquelocal']
+  for (const TRUST_PROXY of good) t.equal(loadConfig({ TRUST_PROXY }).TRUST_PROXY, TRUST_PROXY)
+  const bad = [
+    '1',
+    'true',
+    '10.0.0.0/0',
+    '10.0.0.0/33',
+    '::1/129',
+    '10.0.0',
+    'loopback/8',
+    'a proxy',
+    ',',
+    '10.0.0.1/8/8'
+  ]
+  for (const TRUST_PROXY of bad) {
+    t.throws(
+      () => loadConfig({ TRUST_PROXY }),
+      {
+        name: 'ConfigRefused',
+        message: /^TRUST_PROXY is ".*", but must be empty, or a comma-separated list of the addresses/
+      },
+      TRUST_PROXY
+    )
+  }
+})
+
 t.test('other engines are refused until they are supported', async (t) => {
   for (const url of ['postgres://localhost/library', 'postgresql://x', 'mysql://x', 'file:x.db', '']) {
     t.throws(

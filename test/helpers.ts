@@ -78,7 +78,7 @@ export async function startServer(t: Test, variables: Record<string, string> = {
   t.teardown(() => child.kill('SIGKILL'))
   const output: string[] = []
   child.stderr.on('data', (data) => output.push(String(data)))
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const exited = new Promise<number | null>((resolve) => child.once('close', resolve))
   const started = new Promise<void>((resolve) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       output.push(`${line}\n`)

@@ -171,18 +171,39 @@ t.test('the log never holds a secret, even at its most talkative', async (t) => 
     t.notOk(log.includes(secret), secret)
 })
 
-t.test('the log is quiet by default', async (t) => {
-  const { url, output, child, exited } = await startServer(t)
-  await register(url)
-  await fetch(`${url}/nowhere`)
-  child.kill('SIGTERM')
-  await exited
-  t.equal(
-    output().trim().split('\n').length,
-    4,
-    'the start, and nothing of requests that went as they should'
-  )
-})
+t.test(
+  'by default the log tells security events, and nothing of requests that went as they should',
+  async (t) => {
+    const { url, output, child, exited } = await startServer(t)
+    const headers = await register(url)
+    await fetch(`${url}/me`, { headers })
+    await fetch(`${url}/nowhere`)
+    await fetch(`${url}/me`)
+    await fetch(`${url}/login`, { method: 'POST', headers: { authorization: basic('salman', 'wrong') } })
+    await fetch(`${url}/logout`, { method: 'POST', headers: { authorization: headers.authorization } })
+    child.kill('SIGTERM')
+    await exited
+    const lines = output()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line))
+    const events = lines.flatMap(({ event, code }) =>
+      event === undefined ? [] : [[event, code].filter(Boolean).join(' ')]
+    )
+    t.strictSame(
+      events.filter((event) => !event.startsWith('signing')),
+      [
+        'user_registered',
+        'login_succeeded',
+        'access_refused TOKEN_REQUIRED',
+        'login_failed',
+        'access_refused INVALID_CREDENTIALS',
+        'logout'
+      ]
+    )
+    t.equal(lines.filter(({ event }) => event === undefined).length, 1, 'and that it listens')
+  }
+)
 
 t.test('.env is read', async (t) => {
   const cwd = temporaryFolder(t)

@@ -32,6 +32,9 @@ declare module 'fastify' {
 
 const EXAMPLE_ID = '1bfcbb5e-6279-47f2-afa9-79c5bc551192'
 
+/** Unauthenticated, forbidden, too many. */
+const REFUSALS = new Set([401, 403, 429])
+
 /** What Fastify and its plugins throw, as our errors. */
 const TRANSLATIONS: Record<string, new () => Error> = {
   FST_BASIC_AUTH_MISSING_OR_BAD_AUTHORIZATION_HEADER: CredentialsRequired,
@@ -58,13 +61,24 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
   const known = toKnownError(error)
   const type = problemTypes.get(known.code)
   if (type === undefined) throw new TypeError(`${known.code} is not a problem type`)
-  const level = type.status >= 500 ? 'error' : 'debug'
-  request.log[level]({ err: type.status >= 500 ? error : undefined, code: known.code }, 'request failed')
+  logProblem(error, request, type)
   reply
     .code(type.status)
     .headers({ ...type.headers, ...known.headers, 'cache-control': 'no-store', 'x-request-id': request.id })
     .type('application/problem+json')
     .send(problemDocument(known, request.id))
+}
+
+/** A failure of ours with its cause; a refused access as a security event; the rest is the client's own business. */
+function logProblem(err: FastifyError, request: FastifyRequest, { code, status }: ProblemType): void {
+  if (status >= 500) request.log.error({ err, code }, 'request failed')
+  else if (REFUSALS.has(status)) request.log.info(refusal(request, code), 'access refused')
+  else request.log.debug({ code }, 'request refused')
+}
+
+function refusal(request: FastifyRequest, code: string) {
+  const { method, routeOptions, user, ip } = request
+  return { event: 'access_refused', code, method, route: routeOptions?.url, user_id: user?.id, address: ip }
 }
 
 /** The problem document of one of our errors. */

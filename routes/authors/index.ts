@@ -20,8 +20,10 @@ import {
   AuthorExists,
   AuthorNotFound,
   IdentifierTaken,
+  InsufficientScope,
   InvalidCursor,
   NotOwner,
+  RoleRequired,
   StaleVersion
 } from '../../schemas/errors.ts'
 import { PageQuery } from '../../schemas/pages.ts'
@@ -31,6 +33,7 @@ import { refuseImpossibleLife, telling } from './refusals.ts'
 
 const authors: FastifyPluginAsyncTypebox = async (fastify) => {
   const { db } = fastify
+  const edit = fastify.requireRole('editor')
   fastify.addHook('onRequest', fastify.authenticate)
 
   fastify.route({
@@ -53,6 +56,7 @@ const authors: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.route({
     method: 'POST',
     url: '',
+    onRequest: edit,
     schema: {
       operationId: 'createAuthor',
       tags: ['authors'],
@@ -60,7 +64,7 @@ const authors: FastifyPluginAsyncTypebox = async (fastify) => {
       body: Ref(CreateAuthor),
       response: { 201: answer('Created; you own it.', Author, ['Location', 'ETag']) }
     },
-    config: { errors: [AuthorExists, IdentifierTaken] },
+    config: { errors: [RoleRequired, InsufficientScope, AuthorExists, IdentifierTaken] },
     handler: async (request, reply) => {
       refuseImpossibleLife(request.body)
       const author = await telling(db, request.body, () =>
@@ -95,21 +99,32 @@ const authors: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.route({
     method: 'PUT',
     url: '/:author',
+    onRequest: edit,
     schema: {
       operationId: 'replaceAuthor',
       tags: ['authors'],
-      summary: 'Replace an author that you own',
+      summary: 'Replace an author, as its owner or an admin',
       params: AuthorParams,
       headers: IfMatch,
       body: Ref(ReplaceAuthor),
       response: { 200: answer('Replaced.', Author, ['ETag']) }
     },
-    config: { errors: [AuthorNotFound, NotOwner, StaleVersion, AuthorExists, IdentifierTaken] },
+    config: {
+      errors: [
+        RoleRequired,
+        InsufficientScope,
+        AuthorNotFound,
+        NotOwner,
+        StaleVersion,
+        AuthorExists,
+        IdentifierTaken
+      ]
+    },
     handler: async (request, reply) => {
       refuseImpossibleLife(request.body)
       const author = await telling(db, request.body, () =>
         db.transaction().execute(async (trx) => {
-          const current = await getOwnAuthor(trx, request.params.author, request.user.id)
+          const current = await getEditableAuthor(trx, request.params.author, request.user)
           refuseStale(current, request.headers['if-match'])
           return replaceAuthor(trx, current.id, request.body)
         })
@@ -122,18 +137,19 @@ const authors: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.route({
     method: 'DELETE',
     url: '/:author',
+    onRequest: edit,
     schema: {
       operationId: 'deleteAuthor',
       tags: ['authors'],
-      summary: 'Delete an author that you own',
+      summary: 'Delete an author, as its owner or an admin',
       params: AuthorParams,
       headers: IfMatch,
       response: { 204: emptyAnswer('Deleted.') }
     },
-    config: { errors: [AuthorNotFound, NotOwner, StaleVersion] },
+    config: { errors: [RoleRequired, InsufficientScope, AuthorNotFound, NotOwner, StaleVersion] },
     handler: async (request, reply) => {
       await db.transaction().execute(async (trx) => {
-        const current = await getOwnAuthor(trx, request.params.author, request.user.id)
+        const current = await getEditableAuthor(trx, request.params.author, request.user)
         refuseStale(current, request.headers['if-match'])
         await deleteAuthor(trx, current.id)
       })
@@ -148,9 +164,13 @@ async function getAuthor(db: Db, idOrSlug: string): Promise<AuthorRecord> {
   return author
 }
 
-async function getOwnAuthor(db: Db, idOrSlug: string, userId: string): Promise<AuthorRecord> {
+async function getEditableAuthor(
+  db: Db,
+  idOrSlug: string,
+  user: { id: string; role: string }
+): Promise<AuthorRecord> {
   const author = await getAuthor(db, idOrSlug)
-  if (author.owner_id !== userId) throw new NotOwner()
+  if (author.owner_id !== user.id && user.role !== 'admin') throw new NotOwner()
   return author
 }
 

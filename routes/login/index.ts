@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { CredentialsRequired, InvalidCredentials, TooBusy } from '../../schemas/errors.ts'
-import { answer } from '../../schemas/ref.ts'
+import { CredentialsRequired, InvalidCredentials, TooBusy, TooManyRequests } from '../../schemas/errors.ts'
+import { answer, LIMITED } from '../../schemas/ref.ts'
 import { TokenResponse } from '../../schemas/tokens.ts'
 
 const login: FastifyPluginAsyncTypebox = async (fastify) => {
@@ -11,18 +11,14 @@ const login: FastifyPluginAsyncTypebox = async (fastify) => {
     schema: {
       operationId: 'login',
       tags: ['account'],
-      summary: 'Log in with HTTP Basic and get an access token',
+      summary: 'Log in with HTTP Basic and get a pair of tokens',
       security: [{ basic: [] }],
-      response: { 200: answer('Logged in.', TokenResponse, ['Cache-Control']) }
+      response: { 200: answer('Logged in.', TokenResponse, ['Cache-Control', ...LIMITED]) }
     },
-    config: { errors: [CredentialsRequired, InvalidCredentials, TooBusy] },
+    config: { errors: [CredentialsRequired, InvalidCredentials, TooManyRequests, TooBusy] },
     handler: async (request, reply) => {
       reply.cacheControl('no-store')
-      return {
-        access_token: fastify.accessTokens.issue(request.user.id),
-        token_type: 'Bearer' as const,
-        expires_in: fastify.config.ACCESS_TOKEN_TTL
-      }
+      return fastify.sessions.open(request.user.id, request.headers['user-agent'])
     }
   })
 }

@@ -1,11 +1,20 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { findUserById, listUsers } from '../../db/users.ts'
-import { InvalidCursor, UserNotFound } from '../../schemas/errors.ts'
+import type { Db } from '../../db/database.ts'
+import { endSessions } from '../../db/sessions.ts'
+import { deleteUser, findUserById, hasOtherAdmin, listUsers, updateUser } from '../../db/users.ts'
+import {
+  AccessTokenOnly,
+  InvalidCursor,
+  LastAdmin,
+  RoleRequired,
+  UserNotFound
+} from '../../schemas/errors.ts'
 import { PageQuery } from '../../schemas/pages.ts'
-import { answer } from '../../schemas/ref.ts'
-import { User, UserPage, UserParams } from '../../schemas/users.ts'
+import { answer, emptyAnswer, Ref } from '../../schemas/ref.ts'
+import { ChangeUser, User, UserPage, UserParams } from '../../schemas/users.ts'
 
 const users: FastifyPluginAsyncTypebox = async (fastify) => {
+  const administer = [fastify.refuseApiKeys, fastify.requireRole('admin')]
   fastify.addHook('onRequest', fastify.authenticate)
 
   fastify.route({
@@ -36,13 +45,73 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 200: answer('The user.', User) }
     },
     config: { errors: [UserNotFound] },
+    handler: async (request) => getUser(fastify.db, request.params.id)
+  })
+
+  fastify.route({
+    method: 'PATCH',
+    url: '/:id',
+    onRequest: administer,
+    schema: {
+      operationId: 'changeUser',
+      tags: ['users'],
+      summary: 'Change a user’s role, or disable the user, as an admin',
+      params: UserParams,
+      body: Ref(ChangeUser),
+      response: { 200: answer('The user, changed; a disabled one is logged out everywhere.', User) }
+    },
+    config: { errors: [UserNotFound, RoleRequired, AccessTokenOnly, LastAdmin] },
     handler: async (request) => {
       const { id } = request.params
-      const user = await findUserById(fastify.db, id)
-      if (user === undefined) throw new UserNotFound(id)
+      const { role, disabled } = request.body
+      const user = await fastify.db.transaction().execute(async (trx) => {
+        const current = await getUser(trx, id)
+        const remainsAdmin = (role ?? current.role) === 'admin' && !(disabled ?? current.disabled)
+        if (!remainsAdmin) await refuseLastAdmin(trx, current)
+        if (disabled) await endSessions(trx, id, 'disabled')
+        return updateUser(trx, id, request.body)
+      })
+      request.log.info(
+        { event: 'user_changed', user_id: id, by: request.user.id, role, disabled },
+        'user changed'
+      )
       return user
     }
   })
+
+  fastify.route({
+    method: 'DELETE',
+    url: '/:id',
+    onRequest: administer,
+    schema: {
+      operationId: 'deleteUser',
+      tags: ['users'],
+      summary: 'Delete a user, as an admin; the user’s authors stay, without owner',
+      params: UserParams,
+      response: { 204: emptyAnswer('Deleted, with all sessions and keys.') }
+    },
+    config: { errors: [UserNotFound, RoleRequired, AccessTokenOnly, LastAdmin] },
+    handler: async (request, reply) => {
+      const { id } = request.params
+      await fastify.db.transaction().execute(async (trx) => {
+        await refuseLastAdmin(trx, await getUser(trx, id))
+        await deleteUser(trx, id)
+      })
+      request.log.info({ event: 'user_deleted', user_id: id, by: request.user.id }, 'user deleted')
+      return reply.code(204).send(null)
+    }
+  })
+}
+
+async function getUser(db: Db, id: string) {
+  const user = await findUserById(db, id)
+  if (user === undefined) throw new UserNotFound(id)
+  return user
+}
+
+async function refuseLastAdmin(trx: Db, user: User): Promise<void> {
+  const isActiveAdmin = user.role === 'admin' && !user.disabled
+  if (isActiveAdmin && !(await hasOtherAdmin(trx, user.id))) throw new LastAdmin()
 }
 
 export default users

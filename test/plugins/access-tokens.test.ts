@@ -1,6 +1,10 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { changeKeys, createKeyFile, keyFileOf } from '../../plugins/signing-keys/key-file.ts'
+import type { SigningKey } from '../../plugins/signing-keys/key-ring.ts'
+import { newKey, rotate, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
 import { buildApp, listen, signIn } from '../helpers.ts'
 
 type Json = Record<string, unknown> | unknown[]
@@ -8,17 +12,44 @@ type Json = Record<string, unknown> | unknown[]
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 /** A token with these parts, signed with the service's own key unless another is given. */
-function forge(server: FastifyInstance, header: Json, claims: Json, key = server.signingKey.private): string {
+function forge(
+  server: FastifyInstance,
+  header: Json,
+  claims: Json,
+  key = server.signingKeys.active().private
+): string {
   const input = `${encode(header)}.${encode(claims)}`
   return `${input}.${sign(null, Buffer.from(input), key).toString('base64url')}`
 }
 
-function goodParts(server: FastifyInstance, sub: string) {
+/** The parts of a token like this one, with an id and times of its own. */
+function goodParts(token: string) {
+  const { header, claims } = parse(token)
   const now = Math.floor(Date.now() / 1000)
-  return {
-    header: { alg: 'EdDSA', typ: 'at+jwt', kid: server.signingKey.kid },
-    claims: { iss: 'library', aud: 'library', sub, jti: 'x', iat: now, exp: now + 60 }
-  }
+  return { header, claims: { ...claims, jti: 'x', iat: now, exp: now + 60 } }
+}
+
+function parse(token: string) {
+  const [header, claims] = token
+    .split('.', 2)
+    .map((part) => JSON.parse(Buffer.from(part, 'base64url').toString()))
+  return { header, claims }
+}
+
+/** Rotates the keys beside the database, and lets the service take them over. */
+function rotateKeys(server: FastifyInstance, announceSeconds = 0): StoredKey {
+  const file = keyFileOf(server.config.DATABASE_URL)
+  const keys = changeKeys(file, (keys) => rotate(keys, new Date(), announceSeconds))
+  server.signingKeys.reload()
+  return keys.at(-1) as StoredKey
+}
+
+function setClock(t: Test, aheadSeconds: number): void {
+  const { now } = Date
+  t.teardown(() => {
+    Date.now = now
+  })
+  Date.now = () => now() + aheadSeconds * 1000
 }
 
 function isInvalidToken(
@@ -34,12 +65,10 @@ function isInvalidToken(
 t.test('a token carries what RFC 9068 asks for, and nothing secret', async (t) => {
   const server = await buildApp(t)
   const { id, token } = await signIn(server)
-  const [header, claims] = token
-    .split('.', 2)
-    .map((part: string) => JSON.parse(Buffer.from(part, 'base64url').toString()))
-  t.strictSame(header, { alg: 'EdDSA', typ: 'at+jwt', kid: server.signingKey.kid })
-  t.strictSame(Object.keys(claims).sort(), ['aud', 'exp', 'iat', 'iss', 'jti', 'sub'])
-  t.match(claims, { sub: id, exp: claims.iat + 3600 })
+  const { header, claims } = parse(token)
+  t.strictSame(header, { alg: 'EdDSA', typ: 'at+jwt', kid: server.signingKeys.active().kid })
+  t.strictSame(Object.keys(claims).sort(), ['aud', 'exp', 'iat', 'iss', 'jti', 'sid', 'sub'])
+  t.match(claims, { sub: id, exp: claims.iat + server.config.ACCESS_TOKEN_TTL })
 })
 
 t.test('without a bearer token the challenge is bare', async (t) => {
@@ -67,11 +96,13 @@ t.test('the scheme is taken in any case', async (t) => {
 
 t.test('every way in which a token can be bad is 401 invalid_token', async (t) => {
   const server = await buildApp(t)
-  const { id, token } = await signIn(server)
-  const { header, claims } = goodParts(server, id)
+  const { token } = await signIn(server)
+  const { header, claims } = goodParts(token)
   const [head, body, signature] = token.split('.') as [string, string, string]
   const now = Math.floor(Date.now() / 1000)
-  const other = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+  const pair = generateKeyPairSync('ed25519')
+  const other = pair.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+  const otherPublic = pair.publicKey.export({ format: 'jwk' })
   const withHeader = (changes: object) => forge(server, { ...header, ...changes }, claims)
   const withClaims = (changes: object) => forge(server, header, { ...claims, ...changes })
   const without = (claim: string) =>
@@ -89,14 +120,22 @@ t.test('every way in which a token can be bad is 401 invalid_token', async (t) =
     'another key': forge(server, header, claims, other),
     'another kid': withHeader({ kid: 'other' }),
     'kid as a path': withHeader({ kid: '../../etc/passwd' }),
+    'kid as a path to the key file': withHeader({ kid: keyFileOf(server.config.DATABASE_URL) }),
     'kid as SQL': withHeader({ kid: "' or 1=1 --" }),
+    'kid as a property of every object': withHeader({ kid: '__proto__' }),
+    'kid empty': withHeader({ kid: '' }),
+    'kid a number': withHeader({ kid: 0 }),
+    'kid a list': withHeader({ kid: [header.kid] }),
     'no kid': forge(server, { alg: 'EdDSA', typ: 'at+jwt' }, claims),
     'wrong alg': withHeader({ alg: 'HS256' }),
     'wrong typ': withHeader({ typ: 'JWT' }),
     crit: withHeader({ crit: ['exp'] }),
     'odd crit': withHeader({ crit: 'x' }),
     jku: withHeader({ jku: 'https://evil.example/keys' }),
-    jwk: withHeader({ jwk: { kty: 'OKP' } }),
+    x5u: withHeader({ x5u: 'https://evil.example/keys' }),
+    jwk: withHeader({ jwk: otherPublic }),
+    'jwk of the key that signed it': forge(server, { ...header, jwk: otherPublic }, claims, other),
+    'only a jwk': forge(server, { alg: 'EdDSA', typ: 'at+jwt', jwk: otherPublic }, claims, other),
     'header not JSON': `${Buffer.from('x').toString('base64url')}.${body}.${signature}`,
     'payload not UTF-8': `${head}.${Buffer.from([0xff, 0xfe]).toString('base64url')}.${signature}`,
     'header not an object': forge(server, [], claims),
@@ -116,6 +155,7 @@ t.test('every way in which a token can be bad is 401 invalid_token', async (t) =
     'wrong audience': withClaims({ aud: 'other' }),
     'audience a list': withClaims({ aud: ['library'] }),
     'sub a number': withClaims({ sub: 1 }),
+    'sid a number': withClaims({ sid: 1 }),
     'an unknown claim': withClaims({ admin: true }),
     'padding appended': `${token}=`,
     'padding in a part': `${head}=.${body}.${signature}`,
@@ -145,11 +185,7 @@ t.test('a token ends with its time, also one that was just verified', async (t) 
   const server = await buildApp(t)
   const { token } = await signIn(server)
   t.equal((await get(server, token)).statusCode, 200)
-  const { now } = Date
-  t.teardown(() => {
-    Date.now = now
-  })
-  Date.now = () => now() + 3600_000
+  setClock(t, 3600)
   isInvalidToken(t, await get(server, token), 'expired while kept as verified')
 })
 
@@ -161,10 +197,63 @@ t.test('the token of a deleted user is refused at once', async (t) => {
   isInvalidToken(t, await get(server, token), 'deleted user')
 })
 
+t.test('a retired key verifies until its time is over, and signs no more', async (t) => {
+  const server = await buildApp(t)
+  const { token } = await signIn(server)
+  const retired = server.signingKeys.active()
+  const { header, claims } = goodParts(token)
+  const [known, unseen] = ['known', 'unseen'].map((jti) =>
+    forge(server, header, { ...claims, jti, exp: claims.exp + 1e6 })
+  ) as [string, string]
+  rotateKeys(server)
+  t.not(parse(server.accessTokens.issue(claims)).header.kid, retired.kid)
+  for (const good of [token, known, known]) t.equal((await get(server, good)).statusCode, 200)
+  setClock(t, 86400 + 59)
+  t.equal((await get(server, known)).statusCode, 200, 'to the last second')
+  setClock(t, 1)
+  isInvalidToken(t, await get(server, known), 'kept as verified')
+  isInvalidToken(t, await get(server, unseen), 'not seen before')
+})
+
+t.test('a key that is no longer in the set verifies nothing, not even what was just verified', async (t) => {
+  const server = await buildApp(t)
+  const { token } = await signIn(server)
+  t.equal((await get(server, token)).statusCode, 200)
+  const file = keyFileOf(server.config.DATABASE_URL)
+  rmSync(file)
+  createKeyFile(file, [newKey(new Date())])
+  server.signingKeys.reload()
+  isInvalidToken(t, await get(server, token), 'the key was replaced')
+  const { sub, sid } = parse(token).claims
+  t.equal((await get(server, server.accessTokens.issue({ sub, sid }))).statusCode, 200)
+})
+
+t.test('every key of the set verifies its own tokens alone', async (t) => {
+  const server = await buildApp(t)
+  const { token } = await signIn(server)
+  const { header, claims } = goodParts(token)
+  const first = server.signingKeys.active()
+  rotateKeys(server)
+  const second = server.signingKeys.active()
+  const { kid } = rotateKeys(server, 3600)
+  const announced = server.signingKeys.find(kid) as SigningKey
+  t.equal(
+    parse(server.accessTokens.issue(claims)).header.kid,
+    second.kid,
+    'an announced key does not sign yet'
+  )
+  for (const { kid } of [first, second, announced]) {
+    for (const signer of [first, second, announced]) {
+      const answer = await get(server, forge(server, { ...header, kid }, claims, signer.private))
+      t.equal(answer.statusCode, signer.kid === kid ? 200 : 401)
+    }
+  }
+})
+
 t.test('more tokens than are kept as verified are all good', async (t) => {
   const server = await buildApp(t)
-  const { id } = await signIn(server)
-  const { header, claims } = goodParts(server, id)
+  const { token } = await signIn(server)
+  const { header, claims } = goodParts(token)
   const tokens = Array.from({ length: 10_050 }, (_, i) =>
     forge(server, header, { ...claims, jti: String(i) })
   )

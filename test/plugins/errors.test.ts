@@ -28,7 +28,7 @@ t.test('a wrong method is 405 with Allow, before anything else is looked at', as
   const cases = [
     ['PUT', '/authors', 'GET, HEAD, OPTIONS, POST'],
     ['PATCH', '/authors/salman-rushdie', 'DELETE, GET, HEAD, OPTIONS, PUT'],
-    ['DELETE', '/users/1', 'GET, HEAD, OPTIONS'],
+    ['POST', '/users/1', 'DELETE, GET, HEAD, OPTIONS, PATCH'],
     ['GET', '/login', 'OPTIONS, POST'],
     ['POST', '/', 'GET, HEAD, OPTIONS'],
     ['DELETE', '/authors/', 'GET, HEAD, OPTIONS, POST'],

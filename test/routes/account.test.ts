@@ -8,7 +8,7 @@ t.test('POST /register makes a user and says where it is', async (t) => {
   const answer = await server.inject({ method: 'POST', url: '/register', payload })
   t.equal(answer.statusCode, 201)
   const user = answer.json()
-  t.strictSame(Object.keys(user), ['id', 'username', 'created_at'], 'and never a hash')
+  t.strictSame(Object.keys(user), ['id', 'username', 'role', 'disabled', 'created_at'], 'and never a hash')
   t.equal(answer.headers.location, `/users/${user.id}`)
   const { password_hash } = await server.db.selectFrom('users').selectAll().executeTakeFirstOrThrow()
   t.match(password_hash, /^\$argon2id\$v=19\$m=19456,p=1,t=2\$/)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { buildApp } from '../helpers.ts'
+import { buildApp, signIn } from '../helpers.ts'
 
 t.test('GET / tells a program what is here, and every address in it answers', async (t) => {
   const server = await buildApp(t)
@@ -58,4 +58,64 @@ t.test('a trailing slash does no harm', async (t) => {
   const server = await buildApp(t)
   t.equal((await server.inject('/problems/')).statusCode, 200)
   t.equal((await server.inject('/authors/')).statusCode, 401)
+})
+
+t.test('CORS is off until origins are named, and then for these alone', async (t) => {
+  const origin = 'https://app.example.org'
+  const preflight = {
+    origin,
+    'access-control-request-method': 'PUT',
+    'access-control-request-headers': 'authorization'
+  }
+  const silent = await buildApp(t)
+  for (const method of ['GET', 'OPTIONS'] as const) {
+    const answer = await silent.inject({ method, url: '/authors', headers: preflight })
+    t.notMatch(Object.keys(answer.headers).join(), /access-control/)
+  }
+  const server = await buildApp(t, { CORS_ORIGINS: `https://other.example, ${origin}` })
+  const allowed = await server.inject({ method: 'OPTIONS', url: '/authors', headers: preflight })
+  t.match(allowed, {
+    statusCode: 204,
+    headers: {
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': /PUT/,
+      'access-control-max-age': '600'
+    }
+  })
+  const get = await server.inject({ url: '/authors', headers: { origin } })
+  t.match(get.headers, { 'access-control-allow-origin': origin, 'access-control-expose-headers': /ETag/ })
+  t.notOk(get.headers['access-control-allow-credentials'])
+  const stranger = await server.inject({ url: '/authors', headers: { origin: 'https://evil.example' } })
+  t.notOk(stranger.headers['access-control-allow-origin'])
+  t.match(await server.inject({ method: 'OPTIONS', url: '/authors' }), {
+    statusCode: 204,
+    headers: { allow: /GET/ }
+  })
+  t.equal((await server.inject({ method: 'OPTIONS', url: '/nowhere' })).statusCode, 404)
+  t.equal((await server.inject({ method: 'PATCH', url: '/authors' })).statusCode, 405)
+})
+
+t.test('the docs can be switched off', async (t) => {
+  const server = await buildApp(t, { DOCS: 'off' })
+  for (const url of ['/docs', '/docs/json', '/openapi.json'])
+    t.equal((await server.inject(url)).statusCode, 404, url)
+  const root = await server.inject({ url: '/', headers: { accept: 'text/html' } })
+  t.equal(root.statusCode, 200)
+  t.strictSame(Object.keys(root.json().links), ['problems', 'register', 'login', 'authors'])
+})
+
+t.test('what is for one bearer is not for others, and what has tokens is never stored', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  t.match((await server.inject({ url: '/authors', headers })).headers, {
+    vary: 'Authorization',
+    'cache-control': 'private, no-cache'
+  })
+  for (const url of ['/me', '/me/sessions', '/me/keys']) {
+    t.match(
+      (await server.inject({ url, headers })).headers,
+      { vary: 'Authorization', 'cache-control': 'no-store' },
+      url
+    )
+  }
 })

@@ -1,5 +1,8 @@
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { buildApp, signIn } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, PASSWORD, signIn } from '../helpers.ts'
+
+type Headers = Record<string, string>
 
 t.test('GET /users pages through all users, newest first', async (t) => {
   const server = await buildApp(t)
@@ -25,7 +28,7 @@ t.test('GET /users/{id} gets one user, and never a hash', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
   const answer = await server.inject({ url: `/users/${id}`, headers })
-  t.strictSame(Object.keys(answer.json()), ['id', 'username', 'created_at'])
+  t.strictSame(Object.keys(answer.json()), ['id', 'username', 'role', 'disabled', 'created_at'])
   const missing = await server.inject({ url: '/users/019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21', headers })
   t.match(missing.json(), { code: 'USER_NOT_FOUND', status: 404 })
 })
@@ -52,4 +55,98 @@ t.test('a cursor is of its own list, unchanged', async (t) => {
   t.match(elsewhere.json(), { code: 'INVALID_CURSOR' }, 'a cursor of another list')
   const empty = await server.inject({ url: '/users?cursor=', headers })
   t.match(empty.json(), { code: 'VALIDATION_FAILED' })
+})
+
+async function makeAdmin(server: FastifyInstance, id: string) {
+  await server.db.updateTable('users').set({ role: 'admin' }).where('id', '=', id).execute()
+}
+
+const change = (server: FastifyInstance, id: string, headers: Headers, payload: object) =>
+  server.inject({ method: 'PATCH', url: `/users/${id}`, headers, payload })
+
+t.test('an admin changes roles, and a role takes effect on the next request', async (t) => {
+  const server = await buildApp(t)
+  const admin = await signIn(server, 'admin')
+  const user = await signIn(server, 'salman')
+  const create = (headers: Headers, book: string) =>
+    server.inject({ method: 'POST', url: '/authors', headers, payload: { ...AUTHOR, book } })
+  t.match((await change(server, user.id, admin.headers, { role: 'reader' })).json(), {
+    code: 'ROLE_REQUIRED',
+    status: 403
+  })
+  await makeAdmin(server, admin.id)
+  t.equal((await create(user.headers, 'One')).statusCode, 201)
+  t.match((await change(server, user.id, admin.headers, { role: 'reader' })).json(), {
+    id: user.id,
+    role: 'reader'
+  })
+  t.match((await create(user.headers, 'Two')).json(), { code: 'ROLE_REQUIRED', detail: /editor/ })
+  t.equal((await server.inject({ url: '/authors', headers: user.headers })).statusCode, 200)
+  const edited = { ...AUTHOR, book: 'By the admin' }
+  const put = { method: 'PUT', url: '/authors/salman-rushdie', payload: edited } as const
+  t.equal(
+    (await server.inject({ ...put, headers: user.headers })).statusCode,
+    403,
+    'a reader not even their own'
+  )
+  t.match((await server.inject({ ...put, headers: admin.headers })).json(), {
+    book: 'By the admin',
+    owner_id: user.id
+  })
+  const gone = '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21'
+  t.match((await change(server, gone, admin.headers, { role: 'reader' })).json(), { code: 'USER_NOT_FOUND' })
+  for (const payload of [{}, { role: 'god' }, { disabled: 'true' }, { username: 'x' }]) {
+    t.equal((await change(server, user.id, admin.headers, payload)).statusCode, 400, JSON.stringify(payload))
+  }
+})
+
+t.test('a disabled user is out at once, everywhere, until enabled', async (t) => {
+  const server = await buildApp(t)
+  const admin = await signIn(server, 'admin')
+  await makeAdmin(server, admin.id)
+  const user = await signIn(server, 'salman')
+  const me = async () => (await server.inject({ url: '/me', headers: user.headers })).statusCode
+  const logIn = () =>
+    server.inject({ method: 'POST', url: '/login', headers: { authorization: basic('salman', PASSWORD) } })
+  t.match((await change(server, user.id, admin.headers, { disabled: true })).json(), { disabled: true })
+  t.equal(await me(), 401)
+  t.match((await logIn()).json(), { code: 'INVALID_CREDENTIALS' })
+  t.match((await change(server, user.id, admin.headers, { disabled: false })).json(), { disabled: false })
+  t.equal(await me(), 401, 'the sessions of before stay ended')
+  t.equal((await logIn()).statusCode, 200)
+})
+
+t.test('an admin deletes users', async (t) => {
+  const server = await buildApp(t)
+  const admin = await signIn(server, 'admin')
+  const user = await signIn(server, 'salman')
+  const remove = (headers: Headers) => server.inject({ method: 'DELETE', url: `/users/${user.id}`, headers })
+  t.match((await remove(admin.headers)).json(), { code: 'ROLE_REQUIRED' })
+  await makeAdmin(server, admin.id)
+  t.equal((await remove(admin.headers)).statusCode, 204)
+  t.equal((await server.inject({ url: '/me', headers: user.headers })).statusCode, 401)
+  t.match((await remove(admin.headers)).json(), { code: 'USER_NOT_FOUND' })
+})
+
+t.test('the last admin can neither be demoted, disabled nor deleted, not even by two at once', async (t) => {
+  const server = await buildApp(t)
+  const one = await signIn(server, 'one')
+  await makeAdmin(server, one.id)
+  for (const payload of [{ role: 'editor' }, { role: 'reader' }, { disabled: true }]) {
+    t.match((await change(server, one.id, one.headers, payload)).json(), { code: 'LAST_ADMIN', status: 409 })
+  }
+  const remove = { method: 'DELETE', headers: one.headers } as const
+  t.match((await server.inject({ ...remove, url: `/users/${one.id}` })).json(), { code: 'LAST_ADMIN' })
+  t.match((await server.inject({ ...remove, url: '/me', payload: { password: PASSWORD } })).json(), {
+    code: 'LAST_ADMIN'
+  })
+  t.equal((await change(server, one.id, one.headers, { role: 'admin', disabled: false })).statusCode, 200)
+
+  const two = await signIn(server, 'two')
+  await makeAdmin(server, two.id)
+  const answers = await Promise.all([
+    change(server, one.id, two.headers, { role: 'editor' }),
+    change(server, two.id, one.headers, { role: 'editor' })
+  ])
+  t.equal(answers.filter(({ statusCode }) => statusCode === 200).length, 1)
 })

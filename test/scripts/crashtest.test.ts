@@ -60,7 +60,9 @@ t.test('it sees what is lost, what is changed, and what nobody sent', async (t) 
 
 t.test('a lost signing key is noticed, for the one login must do', async (t) => {
   const sabotage = (databaseFile: string) => rmSync(`${databaseFile}.keys.json`)
-  await t.rejects(run(t, { rounds: 1, sabotage }), { message: /answered 401 after a restart$/ })
+  await t.rejects(run(t, { rounds: 1, sabotage }), {
+    message: /did not start:[\s\S]*holds the signing keys, is missing/
+  })
 })
 
 t.test('a service that does not come up is told with what it printed', async (t) => {

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto'
+import type { Db } from './database.ts'
+
+export interface PasswordResetsTable {
+  user_id: string
+  code_hash: string
+  expires_at: string
+}
+
+/** Keeps the hash of a user's one reset code; one that was there before is no longer good. */
+export async function upsertPasswordReset(
+  db: Db,
+  userId: string,
+  code: string,
+  expiresAt: string
+): Promise<void> {
+  const reset = { code_hash: hashCode(code), expires_at: expiresAt }
+  await db
+    .insertInto('password_resets')
+    .values({ user_id: userId, ...reset })
+    .onConflict((conflict) => conflict.column('user_id').doUpdateSet(reset))
+    .execute()
+}
+
+/** Takes the code away, so that it is good once; whether it was the user's, and in time. */
+export async function takePasswordReset(trx: Db, userId: string, code: string): Promise<boolean> {
+  const { numDeletedRows } = await trx
+    .deleteFrom('password_resets')
+    .where('user_id', '=', userId)
+    .where('code_hash', '=', hashCode(code))
+    .where('expires_at', '>', new Date().toISOString())
+    .executeTakeFirst()
+  return numDeletedRows > 0n
+}
+
+/** Without hyphens, spaces and case, which people mistype. */
+function hashCode(code: string): string {
+  const folded = code.toLowerCase().replace(/[^0-9a-z]/g, '')
+  return createHash('sha256').update(folded).digest('base64url')
+}

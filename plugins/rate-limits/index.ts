@@ -1,0 +1,88 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Db } from '../../db/database.ts'
+import { addressKey, keysOf } from './keys.ts'
+import { Limiter } from './limiter.ts'
+import { type LoginLimits, loginLimits } from './login.ts'
+import {
+  nearest,
+  PASSWORD_RESET,
+  PASSWORD_RESET_ADDRESS,
+  type Policy,
+  type RateLimitState,
+  REFRESH,
+  REGISTRATION,
+  rateLimitFields
+} from './policies.ts'
+
+interface AddressLimit {
+  /** Counts one for this address. Throws `TooManyRequests`. */
+  consume(address: string): Promise<RateLimitState | undefined>
+}
+
+/** Limits against guessing. What they give is for `reply.rateLimit()`; with RATE_LIMIT=off it is undefined, and nothing is refused. */
+export interface RateLimits {
+  login: LoginLimits
+  registration: AddressLimit
+  refresh: AddressLimit
+  passwordReset: {
+    /** Counts one for this account and address. Throws `TooManyRequests`. */
+    consume(username: string, address: string): Promise<RateLimitState | undefined>
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    rateLimits: RateLimits
+  }
+  interface FastifyReply {
+    /** Tells in the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-11) where the client stands; without a state, nothing. */
+    rateLimit(state: RateLimitState | undefined): FastifyReply
+  }
+}
+
+/** `fastify.rateLimits`, counted in the database, and `reply.rateLimit()`. Addresses are `request.ip`, as TRUST_PROXY has it. */
+async function rateLimitsPlugin(fastify: FastifyInstance) {
+  const isOn = fastify.config.RATE_LIMIT === 'on'
+  if (!isOn) fastify.log.warn('RATE_LIMIT is off: passwords can be guessed without a limit')
+  fastify.decorate('rateLimits', isOn ? limitsOver(fastify.db) : UNLIMITED)
+  fastify.decorateReply('rateLimit', function rateLimit(state) {
+    return state === undefined ? this : this.headers(rateLimitFields(state))
+  })
+}
+
+function limitsOver(db: Db): RateLimits {
+  return {
+    login: loginLimits(db),
+    registration: addressLimit(db, REGISTRATION),
+    refresh: addressLimit(db, REFRESH),
+    passwordReset: passwordResetLimit(db)
+  }
+}
+
+function addressLimit(db: Db, policy: Policy): AddressLimit {
+  const addresses = new Limiter(db, policy)
+  return { consume: (address) => addresses.take(addressKey(address)) }
+}
+
+function passwordResetLimit(db: Db): RateLimits['passwordReset'] {
+  const pairs = new Limiter(db, PASSWORD_RESET)
+  const addresses = new Limiter(db, PASSWORD_RESET_ADDRESS)
+  return {
+    async consume(username, address) {
+      const keys = keysOf(username, address)
+      const states = [await pairs.take(keys.pair), await addresses.take(keys.address)] as const
+      return nearest(...states)
+    }
+  }
+}
+
+const nothing = async () => undefined
+const UNLIMITED: RateLimits = {
+  login: { check: nothing, failed: nothing, succeeded: nothing },
+  registration: { consume: nothing },
+  refresh: { consume: nothing },
+  passwordReset: { consume: nothing }
+}
+
+export default fp(rateLimitsPlugin, { name: 'rate-limits', dependencies: ['database'] })

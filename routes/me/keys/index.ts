@@ -1,0 +1,96 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { deleteApiKey, insertApiKey, listApiKeys } from '../../../db/api-keys.ts'
+import { ApiKeyPage, ApiKeyParams, CreateApiKey, NewApiKey } from '../../../schemas/api-keys.ts'
+import {
+  AccessTokenOnly,
+  InvalidCursor,
+  KeyNotFound,
+  ValidationFailed,
+  withExtras
+} from '../../../schemas/errors.ts'
+import { PageQuery } from '../../../schemas/pages.ts'
+import { answer, emptyAnswer, Ref } from '../../../schemas/ref.ts'
+
+/** Keys for scripts: managed with an access token, used as one. */
+const keys: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { apiKeys, db } = fastify
+  fastify.addHook('onRequest', fastify.authenticate)
+  fastify.addHook('onRequest', fastify.refuseApiKeys)
+
+  fastify.route({
+    method: 'POST',
+    url: '',
+    schema: {
+      operationId: 'createMyKey',
+      tags: ['account'],
+      summary: 'Create an API key for a script',
+      body: Ref(CreateApiKey),
+      response: {
+        201: answer('Created. The key is shown this once.', NewApiKey, ['Location', 'Cache-Control'])
+      }
+    },
+    config: { errors: [AccessTokenOnly] },
+    handler: async (request, reply) => {
+      const { name, scope, expires_at = null } = request.body
+      refusePast(expires_at)
+      const key = apiKeys.create()
+      const keyHash = apiKeys.hash(key) as string
+      const expiresAt = expires_at && new Date(expires_at).toISOString()
+      const created = await insertApiKey(db, { userId: request.user.id, name, scope, keyHash, expiresAt })
+      request.log.info(
+        { event: 'api_key_created', user_id: request.user.id, key_id: created.id, scope },
+        'API key created'
+      )
+      reply.code(201).header('location', `/me/keys/${created.id}`).cacheControl('no-store')
+      return { ...created, key }
+    }
+  })
+
+  fastify.route({
+    method: 'GET',
+    url: '',
+    schema: {
+      operationId: 'listMyKeys',
+      tags: ['account'],
+      summary: 'List my API keys, newest first',
+      querystring: PageQuery,
+      response: { 200: answer('A page of keys, without the keys themselves.', ApiKeyPage, ['Link']) }
+    },
+    config: { errors: [AccessTokenOnly, InvalidCursor] },
+    handler: async (request, reply) => {
+      const { limit = 20 } = request.query
+      return reply.page(
+        await listApiKeys(db, request.user.id, { limit: limit + 1, before: request.pageStart() }),
+        limit
+      )
+    }
+  })
+
+  fastify.route({
+    method: 'DELETE',
+    url: '/:id',
+    schema: {
+      operationId: 'revokeMyKey',
+      tags: ['account'],
+      summary: 'Revoke one of my API keys',
+      params: ApiKeyParams,
+      response: { 204: emptyAnswer('Revoked; it fails from the next request on.') }
+    },
+    config: { errors: [AccessTokenOnly, KeyNotFound] },
+    handler: async (request, reply) => {
+      const { id } = request.params
+      if (!(await deleteApiKey(db, request.user.id, id))) throw new KeyNotFound(id)
+      request.log.info({ event: 'api_key_revoked', user_id: request.user.id, key_id: id }, 'API key revoked')
+      return reply.code(204).send(null)
+    }
+  })
+}
+
+function refusePast(expiresAt: string | null): void {
+  if (expiresAt === null || Date.parse(expiresAt) > Date.now()) return
+  throw withExtras(new ValidationFailed(), {
+    errors: [{ pointer: '/expires_at', detail: 'must be in the future' }]
+  })
+}
+
+export default keys

@@ -1,0 +1,59 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { endSessions, listSessions } from '../../../db/sessions.ts'
+import { AccessTokenOnly, InvalidCursor, SessionNotFound } from '../../../schemas/errors.ts'
+import { PageQuery } from '../../../schemas/pages.ts'
+import { answer, emptyAnswer } from '../../../schemas/ref.ts'
+import { SessionPage, SessionParams } from '../../../schemas/sessions.ts'
+
+const sessions: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { db } = fastify
+  fastify.addHook('onRequest', fastify.authenticate)
+  fastify.addHook('onRequest', fastify.refuseApiKeys)
+
+  fastify.route({
+    method: 'GET',
+    url: '',
+    schema: {
+      operationId: 'listMySessions',
+      tags: ['account'],
+      summary: 'List my sessions, newest first, with why they ended',
+      querystring: PageQuery,
+      response: { 200: answer('A page of sessions.', SessionPage, ['Link']) }
+    },
+    config: { errors: [AccessTokenOnly, InvalidCursor] },
+    handler: async (request, reply) => {
+      const { limit = 20 } = request.query
+      const { id, sessionId } = request.user
+      const rows = await listSessions(db, id, { limit: limit + 1, before: request.pageStart() })
+      return reply.page(
+        rows.map((row) => ({ ...row, current: row.id === sessionId })),
+        limit
+      )
+    }
+  })
+
+  fastify.route({
+    method: 'DELETE',
+    url: '/:id',
+    schema: {
+      operationId: 'endMySession',
+      tags: ['account'],
+      summary: 'End one of my sessions',
+      params: SessionParams,
+      response: { 204: emptyAnswer('Ended; its tokens fail from the next request on.') }
+    },
+    config: { errors: [AccessTokenOnly, SessionNotFound] },
+    handler: async (request, reply) => {
+      const { id } = request.params
+      const count = await endSessions(db, request.user.id, 'revoked', { only: id })
+      if (count === 0) throw new SessionNotFound(id)
+      request.log.info(
+        { event: 'session_revoked', user_id: request.user.id, session_id: id },
+        'session revoked'
+      )
+      return reply.code(204).send(null)
+    }
+  })
+}
+
+export default sessions

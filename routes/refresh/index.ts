@@ -1,0 +1,33 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { InvalidRefreshToken, TooManyRequests } from '../../schemas/errors.ts'
+import { answer, LIMITED, Ref } from '../../schemas/ref.ts'
+import { Refresh, TokenResponse } from '../../schemas/tokens.ts'
+
+const refresh: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { rateLimits, sessions } = fastify
+
+  fastify.route({
+    method: 'POST',
+    url: '',
+    schema: {
+      operationId: 'refresh',
+      tags: ['account'],
+      summary: 'Exchange a refresh token for the next pair of tokens',
+      security: [],
+      body: Ref(Refresh),
+      response: {
+        200: answer('The next pair; the token that was sent is spent.', TokenResponse, [
+          'Cache-Control',
+          ...LIMITED
+        ])
+      }
+    },
+    config: { errors: [InvalidRefreshToken, TooManyRequests] },
+    handler: async (request, reply) => {
+      reply.rateLimit(await rateLimits.refresh.consume(request.ip)).cacheControl('no-store')
+      return sessions.refresh(request.body.refresh_token)
+    }
+  })
+}
+
+export default refresh

@@ -1,0 +1,108 @@
+/** `npm run user -- COMMAND`: accounts by hand, on the database that DATABASE_URL names, also while the service runs. */
+import { randomBytes, randomInt } from 'node:crypto'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { app, serverOptions } from '../app.ts'
+import { loadConfig } from '../config.ts'
+import type { Db } from '../db/database.ts'
+import { upsertPasswordReset } from '../db/password-resets.ts'
+import { endSessions } from '../db/sessions.ts'
+import {
+  findCredentials,
+  findUserById,
+  hasOtherAdmin,
+  insertUser,
+  listUsers,
+  updateUser
+} from '../db/users.ts'
+
+const USAGE = `usage: npm run user -- COMMAND [NAME]
+  list                 the users and their roles
+  create NAME          a user with a reset code in place of a password
+  promote NAME         makes the user an admin
+  demote NAME          makes the user an editor
+  disable NAME         logs the user out everywhere, and keeps the user out
+  enable NAME          lets the user in again
+  reset-password NAME  prints a one-time code for POST /password-reset`
+
+const CODE_MINUTES = 60
+/** Without letters and digits that look alike. */
+const CODE_ALPHABET = '23456789abcdefghjkmnpqrstvwxyz'
+
+/** What the operator can mend; the message is one sentence. */
+class Refused extends Error {}
+
+type Command = (service: FastifyInstance, name: string) => Promise<string>
+
+const COMMANDS: Record<string, Command> = {
+  list: async ({ db }) => {
+    const users = await listUsers(db, { limit: 10_000, before: undefined })
+    return users
+      .map(({ username, role, disabled }) => `${username}  ${role}${disabled ? '  disabled' : ''}`)
+      .join('\n')
+  },
+  create: async ({ db, passwords }, name) => {
+    if (await findCredentials(db, name)) throw new Refused(`There is a user ${name} already.`)
+    const passwordHash = await passwords.hash(randomBytes(32).toString('base64url'))
+    const { id } = await insertUser(db, { username: name, passwordHash })
+    return `Created ${name}. ${await resetCode(db, id, name)}`
+  },
+  promote: (service, name) => change(service.db, name, { role: 'admin' }, 'is an admin now'),
+  demote: (service, name) => change(service.db, name, { role: 'editor' }, 'is an editor now'),
+  disable: (service, name) =>
+    change(service.db, name, { disabled: true }, 'is disabled and logged out everywhere'),
+  enable: (service, name) => change(service.db, name, { disabled: false }, 'may log in again'),
+  'reset-password': async ({ db }, name) => resetCode(db, (await find(db, name)).id, name)
+}
+
+async function find(db: Db, name: string) {
+  const user = await findCredentials(db, name)
+  if (user === undefined) throw new Refused(`There is no user ${name}.`)
+  return user
+}
+
+async function change(
+  db: Db,
+  name: string,
+  changes: Parameters<typeof updateUser>[2],
+  outcome: string
+): Promise<string> {
+  const { id, username } = await find(db, name)
+  await db.transaction().execute(async (trx) => {
+    const losesPower = changes.role === 'editor' || changes.disabled === true
+    const isAdmin = (await findUserById(trx, id))?.role === 'admin'
+    if (losesPower && isAdmin && !(await hasOtherAdmin(trx, id))) {
+      throw new Refused(`${username} is the last admin; promote somebody else first.`)
+    }
+    await updateUser(trx, id, changes)
+    if (changes.disabled) await endSessions(trx, id, 'disabled')
+  })
+  return `${username} ${outcome}.`
+}
+
+async function resetCode(db: Db, userId: string, name: string): Promise<string> {
+  const letters = Array.from({ length: 20 }, () => CODE_ALPHABET[randomInt(CODE_ALPHABET.length)]).join('')
+  const code = letters.replace(/.{4}(?=.)/g, '$&-')
+  await upsertPasswordReset(db, userId, code, new Date(Date.now() + CODE_MINUTES * 60_000).toISOString())
+  return `Within ${CODE_MINUTES} minutes, ${name} can set a password at POST /password-reset with the code ${code}`
+}
+
+async function main(commandName = '', name = ''): Promise<void> {
+  const command = Object.hasOwn(COMMANDS, commandName) ? COMMANDS[commandName] : undefined
+  if (command === undefined || (name === '' && commandName !== 'list')) {
+    console.error(USAGE)
+    process.exit(2)
+  }
+  const config = { ...loadConfig(process.env, { dotenv: true }), LOG_LEVEL: 'silent' as const }
+  const service = Fastify(serverOptions(config))
+  try {
+    await service.register(app, { config })
+    console.log(await command(service, name))
+  } finally {
+    await service.close()
+  }
+}
+
+main(...process.argv.slice(2)).catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})

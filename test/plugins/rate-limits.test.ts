@@ -1,0 +1,354 @@
+import type { FastifyInstance } from 'fastify'
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import { app, serverOptions } from '../../app.ts'
+import { addPoints } from '../../db/rate-limits.ts'
+import { basic, buildApp, PASSWORD } from '../helpers.ts'
+
+const HOME = '192.0.2.1'
+const ELSEWHERE = '198.51.100.7'
+const MINUTE = 60_000
+
+interface Try {
+  username?: string
+  password?: string
+  from?: string
+  headers?: Record<string, string>
+}
+
+const register = (server: FastifyInstance, username = 'salman', from = HOME) =>
+  server.inject({
+    method: 'POST',
+    url: '/register',
+    remoteAddress: from,
+    payload: { username, password: PASSWORD }
+  })
+
+const login = (
+  server: FastifyInstance,
+  { username = 'salman', password = PASSWORD, from = HOME, headers }: Try
+) =>
+  server.inject({
+    method: 'POST',
+    url: '/login',
+    remoteAddress: from,
+    headers: { authorization: basic(username, password), ...headers }
+  })
+
+async function statuses(times: number, attempt: (i: number) => Promise<{ statusCode: number }>) {
+  const answers: number[] = []
+  for (let i = 0; i < times; i++) answers.push((await attempt(i)).statusCode)
+  return answers
+}
+
+/** Counts failures as the login does, without the hashing. */
+async function fail(
+  server: FastifyInstance,
+  times: number,
+  username: string,
+  address: (i: number) => string
+) {
+  for (let i = 0; i < times; i++) await server.rateLimits.login.failed(username, address(i))
+}
+
+/** A clock that only the test moves. */
+function stopTheClock(t: Test) {
+  const { now } = Date
+  let time = now()
+  Date.now = () => time
+  t.teardown(() => {
+    Date.now = now
+  })
+  return {
+    advance(milliseconds: number) {
+      time += milliseconds
+    }
+  }
+}
+
+t.test(
+  'after ten wrong passwords an address is refused at this account, the right password included',
+  async (t) => {
+    const clock = stopTheClock(t)
+    const server = await buildApp(t)
+    await register(server)
+    const wrong = () => login(server, { password: 'wrong' })
+    const first = await wrong()
+    t.match(first.headers, { 'ratelimit-policy': '"login";q=10;w=900', ratelimit: '"login";r=9;t=900' })
+    t.strictSame(await statuses(9, wrong), Array(9).fill(401))
+    clock.advance(MINUTE)
+
+    const refused = await login(server, {})
+    t.equal(refused.statusCode, 429)
+    t.match(refused.headers, {
+      'content-type': /^application\/problem\+json/,
+      'cache-control': 'no-store',
+      'retry-after': '840',
+      'ratelimit-policy': '"login";q=10;w=900',
+      ratelimit: '"login";r=0;t=840'
+    })
+    t.match(refused.json(), {
+      type: '/problems/too-many-requests',
+      code: 'TOO_MANY_REQUESTS',
+      detail:
+        'There were too many failed logins to this account from your address; the next try is taken in 840 seconds.'
+    })
+    t.equal((await login(server, { username: 'SALMAN' })).statusCode, 429, 'however the name is written')
+    t.equal(
+      (await login(server, { username: 'other', password: 'x' })).statusCode,
+      401,
+      'not at another account'
+    )
+
+    clock.advance(14 * MINUTE)
+    t.equal((await login(server, {})).statusCode, 200, 'and it is over when it was said')
+  }
+)
+
+t.test('a success forgets the failures, and tells what is left', async (t) => {
+  const server = await buildApp(t)
+  await register(server)
+  for (const round of [1, 2]) {
+    await fail(server, 9, 'salman', () => HOME)
+    const answer = await login(server, {})
+    t.equal(answer.statusCode, 200, `round ${round}`)
+    t.match(answer.headers, { 'ratelimit-policy': '"login";q=10;w=900', ratelimit: '"login";r=10;t=900' })
+  }
+})
+
+t.test('wrong passwords at the same moment learn no more than one after another', async (t) => {
+  const server = await buildApp(t)
+  await register(server)
+  const tries = Array.from({ length: 30 }, () => login(server, { password: 'wrong' }))
+  const right = login(server, {})
+  const answers = await Promise.all(tries)
+  t.equal(answers.filter(({ statusCode }) => statusCode === 401).length, 10)
+  t.equal(answers.filter(({ statusCode }) => statusCode === 429).length, 20)
+  t.equal((await right).statusCode, 429, 'nor does the right one amid them')
+})
+
+t.test('many logins at the same moment with the right password are no attack', async (t) => {
+  const server = await buildApp(t)
+  await register(server)
+  const answers = await Promise.all(Array.from({ length: 30 }, () => login(server, {})))
+  t.strictSame(
+    answers.map(({ statusCode }) => statusCode),
+    Array(30).fill(200)
+  )
+})
+
+t.test('an address that tries account after account is refused at all of them', async (t) => {
+  const clock = stopTheClock(t)
+  const server = await buildApp(t)
+  await register(server)
+  for (let i = 0; i < 100; i++) await fail(server, 1, `user${i}`, () => ELSEWHERE)
+  const refused = await login(server, { from: ELSEWHERE })
+  t.match(refused, { statusCode: 429, headers: { 'ratelimit-policy': '"login-address";q=100;w=3600' } })
+  t.equal((await login(server, {})).statusCode, 200, 'and no other address')
+  clock.advance(60 * MINUTE)
+  t.equal((await login(server, { from: ELSEWHERE })).statusCode, 200)
+})
+
+t.test('an account that many addresses try is slowed ever more, and never shut', async (t) => {
+  const clock = stopTheClock(t)
+  const server = await buildApp(t)
+  await register(server)
+  const stranger = (i: number) => `203.0.113.${i}`
+  await fail(server, 50, 'salman', stranger)
+  t.equal(
+    (await login(server, { from: stranger(100), password: 'wrong' })).statusCode,
+    401,
+    'the first has a turn'
+  )
+  const refused = await login(server, { from: stranger(101) })
+  t.match(refused, {
+    statusCode: 429,
+    headers: { 'retry-after': '2', 'ratelimit-policy': '"login-account";q=1;w=2' }
+  })
+  clock.advance(2000)
+  t.equal((await login(server, { from: stranger(101) })).statusCode, 200, 'and then somebody has the next')
+
+  await fail(server, 200, 'salman', (i) => `203.0.113.${i % 250}`)
+  clock.advance(2000)
+  t.equal((await login(server, { from: stranger(251), password: 'wrong' })).statusCode, 401)
+  const later = await login(server, { from: stranger(252) })
+  t.equal(later.headers['retry-after'], '60', 'a minute at most')
+  t.equal(
+    (await login(server, { from: stranger(101) })).statusCode,
+    200,
+    'who has logged in before need not wait'
+  )
+})
+
+t.test('strangers at the same moment get one turn of a slowed account', async (t) => {
+  const server = await buildApp(t)
+  await fail(server, 50, 'salman', (i) => `203.0.113.${i}`)
+  const checks = Array.from({ length: 20 }, (_, i) =>
+    server.rateLimits.login.check('salman', `198.51.100.${i}`)
+  )
+  const settled = await Promise.allSettled(checks)
+  t.equal(settled.filter(({ status }) => status === 'fulfilled').length, 1)
+})
+
+t.test('200 wrong passwords from elsewhere never lock the owner out at home', async (t) => {
+  const clock = stopTheClock(t)
+  const server = await buildApp(t)
+  await register(server)
+  t.equal((await login(server, {})).statusCode, 200)
+  const answers = await statuses(200, (i) => login(server, { password: `wrong ${i}`, from: ELSEWHERE }))
+  t.strictSame(answers, [...Array(10).fill(401), ...Array(190).fill(429)])
+  t.equal((await login(server, {})).statusCode, 200)
+  await fail(server, 200, 'salman', (i) => `203.0.113.${i}`)
+  t.equal((await login(server, {})).statusCode, 200, 'nor 200 from as many addresses')
+
+  clock.advance(89.5 * 24 * 60 * MINUTE)
+  t.equal((await login(server, {})).statusCode, 200)
+  clock.advance(89.5 * 24 * 60 * MINUTE)
+  await fail(server, 50, 'salman', (i) => `203.0.113.${i}`)
+  await server.rateLimits.login.check('salman', ELSEWHERE)
+  t.equal((await login(server, {})).statusCode, 200, 'each login is remembered for 90 days')
+  clock.advance(91 * 24 * 60 * MINUTE)
+  await fail(server, 50, 'salman', (i) => `203.0.113.${i}`)
+  await server.rateLimits.login.check('salman', ELSEWHERE)
+  t.equal((await login(server, {})).statusCode, 429, 'and no longer')
+})
+
+t.test('a request without well-formed credentials costs nothing', async (t) => {
+  const server = await buildApp(t)
+  await register(server)
+  const malformed = ['Basic', 'Basic !!!', 'Bearer x', `Basic ${btoa('no-colon')}`]
+  for (let i = 0; i < 20; i++) {
+    const headers = { authorization: malformed[i % 4] as string }
+    t.equal((await login(server, { headers })).statusCode, 401)
+  }
+  const rows = await server.db.selectFrom('rate_limits').selectAll().execute()
+  t.equal(rows.length, 1, 'only the registration is counted')
+  const refused = await server.inject({ method: 'POST', url: '/register', remoteAddress: HOME, payload: {} })
+  t.equal(refused.statusCode, 400)
+  t.strictSame(await server.db.selectFrom('rate_limits').selectAll().execute(), rows)
+})
+
+t.test('an address registers so many users an hour', async (t) => {
+  const clock = stopTheClock(t)
+  const server = await buildApp(t)
+  const answer = await register(server)
+  t.equal(answer.statusCode, 201)
+  t.match(answer.headers, {
+    'ratelimit-policy': '"registration";q=60;w=3600',
+    ratelimit: '"registration";r=59;t=3600'
+  })
+  t.strictSame(await statuses(59, () => register(server)), Array(59).fill(409), 'a taken name counts too')
+  const refused = await register(server, 'ahmed')
+  t.match(refused, { statusCode: 429, headers: { 'retry-after': '3600' } })
+  t.match(refused.json(), { detail: /^There were too many registrations from your address; / })
+  t.equal((await register(server, 'ahmed', ELSEWHERE)).statusCode, 201)
+  clock.advance(60 * MINUTE)
+  t.equal((await register(server, 'saleem')).statusCode, 201)
+})
+
+t.test('refreshing and password resets have limits of their own', async (t) => {
+  const server = await buildApp(t)
+  const { refresh, passwordReset } = server.rateLimits
+  const refused = { code: 'TOO_MANY_REQUESTS' }
+  for (let i = 0; i < 300; i++) await refresh.consume(HOME)
+  await t.rejects(refresh.consume(HOME), refused)
+  t.match(await refresh.consume(ELSEWHERE), { remaining: 299 })
+
+  for (let i = 0; i < 5; i++) t.match(await passwordReset.consume('salman', HOME), { remaining: 4 - i })
+  await t.rejects(passwordReset.consume('salman', HOME), refused)
+  await passwordReset.consume('salman', ELSEWHERE)
+  for (let i = 0; i < 15; i++) await passwordReset.consume(`user${i}`, HOME)
+  await t.rejects(passwordReset.consume('saleem', HOME), refused)
+})
+
+t.test('a restart keeps the counts, and two processes share them', async (t) => {
+  const server = await buildApp(t)
+  await register(server)
+  const again = await buildApp(t, { DATABASE_URL: server.config.DATABASE_URL })
+  await fail(server, 5, 'salman', () => HOME)
+  await fail(again, 5, 'salman', () => HOME)
+  t.strictSame([(await login(server, {})).statusCode, (await login(again, {})).statusCode], [429, 429])
+  await server.close()
+  await again.close()
+  const restarted = await buildApp(t, { DATABASE_URL: server.config.DATABASE_URL })
+  t.equal((await login(restarted, {})).statusCode, 429)
+})
+
+t.test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings', async (t) => {
+  const server = await buildApp(t)
+  const { failed, check } = server.rateLimits.login
+  const cases: [string, string, string][] = [
+    ['2001:db8:1:2:aaaa::1', '2001:DB8:1:2:bbbb:cccc:dddd:eeee', '2001:db8:1:3::1'],
+    ['fe80::1%eth0', 'fe80::2', 'fe80:0:0:1::2'],
+    ['::1', '0:0:0:0:1::', '0:0:0:1::'],
+    [`::ffff:${HOME}`, HOME, `::ffff:${ELSEWHERE}`],
+    ['rubbish', 'rubbish', 'other rubbish']
+  ]
+  for (const [address, same, other] of cases) {
+    for (let i = 0; i < 10; i++) await failed(address, address)
+    await t.rejects(check(address, same), { code: 'TOO_MANY_REQUESTS' }, `${address} is ${same}`)
+    await t.resolves(check(address, other), `${address} is not ${other}`)
+  }
+})
+
+t.test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
+  const from = async (TRUST_PROXY: string, remoteAddress: string, forwarded: string) => {
+    const server = await buildApp(t, { TRUST_PROXY })
+    await fail(server, 10, 'salman', () => '203.0.113.9')
+    const headers = { 'x-forwarded-for': forwarded }
+    return (await login(server, { password: 'wrong', from: remoteAddress, headers })).statusCode
+  }
+  t.equal(await from('', HOME, '203.0.113.9'), 401, 'by default nobody can speak for another')
+  t.equal(await from('', '203.0.113.9', HOME), 429, 'nor escape')
+  t.equal(await from('loopback, 192.0.2.0/24', HOME, '203.0.113.9'), 429)
+  t.equal(
+    await from('192.0.2.1', HOME, '1.2.3.4, 203.0.113.9'),
+    429,
+    'what the client itself made up does not count'
+  )
+  t.equal(await from('loopback', HOME, '203.0.113.9'), 401)
+})
+
+t.test('nothing stored names an account or an address', async (t) => {
+  const server = await buildApp(t)
+  await register(server)
+  await login(server, { password: 'wrong' })
+  await login(server, {})
+  const rows = await server.db.selectFrom('rate_limits').select('key').execute()
+  t.ok(rows.length > 2)
+  for (const { key } of rows) t.match(key, /^[a-z-]+:[\w-]{43}$/)
+})
+
+t.test('windows of the past are deleted in passing, a few at a time', async (t) => {
+  const server = await buildApp(t)
+  const past = { points: 1, now: 0, expiresAt: 1, afresh: false }
+  for (let i = 0; i < 50; i++) await addPoints(server.db, { key: `past:${i}`, ...past })
+  const left = async () => {
+    const rows = await server.db.selectFrom('rate_limits').select('key').execute()
+    return rows.filter(({ key }) => key.startsWith('past:')).length
+  }
+  await server.rateLimits.refresh.consume(HOME)
+  t.equal(await left(), 30)
+  await server.rateLimits.refresh.consume(HOME)
+  t.equal(await left(), 30, 'only when a row is added')
+  await server.rateLimits.refresh.consume(ELSEWHERE)
+  t.equal(await left(), 10)
+})
+
+t.test('RATE_LIMIT=off takes everything, tells nothing, and is said in the log', async (t) => {
+  const lines: string[] = []
+  const { config: defaults } = await buildApp(t)
+  const config = { ...defaults, RATE_LIMIT: 'off' as const, LOG_LEVEL: 'warn' as const }
+  const options = serverOptions(config)
+  const logger = { ...(options.logger as object), stream: { write: (line: string) => void lines.push(line) } }
+  const server = Fastify({ ...options, logger } as typeof options)
+  t.teardown(() => server.close())
+  await server.register(app, { config })
+  t.equal(lines.filter((line) => line.includes('RATE_LIMIT is off')).length, 1)
+
+  const answer = await register(server)
+  t.match([answer.statusCode, answer.headers.ratelimit], [201, undefined])
+  t.strictSame(await statuses(12, () => login(server, { password: 'wrong' })), Array(12).fill(401))
+  t.equal((await login(server, {})).statusCode, 200)
+  t.strictSame(await server.db.selectFrom('rate_limits').selectAll().execute(), [])
+})
