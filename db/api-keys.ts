@@ -91,3 +91,8 @@ export async function deleteApiKey(db: Db, userId: string, id: string): Promise<
     .executeTakeFirst()
   return numDeletedRows > 0n
 }
+
+/** Deletes all keys of a user. */
+export async function deleteApiKeys(trx: Db, userId: string): Promise<void> {
+  await trx.deleteFrom('api_keys').where('user_id', '=', userId).execute()
+}

@@ -21,7 +21,11 @@ async function confirmPasswordPlugin(fastify: FastifyInstance) {
     const user = await findCredentialsById(db, request.user.id)
     if (user === undefined) throw new InvalidToken()
     await rateLimits.login.check(user.username, request.ip)
-    if (await passwords.verify(user.password_hash, password)) return user
+    if (await passwords.verify(user.password_hash, password)) {
+      // Looks again: of many tries at once, those beyond the limit are refused even when one of them is right.
+      await rateLimits.login.succeeded(user.username, request.ip)
+      return user
+    }
     await rateLimits.login.failed(user.username, request.ip)
     throw new WrongPassword()
   })

@@ -105,6 +105,8 @@ export const ResetPassword = Type.Object(
     $id: 'ResetPassword',
     additionalProperties: false,
     description: 'A new password for somebody who has a code from the operator.',
-    examples: [{ username: 'salman', code: 'k7wq-3mzp-x9vd-t2hc-8rjn', new_password: 'shalimar the clown' }]
+    examples: [
+      { username: 'salman', code: 'k7wq-3mzp-x9vd-t2hc-8rjn-5bfs-g4yk', new_password: 'shalimar the clown' }
+    ]
   }
 )

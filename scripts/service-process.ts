@@ -12,15 +12,19 @@ export type Headers = Record<string, string>
 /** The service as a process of its own. */
 export interface Service {
   url: string
+  pid: number
   /** Sends the signal, and waits until the process is gone. */
   end(signal: NodeJS.Signals): Promise<unknown>
 }
 
 /** Starts the service as `npm start` does, on a free port; throws what it printed when it does not come up. */
-export async function startService(databaseFile: string, ...flags: string[]): Promise<Service> {
+export async function startService(
+  databaseFile: string,
+  variables: Record<string, string> = {}
+): Promise<Service> {
   const settings = { HOST: '127.0.0.1', PORT: '0', DATABASE_URL: databaseFile, LOG_LEVEL: 'error' }
-  const env = { ...process.env, REGISTRATION: 'open', ...settings }
-  const child = spawn(process.execPath, [...flags, 'server.ts'], { cwd: ROOT, env })
+  const env = { ...process.env, REGISTRATION: 'open', ...settings, ...variables }
+  const child = spawn(process.execPath, ['server.ts'], { cwd: ROOT, env })
   const closed = once(child, 'close')
   let output = ''
   const url = await new Promise<string>((resolve, reject) => {
@@ -37,7 +41,7 @@ export async function startService(databaseFile: string, ...flags: string[]): Pr
     child.kill(signal)
     return closed
   }
-  return { url, end }
+  return { url, pid: child.pid as number, end }
 }
 
 /** Registers a user, logs in, and gives the headers of a client with that token. */

@@ -25,6 +25,8 @@ const USAGE = `usage: npm run user -- COMMAND [NAME]
   reset-password NAME  prints a one-time code for POST /password-reset`
 
 const CODE_MINUTES = 60
+/** Some 137 bits. */
+const CODE_LENGTH = 28
 /** Without letters and digits that look alike. */
 const CODE_ALPHABET = '23456789abcdefghjkmnpqrstvwxyz'
 
@@ -80,7 +82,10 @@ async function change(
 }
 
 async function resetCode(db: Db, userId: string, name: string): Promise<string> {
-  const letters = Array.from({ length: 20 }, () => CODE_ALPHABET[randomInt(CODE_ALPHABET.length)]).join('')
+  const letters = Array.from(
+    { length: CODE_LENGTH },
+    () => CODE_ALPHABET[randomInt(CODE_ALPHABET.length)]
+  ).join('')
   const code = letters.replace(/.{4}(?=.)/g, '$&-')
   await upsertPasswordReset(db, userId, code, new Date(Date.now() + CODE_MINUTES * 60_000).toISOString())
   return `Within ${CODE_MINUTES} minutes, ${name} can set a password at POST /password-reset with the code ${code}`

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { deleteApiKeys } from '../../db/api-keys.ts'
 import { takePasswordReset } from '../../db/password-resets.ts'
 import { endSessions } from '../../db/sessions.ts'
 import { findCredentials, updatePasswordHash } from '../../db/users.ts'
@@ -19,7 +20,7 @@ const passwordReset: FastifyPluginAsyncTypebox = async (fastify) => {
       summary: 'Set a new password with a one-time code from the operator',
       security: [],
       body: Ref(ResetPassword),
-      response: { 204: emptyAnswer('Set; all sessions have ended. Log in next.', LIMITED) }
+      response: { 204: emptyAnswer('Set; all sessions and API keys are gone. Log in next.', LIMITED) }
     },
     config: { errors: [InvalidResetCode, PasswordRefused, TooManyRequests, TooBusy] },
     handler: async (request, reply) => {
@@ -33,6 +34,7 @@ const passwordReset: FastifyPluginAsyncTypebox = async (fastify) => {
         if (user === undefined || !(await takePasswordReset(trx, user.id, code))) return false
         await updatePasswordHash(trx, user.id, hash)
         await endSessions(trx, user.id, 'password_reset')
+        await deleteApiKeys(trx, user.id)
         return true
       })
       if (!isTaken) throw new InvalidResetCode()

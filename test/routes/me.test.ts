@@ -179,3 +179,36 @@ t.test('a key is refused when it is mistyped, made up, expired, or its user is d
     t.match(answer.json(), { status: 400, errors: [{ pointer }] })
   }
 })
+
+t.test(
+  'of many guesses at the password of an open session those beyond the limit are refused, the right one too',
+  async (t) => {
+    const server = await buildApp(t)
+    const { headers } = await signIn(server)
+    const change = (current_password: string) =>
+      server.inject({
+        method: 'PUT',
+        url: '/me/password',
+        headers,
+        payload: { current_password, new_password: NEW_PASSWORD }
+      })
+    const guesses = Array.from({ length: 30 }, (_, i) => change(`a wrong guess ${i}`))
+    const right = change(PASSWORD)
+    const statuses = (await Promise.all(guesses)).map(({ statusCode }) => statusCode)
+    t.equal(statuses.filter((status) => status === 403).length, 10)
+    t.equal(statuses.filter((status) => status === 429).length, 20)
+    t.equal((await right).statusCode, 429)
+    t.equal((await logIn(server, NEW_PASSWORD)).statusCode, 429)
+  }
+)
+
+t.test('nobody sees or revokes the keys of others', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const stranger = await signIn(server, 'stranger')
+  const { id } = (await createKey(server, headers)).json()
+  const list = await server.inject({ url: '/me/keys', headers: stranger.headers })
+  t.strictSame(list.json().data, [])
+  const revoke = await server.inject({ method: 'DELETE', url: `/me/keys/${id}`, headers: stranger.headers })
+  t.match(revoke.json(), { code: 'KEY_NOT_FOUND' })
+})

@@ -35,7 +35,7 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
     .select('code_hash')
     .executeTakeFirstOrThrow()
   t.match(code_hash, /^[\w-]{43}$/, 'the database has a hash')
-  t.match(code, /^(?:[2-9a-z]{4}-){4}[2-9a-z]{4}$/)
+  t.match(code, /^(?:[2-9a-z]{4}-){6}[2-9a-z]{4}$/)
   await t.rejects(user('create', 'Anna'), { code: 1, stderr: /There is a user Anna already/ })
   const reset = (username: string, given: string, new_password = 'a password of my own') =>
     server.inject({
@@ -66,8 +66,24 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
   await user('promote', 'anna')
   await user('demote', 'salman')
   t.match(await me(), { role: 'editor' })
-  await user('reset-password', 'salman')
+  const keyed = await server.inject({
+    method: 'POST',
+    url: '/me/keys',
+    headers,
+    payload: { name: 'x', scope: 'read' }
+  })
+  const ofSalman = /the code (\S+)$/.exec(await user('reset-password', 'salman'))?.[1] as string
   t.match(await me(), { username: 'salman' }, 'a code alone changes nothing')
+  await server.db
+    .updateTable('password_resets')
+    .set({ expires_at: new Date(0).toISOString() })
+    .execute()
+  t.match((await reset('salman', ofSalman)).json(), { code: 'INVALID_RESET_CODE' }, 'an expired code')
+  const fresh = /the code (\S+)$/.exec(await user('reset-password', 'salman'))?.[1] as string
+  t.equal((await reset('salman', fresh)).statusCode, 204)
+  t.match(await me(), { code: 'INVALID_TOKEN' }, 'a reset ends all sessions')
+  const script = { authorization: `Bearer ${keyed.json().key}` }
+  t.equal((await server.inject({ url: '/me', headers: script })).statusCode, 401, 'and takes all keys away')
 
   await t.rejects(user('promote', 'nobody'), { code: 1, stderr: /^There is no user nobody\.$/m })
   await t.rejects(user(), { code: 2, stderr: /usage: npm run user/ })
