@@ -1,4 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
 
@@ -71,6 +73,7 @@ interface Violation {
  * Throws `ConfigRefused`.
  */
 export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}): Config {
+  if (dotenv) refuseUnknownSettings()
   try {
     return envSchema<Config>({
       schema: Config,
@@ -102,6 +105,17 @@ function isProxy(entry: string): boolean {
   if (range === undefined) return true
   const bits = Number(range)
   return rest.length === 0 && /^\d{1,3}$/.test(range) && bits > 0 && bits <= (version === 4 ? 32 : 128)
+}
+
+/** In the environment there is much that is not ours; in `.env` it is a setting misspelt, and would open what it should close. */
+function refuseUnknownSettings(): void {
+  if (!existsSync('.env')) return
+  const unknown = Object.keys(parseEnv(readFileSync('.env', 'utf8'))).filter(
+    (name) => !(name in Config.properties)
+  )
+  if (unknown.length === 0) return
+  const known = Object.keys(Config.properties).join(', ')
+  throw new ConfigRefused(`.env names ${unknown.join(', ')}, but the settings are ${known}.`)
 }
 
 function describe({ instancePath, data, parentSchema }: Violation): string {

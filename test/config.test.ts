@@ -89,4 +89,10 @@ t.test('.env fills in what the environment leaves out', async (t) => {
   t.equal(loadConfig({}, { dotenv: true }).PORT, 3000, 'no .env is needed')
   writeFileSync('.env', 'PORT=4000\nHOST=localhost\n')
   t.match(loadConfig({ PORT: '5000' }, { dotenv: true }), { PORT: 5000, HOST: 'localhost' })
+  writeFileSync('.env', 'REGISTRATON=closed\n')
+  const misspelt = {
+    name: 'ConfigRefused',
+    message: /^\.env names REGISTRATON, but the settings are HOST, PORT, .*REGISTRATION/
+  }
+  t.throws(() => loadConfig({}, { dotenv: true }), misspelt)
 })
