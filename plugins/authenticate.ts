@@ -65,7 +65,8 @@ async function authenticatePlugin(fastify: FastifyInstance) {
   }
 
   fastify.decorate('authenticate', async function authenticate(request, reply) {
-    reply.header('vary', 'Authorization').header('cache-control', 'private, no-cache')
+    reply.vary('Authorization')
+    reply.header('cache-control', 'private, no-cache')
     const token = bearerToken(request.headers.authorization)
     request.user = apiKeys.isKey(token) ? await userOfKey(token, request.method) : await userOfSession(token)
   })
@@ -95,5 +96,5 @@ function bearerToken(authorization = ''): string {
 
 export default fp(authenticatePlugin, {
   name: 'authenticate',
-  dependencies: ['access-tokens', 'api-keys', 'database']
+  dependencies: ['access-tokens', 'api-keys', 'database', 'sensible']
 })

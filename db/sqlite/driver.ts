@@ -36,11 +36,11 @@ export class LibraryDriver implements Driver {
   }
 
   async commitTransaction(connection: LibraryConnection): Promise<void> {
-    connection.end('commit')
+    connection.commit()
   }
 
   async rollbackTransaction(connection: LibraryConnection): Promise<void> {
-    connection.end('rollback')
+    connection.rollback()
   }
 
   async releaseConnection(): Promise<void> {}
@@ -88,12 +88,22 @@ class LibraryConnection implements DatabaseConnection {
     this.#endTurn = ended.resolve
   }
 
-  /** After some errors, a full disk among them, SQLite has rolled back already; a second rollback would hide the cause. */
-  end(command: 'commit' | 'rollback'): void {
-    const { writer } = this.#engine
-    if (command === 'commit' || writer.inTransaction) writer.exec(command)
+  /** When it fails the turn is kept, for Kysely rolls back next. */
+  commit(): void {
+    this.#engine.writer.exec('commit')
     this.#endTurn?.()
     this.#endTurn = undefined
+  }
+
+  /** After some errors, a full disk among them, SQLite has rolled back already; a second rollback would hide the cause. */
+  rollback(): void {
+    const { writer } = this.#engine
+    try {
+      if (writer.inTransaction) writer.exec('rollback')
+    } finally {
+      this.#endTurn?.()
+      this.#endTurn = undefined
+    }
   }
 }
 

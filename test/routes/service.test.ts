@@ -85,6 +85,8 @@ t.test('CORS is off until origins are named, and then for these alone', async (t
   const get = await server.inject({ url: '/authors', headers: { origin } })
   t.match(get.headers, { 'access-control-allow-origin': origin, 'access-control-expose-headers': /ETag/ })
   t.notOk(get.headers['access-control-allow-credentials'])
+  const vary = String(get.headers.vary).split(', ').sort()
+  t.strictSame(vary, ['Authorization', 'Origin'], 'a cache must look at both')
   const stranger = await server.inject({ url: '/authors', headers: { origin: 'https://evil.example' } })
   t.notOk(stranger.headers['access-control-allow-origin'])
   t.match(await server.inject({ method: 'OPTIONS', url: '/authors' }), {
