@@ -33,6 +33,11 @@ export async function takePasswordReset(trx: Db, userId: string, code: string): 
   return numDeletedRows > 0n
 }
 
+/** A code that was not used is not to outlive the password that it was for. */
+export async function deletePasswordReset(trx: Db, userId: string): Promise<void> {
+  await trx.deleteFrom('password_resets').where('user_id', '=', userId).execute()
+}
+
 /** Without hyphens, spaces and case, which people mistype. */
 function hashCode(code: string): string {
   const folded = code.toLowerCase().replace(/[^0-9a-z]/g, '')

@@ -1,7 +1,7 @@
 import type { CompiledQuery } from 'kysely'
 import { uuidv7 } from 'uuidv7'
 import type { Db } from './database.ts'
-import type { Role } from './users.ts'
+import { mayStillLogIn, type Role } from './users.ts'
 
 /** Why a session ended before its time. */
 export type EndReason =
@@ -48,20 +48,25 @@ const PUBLIC_COLUMNS = [
   'end_reason'
 ] as const
 
-/** Opens a session, and forgets the user's sessions that ended or expired before `forgetBefore`. */
+/**
+ * Opens a session if the user may still log in with the password of this hash, else gives undefined; and forgets the user's
+ * sessions that ended or expired before `forgetBefore`.
+ */
 export async function insertSession(
   db: Db,
   session: {
     userId: string
+    passwordHash: string
     userAgent: string | null
     familyHash: string
     refreshHash: string
   } & SessionTimes,
   forgetBefore: string
-): Promise<string> {
+): Promise<string | undefined> {
   const now = new Date().toISOString()
   const id = uuidv7()
-  await db.transaction().execute(async (trx) => {
+  return db.transaction().execute(async (trx) => {
+    if (!(await mayStillLogIn(trx, session.userId, session.passwordHash))) return undefined
     await trx
       .deleteFrom('sessions')
       .where('user_id', '=', session.userId)
@@ -81,8 +86,8 @@ export async function insertSession(
         refresh_hash: session.refreshHash
       })
       .execute()
+    return id
   })
-  return id
 }
 
 /**

@@ -84,19 +84,32 @@ export async function listUsers(db: Db, { limit, before }: { limit: number; befo
   return rows.map(toUser)
 }
 
-/** Sets a new hash; with `replacing` only if the hash is still that one. */
+/** Sets a new hash; with `replacing` only if the hash is still that one. Whether it was set. */
 export async function updatePasswordHash(
   db: Db,
   id: string,
   hash: string,
   replacing?: string
-): Promise<void> {
-  await db
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
     .updateTable('users')
     .set({ password_hash: hash })
     .where('id', '=', id)
     .$if(replacing !== undefined, (query) => query.where('password_hash', '=', replacing as string))
-    .execute()
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+/** Whether the user is there, may log in, and has this hash still. */
+export async function mayStillLogIn(trx: Db, id: string, hash: string): Promise<boolean> {
+  const user = await trx
+    .selectFrom('users')
+    .select('id')
+    .where('id', '=', id)
+    .where('password_hash', '=', hash)
+    .where('disabled_at', 'is', null)
+    .executeTakeFirst()
+  return user !== undefined
 }
 
 export async function updateUser(trx: Db, id: string, changes: { role?: Role; disabled?: boolean }) {

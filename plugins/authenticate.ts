@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { findApiKeyUser, type KeyScope, touchApiKey } from '../db/api-keys.ts'
+import type { Db } from '../db/database.ts'
 import { findSessionUser } from '../db/sessions.ts'
 import type { Role } from '../db/users.ts'
 import {
@@ -21,6 +22,11 @@ declare module 'fastify' {
      * Throws `TokenRequired`, `InvalidToken`, or `InsufficientScope` when a key that may only read would write.
      */
     authenticate: Hook
+    /**
+     * Looks again, first thing in the transaction of a write, whether the credential is still good and its user has the
+     * role: while the body came in, or a password was hashed, it may have ended. Throws `InvalidToken` or `RoleRequired`.
+     */
+    recheck(trx: Db, user: FastifyRequest['user'], role?: Role): Promise<void>
     /** An `onRequest` hook after `authenticate` for the account itself: it refuses API keys, and nothing is to be stored. Throws `AccessTokenOnly`. */
     refuseApiKeys: Hook
     /** Makes an `onRequest` hook after `authenticate` that asks for this role or a higher one. It throws `RoleRequired`. */
@@ -35,6 +41,10 @@ declare module '@fastify/jwt' {
       role: Role
       /** The session of the access token; undefined with an API key. */
       sessionId?: string
+      /** The hash that the password was checked against; with HTTP Basic only. */
+      passwordHash?: string
+      /** The hash of the API key; undefined with an access token. */
+      keyHash?: string
     }
   }
 }
@@ -57,11 +67,11 @@ async function authenticatePlugin(fastify: FastifyInstance) {
   async function userOfKey(token: string, method: string) {
     const hash = apiKeys.hash(token)
     const user = hash === undefined ? undefined : await findApiKeyUser(db, hash)
-    if (user === undefined) throw new InvalidToken()
+    if (user === undefined || hash === undefined) throw new InvalidToken()
     await touchApiKey(db, user)
     if (!mayUse(user.scope, method)) throw new InsufficientScope()
     // A script never needs what only an admin may do.
-    return { id: user.id, role: user.role === 'admin' ? ('editor' as const) : user.role }
+    return { id: user.id, role: user.role === 'admin' ? ('editor' as const) : user.role, keyHash: hash }
   }
 
   fastify.decorate('authenticate', async function authenticate(request, reply) {
@@ -74,13 +84,23 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     reply.header('cache-control', 'no-store')
     if (request.user.sessionId === undefined) throw new AccessTokenOnly()
   })
+  fastify.decorate('recheck', async (trx, { id, sessionId = '', keyHash }, role = 'reader') => {
+    const user =
+      keyHash === undefined ? await findSessionUser(trx, sessionId) : await findApiKeyUser(trx, keyHash)
+    if (user?.id !== id) throw new InvalidToken()
+    if (!hasRole(user, role)) throw new RoleRequired(role)
+  })
   fastify.decorate(
     'requireRole',
     (role) =>
       async function requireRole(request) {
-        if (ROLES.indexOf(request.user.role) < ROLES.indexOf(role)) throw new RoleRequired(role)
+        if (!hasRole(request.user, role)) throw new RoleRequired(role)
       }
   )
+}
+
+function hasRole(user: { role: Role }, role: Role): boolean {
+  return ROLES.indexOf(user.role) >= ROLES.indexOf(role)
 }
 
 function mayUse(scope: KeyScope, method: string): boolean {

@@ -21,22 +21,25 @@ async function basicAuthPlugin(fastify: FastifyInstance) {
       throw new InvalidCredentials()
     }
     reply.rateLimit(await rateLimits.login.succeeded(username, request.ip))
-    if (passwords.needsRehash(user.password_hash)) await rehash(user, password, request)
+    const passwordHash = await renewedHash(user, password, request)
     request.log.info({ event: 'login_succeeded', user_id: user.id, address: request.ip }, 'logged in')
-    request.user = { id: user.id, role: user.role }
+    request.user = { id: user.id, role: user.role, passwordHash }
   }
 
-  /** Only now is the password known. It is no reason to refuse the login when it cannot be done. */
-  async function rehash(
+  /** Only now is the password known. It is no reason to refuse the login when the hash cannot be renewed. */
+  async function renewedHash(
     user: { id: string; password_hash: string },
     password: string,
     request: FastifyRequest
-  ) {
+  ): Promise<string> {
+    if (!passwords.needsRehash(user.password_hash)) return user.password_hash
     try {
-      await updatePasswordHash(db, user.id, await passwords.hash(password), user.password_hash)
+      const renewed = await passwords.hash(password)
+      if (await updatePasswordHash(db, user.id, renewed, user.password_hash)) return renewed
     } catch (error) {
       request.log.warn({ err: error }, 'a password hash was not renewed')
     }
+    return user.password_hash
   }
 
   await fastify.register(basicAuth, { validate, authenticate: false })

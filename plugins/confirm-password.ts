@@ -9,7 +9,10 @@ declare module 'fastify' {
      * The signed-in user, once the password has shown that it is really that person; guesses count as failed logins.
      * Throws `WrongPassword`, `TooManyRequests`, `TooBusy`, or `InvalidToken` when the user is gone.
      */
-    confirmPassword(request: FastifyRequest, password: string): Promise<{ id: string; username: string }>
+    confirmPassword(
+      request: FastifyRequest,
+      password: string
+    ): Promise<{ id: string; username: string; password_hash: string }>
   }
 }
 

@@ -9,7 +9,7 @@ import {
   rotateSession,
   type SessionsTable
 } from '../db/sessions.ts'
-import { InvalidRefreshToken } from '../schemas/errors.ts'
+import { InvalidCredentials, InvalidRefreshToken } from '../schemas/errors.ts'
 
 /** A successful token response (RFC 6749 section 5.1). */
 export interface TokenPair {
@@ -20,8 +20,8 @@ export interface TokenPair {
 }
 
 export interface Sessions {
-  /** Opens a session and gives its first pair of tokens. */
-  open(userId: string, userAgent: string | undefined): Promise<TokenPair>
+  /** Opens a session and gives its first pair of tokens. Throws `InvalidCredentials` when the password has just changed, or the user gone. */
+  open(user: { id: string; passwordHash?: string }, userAgent: string | undefined): Promise<TokenPair>
   /**
    * The next pair. The token of the last refresh gives the same answer again for 30 seconds, for clients that lost it or
    * refresh twice at once; any older one ends the session (RFC 9700 section 4.14). Throws `InvalidRefreshToken`.
@@ -67,11 +67,15 @@ async function sessionsPlugin(fastify: FastifyInstance) {
     }
   }
 
-  async function open(userId: string, userAgent?: string): Promise<TokenPair> {
+  async function open(
+    { id: userId, passwordHash = '' }: { id: string; passwordHash?: string },
+    userAgent?: string
+  ) {
     const family = randomBytes(16).toString('base64url')
     const secret = randomBytes(32).toString('base64url')
     const session = {
       userId,
+      passwordHash,
       userAgent: userAgent?.slice(0, USER_AGENT_LENGTH) ?? null,
       familyHash: hash(family),
       refreshHash: hash(secret),
@@ -80,6 +84,7 @@ async function sessionsPlugin(fastify: FastifyInstance) {
     }
     const forgetBefore = new Date(Date.now() - FORGET_ENDED_AFTER_MS).toISOString()
     const sid = await insertSession(db, session, forgetBefore)
+    if (sid === undefined) throw new InvalidCredentials()
     return pair({ sub: userId, sid, secret, at: new Date().toISOString(), family })
   }
 

@@ -70,6 +70,8 @@ async function change(
 ): Promise<string> {
   const { id, username } = await find(db, name)
   await db.transaction().execute(async (trx) => {
+    if (changes.role === 'editor' && (await findUserById(trx, id))?.role !== 'admin')
+      throw new Refused(`${username} is no admin.`)
     const losesPower = changes.role === 'editor' || changes.disabled === true
     const isAdmin = (await findUserById(trx, id))?.role === 'admin'
     if (losesPower && isAdmin && !(await hasOtherAdmin(trx, id))) {

@@ -68,7 +68,10 @@ const authors: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       refuseImpossibleLife(request.body)
       const author = await telling(db, request.body, () =>
-        db.transaction().execute((trx) => insertAuthor(trx, request.body, request.user.id))
+        db.transaction().execute(async (trx) => {
+          await fastify.recheck(trx, request.user, 'editor')
+          return insertAuthor(trx, request.body, request.user.id)
+        })
       )
       reply
         .code(201)
@@ -124,6 +127,7 @@ const authors: FastifyPluginAsyncTypebox = async (fastify) => {
       refuseImpossibleLife(request.body)
       const author = await telling(db, request.body, () =>
         db.transaction().execute(async (trx) => {
+          await fastify.recheck(trx, request.user, request.user.role)
           const current = await getEditableAuthor(trx, request.params.author, request.user)
           refuseStale(current, request.headers['if-match'])
           return replaceAuthor(trx, current.id, request.body)
@@ -149,6 +153,7 @@ const authors: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [RoleRequired, InsufficientScope, AuthorNotFound, NotOwner, StaleVersion] },
     handler: async (request, reply) => {
       await db.transaction().execute(async (trx) => {
+        await fastify.recheck(trx, request.user, request.user.role)
         const current = await getEditableAuthor(trx, request.params.author, request.user)
         refuseStale(current, request.headers['if-match'])
         await deleteAuthor(trx, current.id)

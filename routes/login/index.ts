@@ -18,7 +18,7 @@ const login: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [CredentialsRequired, InvalidCredentials, TooManyRequests, TooBusy] },
     handler: async (request, reply) => {
       reply.cacheControl('no-store')
-      return fastify.sessions.open(request.user.id, request.headers['user-agent'])
+      return fastify.sessions.open(request.user, request.headers['user-agent'])
     }
   })
 }

@@ -46,6 +46,7 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       const { id } = await fastify.confirmPassword(request, request.body.password)
       await fastify.db.transaction().execute(async (trx) => {
+        await fastify.recheck(trx, request.user)
         const user = await findUserById(trx, id)
         if (user?.role === 'admin' && !(await hasOtherAdmin(trx, id))) throw new LastAdmin()
         await deleteUser(trx, id)

@@ -65,6 +65,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       const { id } = request.params
       const { role, disabled } = request.body
       const user = await fastify.db.transaction().execute(async (trx) => {
+        await fastify.recheck(trx, request.user, 'admin')
         const current = await getUser(trx, id)
         const remainsAdmin = (role ?? current.role) === 'admin' && !(disabled ?? current.disabled)
         if (!remainsAdmin) await refuseLastAdmin(trx, current)
@@ -94,6 +95,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       const { id } = request.params
       await fastify.db.transaction().execute(async (trx) => {
+        await fastify.recheck(trx, request.user, 'admin')
         await refuseLastAdmin(trx, await getUser(trx, id))
         await deleteUser(trx, id)
       })

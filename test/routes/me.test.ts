@@ -1,6 +1,9 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { AUTHOR, basic, buildApp, PASSWORD, signIn } from '../helpers.ts'
+import { upsertPasswordReset } from '../../db/password-resets.ts'
+import { AUTHOR, basic, buildApp, listen, PASSWORD, signIn } from '../helpers.ts'
 
 const NEW_PASSWORD = 'shalimar the clown'
 type Headers = Record<string, string>
@@ -171,6 +174,7 @@ t.test('a key is refused when it is mistyped, made up, expired, or its user is d
   const cases: [object, string][] = [
     [{ expires_at: '2020-01-01T00:00:00Z' }, '/expires_at'],
     [{ expires_at: 'tomorrow' }, '/expires_at'],
+    [{ expires_at: '9999-12-31T23:59:59-05:00' }, '/expires_at'],
     [{ scope: 'admin' }, '/scope'],
     [{ name: '' }, '/name']
   ]
@@ -211,4 +215,90 @@ t.test('nobody sees or revokes the keys of others', async (t) => {
   t.strictSame(list.json().data, [])
   const revoke = await server.inject({ method: 'DELETE', url: `/me/keys/${id}`, headers: stranger.headers })
   t.match(revoke.json(), { code: 'KEY_NOT_FOUND' })
+})
+
+/** A request whose body is held back until `finish()`, so that something else comes between its check and its write. */
+async function held(url: string, method: string, route: string, headers: Headers, payload: object) {
+  const body = JSON.stringify(payload)
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk) => chunks.push(chunk))
+  const fields = {
+    host: 'x',
+    connection: 'close',
+    'content-type': 'application/json',
+    'content-length': body.length,
+    ...headers
+  }
+  const head = Object.entries(fields).map((field) => field.join(': '))
+  socket.write([`${method} ${route} HTTP/1.1`, ...head, '', body.slice(0, 1)].join('\r\n'))
+  await fetch(`${url}/health/live`)
+  return async () => {
+    socket.write(body.slice(1))
+    await once(socket, 'close')
+    return Number(/^HTTP\/1.1 (\d+)/.exec(Buffer.concat(chunks).toString())?.[1])
+  }
+}
+
+t.test('what ended while the body of a write came in is looked at again', async (t) => {
+  const { server, url } = await listen(t)
+  const boss = await signIn(server, 'boss')
+  await server.db.updateTable('users').set({ role: 'admin' }).execute()
+  const patch = (id: string, payload: object) =>
+    server.inject({ method: 'PATCH', url: `/users/${id}`, headers: boss.headers, payload })
+  const between = async (
+    name: string,
+    method: string,
+    route: string,
+    payload: object,
+    event: (id: string) => Promise<unknown>
+  ) => {
+    const { id, headers } = await signIn(server, name)
+    await patch(id, { role: 'admin' })
+    const finish = await held(url, method, route.replace('ME', id), headers, payload)
+    await event(id)
+    return finish()
+  }
+  const disable = (id: string) => patch(id, { disabled: true })
+  const remove = (id: string) =>
+    server.inject({ method: 'DELETE', url: `/users/${id}`, headers: boss.headers })
+  const demote = (id: string) => patch(id, { role: 'reader' })
+  t.equal(await between('anna', 'PATCH', '/users/ME', { role: 'admin', disabled: false }, disable), 401)
+  t.equal(await between('boris', 'PATCH', '/users/ME', { role: 'admin' }, demote), 403)
+  t.equal(await between('chen', 'POST', '/me/keys', { name: 'k', scope: 'write' }, disable), 401)
+  t.equal(await between('dora', 'POST', '/me/keys', { name: 'k', scope: 'write' }, remove), 401)
+  t.equal(await between('emil', 'POST', '/authors', AUTHOR, remove), 401)
+  t.equal(await between('fay', 'POST', '/authors', AUTHOR, demote), 403)
+})
+
+t.test('no login with the old password survives a password change, nor a reset code', async (t) => {
+  const server = await buildApp(t)
+  const { id, headers } = await signIn(server)
+  await upsertPasswordReset(server.db, id, 'the-code', new Date(Date.now() + 60_000).toISOString())
+  const payload = { current_password: PASSWORD, new_password: NEW_PASSWORD }
+  const change = server.inject({ method: 'PUT', url: '/me/password', headers, payload })
+  const logins = await Promise.all(Array.from({ length: 7 }, () => logIn(server, PASSWORD)))
+  t.equal((await change).statusCode, 204)
+  for (const login of logins) {
+    const token = login.json().access_token
+    if (login.statusCode === 200) t.equal(await me(server, { authorization: `Bearer ${token}` }), 401)
+    else t.match(login.json(), { code: 'INVALID_CREDENTIALS' })
+  }
+  const reset = { username: 'salman', code: 'the-code', new_password: 'another phrase to guess' }
+  const late = await server.inject({ method: 'POST', url: '/password-reset', payload: reset })
+  t.match(late.json(), { code: 'INVALID_RESET_CODE' })
+})
+
+t.test('of two password changes at once one wins', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const change = (new_password: string) =>
+    server.inject({
+      method: 'PUT',
+      url: '/me/password',
+      headers,
+      payload: { current_password: PASSWORD, new_password }
+    })
+  const answers = await Promise.all([change(NEW_PASSWORD), change('another phrase to guess')])
+  t.strictSame(answers.map(({ statusCode }) => statusCode).sort(), [204, 403])
 })

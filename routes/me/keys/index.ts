@@ -36,7 +36,10 @@ const keys: FastifyPluginAsyncTypebox = async (fastify) => {
       const key = apiKeys.create()
       const keyHash = apiKeys.hash(key) as string
       const expiresAt = expires_at && new Date(expires_at).toISOString()
-      const created = await insertApiKey(db, { userId: request.user.id, name, scope, keyHash, expiresAt })
+      const created = await db.transaction().execute(async (trx) => {
+        await fastify.recheck(trx, request.user)
+        return insertApiKey(trx, { userId: request.user.id, name, scope, keyHash, expiresAt })
+      })
       request.log.info(
         { event: 'api_key_created', user_id: request.user.id, key_id: created.id, scope },
         'API key created'
@@ -86,10 +89,14 @@ const keys: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 }
 
+/** Later, a year has five digits, and times are no longer in the order of their texts. */
+const END_OF_TIME = Date.parse('9999-12-31T23:59:59Z')
+
 function refusePast(expiresAt: string | null): void {
-  if (expiresAt === null || Date.parse(expiresAt) > Date.now()) return
+  if (expiresAt === null || (Date.parse(expiresAt) > Date.now() && Date.parse(expiresAt) < END_OF_TIME))
+    return
   throw withExtras(new ValidationFailed(), {
-    errors: [{ pointer: '/expires_at', detail: 'must be in the future' }]
+    errors: [{ pointer: '/expires_at', detail: 'must be in the future, and before the year 10000' }]
   })
 }
 

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { deletePasswordReset } from '../../../db/password-resets.ts'
 import { endSessions } from '../../../db/sessions.ts'
 import { updatePasswordHash } from '../../../db/users.ts'
 import {
@@ -30,11 +31,13 @@ const password: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       const { id, sessionId = '' } = request.user
       const { current_password, new_password } = request.body
-      const { username } = await fastify.confirmPassword(request, current_password)
+      const { username, password_hash } = await fastify.confirmPassword(request, current_password)
       passwords.refuseGuessable(new_password, username, '/new_password')
       const hash = await passwords.hash(new_password)
       await db.transaction().execute(async (trx) => {
-        await updatePasswordHash(trx, id, hash)
+        await fastify.recheck(trx, request.user)
+        if (!(await updatePasswordHash(trx, id, hash, password_hash))) throw new WrongPassword()
+        await deletePasswordReset(trx, id)
         await endSessions(trx, id, 'password_changed', { except: sessionId })
       })
       request.log.info({ event: 'password_changed', user_id: id }, 'password changed')
