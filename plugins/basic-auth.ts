@@ -1,7 +1,7 @@
 import basicAuth from '@fastify/basic-auth'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { findCredentials, updatePasswordHash } from '../db/users.ts'
+import { findCredentials, findCredentialsById, updatePasswordHash } from '../db/users.ts'
 import { InvalidCredentials } from '../schemas/errors.ts'
 
 /**
@@ -36,10 +36,18 @@ async function basicAuthPlugin(fastify: FastifyInstance) {
     try {
       const renewed = await passwords.hash(password)
       if (await updatePasswordHash(db, user.id, renewed, user.password_hash)) return renewed
+      return await hashAsItIs(user, password)
     } catch (error) {
       request.log.warn({ err: error }, 'a password hash was not renewed')
     }
     return user.password_hash
+  }
+
+  /** Another login may have renewed the hash first; after a change of the password the old one is of no use. */
+  async function hashAsItIs(user: { id: string; password_hash: string }, password: string): Promise<string> {
+    const current = await findCredentialsById(db, user.id)
+    const matches = await passwords.verify(current?.password_hash, password)
+    return current !== undefined && matches ? current.password_hash : user.password_hash
   }
 
   await fastify.register(basicAuth, { validate, authenticate: false })

@@ -179,8 +179,17 @@ t.test(
       await storeHash(server, changed)
       return hash(password)
     }
-    t.equal((await login(server)).statusCode, 200)
+    t.equal((await login(server)).statusCode, 401, 'the password is no longer the one')
     t.equal(await storedHash(server), changed)
+
+    const renewedElsewhere = await hash(PASSWORD)
+    await storeHash(server, await argon2.hash(PASSWORD, WEAKER))
+    server.passwords.hash = async (password) => {
+      await storeHash(server, renewedElsewhere)
+      return hash(password)
+    }
+    t.equal((await login(server)).statusCode, 200, 'another login was faster to renew it')
+    t.equal(await storedHash(server), renewedElsewhere)
 
     const weaker = await argon2.hash(PASSWORD, WEAKER)
     await storeHash(server, weaker)
