@@ -15,22 +15,24 @@ declare module 'fastify' {
   }
 }
 
+const UPLOAD_TIMEOUT_MS = 3_600_000
 const SECRETS = ['authorization', 'cookie', 'password', 'access_token', 'refresh_token']
 
 /** The options of the Fastify server that `app` is registered on. */
 export function serverOptions(config: Config): FastifyHttpOptions<Server> {
-  const requestTimeout = config.REQUEST_TIMEOUT * 1000
+  const timeout = config.REQUEST_TIMEOUT * 1000
   return {
     trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
     bodyLimit: 1024 * 1024,
-    requestTimeout,
+    // For files that are uploaded; see plugins/body-timeout.ts for the others.
+    requestTimeout: UPLOAD_TIMEOUT_MS,
     keepAliveTimeout: 65_000,
     // A request that comes in on an open connection while the service ends is still answered, not refused.
     return503OnClosing: false,
     http: {
       maxHeaderSize: 16 * 1024,
-      headersTimeout: Math.min(requestTimeout, 15_000),
-      connectionsCheckingInterval: Math.min(requestTimeout, 5_000) / 2
+      headersTimeout: Math.min(timeout, 15_000),
+      connectionsCheckingInterval: Math.min(timeout, 5_000) / 2
     },
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
     schemaController: { compilersFactory: { buildValidator } },

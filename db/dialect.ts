@@ -3,18 +3,21 @@ import { resolve } from 'node:path'
 import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import { LibraryDriver } from './sqlite/driver.ts'
 
-export { DatabaseRefused, isUnavailable, violatedUnique } from './sqlite/errors.ts'
+export { DatabaseBusy, DatabaseRefused, isUnavailable, violatedUnique } from './sqlite/errors.ts'
 
 /** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */
 export function databaseFile(url: string): string {
   return resolve(url.replace(/^sqlite:(\/\/)?/, ''))
 }
 
-/** The engine's dialect over the file at `path`, which is created if need be. Its first use throws `DatabaseRefused`. */
-export function createDialect(path: string): Dialect {
+/**
+ * The engine's dialect over the file at `path`, which is created if need be, or which this process has open already. Its first
+ * use throws `DatabaseRefused`.
+ */
+export function createDialect(path: string, isInUse: boolean): Dialect {
   return {
     createAdapter: () => new LibraryAdapter(),
-    createDriver: () => new LibraryDriver(path),
+    createDriver: () => new LibraryDriver(path, isInUse),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler()
   }

@@ -1,5 +1,5 @@
-import type { CompiledQuery } from 'kysely'
 import { uuidv7 } from 'uuidv7'
+import { compiledOnce } from './compiled.ts'
 import type { Db } from './database.ts'
 import { mayStillLogIn, type Role } from './users.ts'
 
@@ -90,28 +90,8 @@ export async function insertSession(
   })
 }
 
-/**
- * The user of a session that is alive, with what every request must know; by primary key alone. Compiled once, for this
- * runs before all else, and compiling takes longer than the query.
- */
-export async function findSessionUser(db: Db, sessionId: string): Promise<SessionUser | undefined> {
-  const query = sessionUserQueries.get(db) ?? compileSessionUserQuery(db)
-  const { rows } = await db.executeQuery<SessionUser>({
-    ...query,
-    parameters: [sessionId, new Date().toISOString()]
-  })
-  return rows[0]
-}
-
-interface SessionUser {
-  id: string
-  role: Role
-}
-
-const sessionUserQueries = new WeakMap<Db, CompiledQuery<SessionUser>>()
-
-function compileSessionUserQuery(db: Db): CompiledQuery<SessionUser> {
-  const query = db
+const selectSessionUser = compiledOnce((db) =>
+  db
     .selectFrom('sessions')
     .innerJoin('users', 'users.id', 'sessions.user_id')
     .select(['users.id', 'users.role'])
@@ -119,9 +99,15 @@ function compileSessionUserQuery(db: Db): CompiledQuery<SessionUser> {
     .where('sessions.expires_at', '>', 'now')
     .where('sessions.ended_at', 'is', null)
     .where('users.disabled_at', 'is', null)
-    .compile()
-  sessionUserQueries.set(db, query)
-  return query
+)
+
+/** The user of a session that is alive, with what every request must know; by primary key alone, for this runs before all else. */
+export async function findSessionUser(
+  db: Db,
+  sessionId: string
+): Promise<{ id: string; role: Role } | undefined> {
+  const { rows } = await selectSessionUser(db, [sessionId, new Date().toISOString()])
+  return rows[0]
 }
 
 /** A session with the secrets' hashes, if it is alive and not idle for too long. */

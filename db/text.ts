@@ -26,7 +26,17 @@ export function foldSlug(slug: string): string {
   return foldCase(slug).normalize('NFC')
 }
 
+/** Letters and digits of any script, with their marks. */
+const WORD = /[\p{L}\p{M}\p{N}]+/gu
+
+/** The words of the texts, folded, each once; a sigma that ends one word may go on in another. */
+export function wordsOf(...texts: string[]): string[] {
+  return [...new Set(texts.flatMap((text) => foldText(text).replaceAll('ς', 'σ').match(WORD) ?? []))]
+}
+
 const SLUG_LENGTH = 80
+/** What stands in the place of a slug in an address. */
+const RESERVED_SLUGS = ['export', 'import']
 const UUID_SHAPE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 export function isUuid(text: string): boolean {
@@ -35,7 +45,7 @@ export function isUuid(text: string): boolean {
 
 /**
  * A name for an address: folded letters and digits of any script, joined by hyphens (`salman-rushdie`).
- * A name without any becomes `author`, and none looks like an id, since both stand in the same place of an address.
+ * A name without any becomes `author`, and none is like an id or a part of an address, since they stand in the same place.
  */
 export function slugify(name: string): string {
   const words = foldText(name).replace(/[^\p{L}\p{M}\p{N}]+/gu, '-')
@@ -44,5 +54,10 @@ export function slugify(name: string): string {
     .join('')
     .replace(/^-+|-+$/g, '')
   if (slug === '') return 'author'
-  return isUuid(slug) ? `author-${slug}` : slug
+  return isUuid(slug) || RESERVED_SLUGS.includes(slug) ? `author-${slug}` : slug
+}
+
+/** The time in a UUIDv7 (RFC 9562 section 5.7), as ISO 8601. */
+export function timeOf(uuidv7: string): string {
+  return new Date(Number.parseInt(uuidv7.slice(0, 8) + uuidv7.slice(9, 13), 16)).toISOString()
 }

@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely'
 import { uuidv7 } from 'uuidv7'
+import { disownAuthors } from './authors/writing.ts'
 import type { Db } from './database.ts'
 import { usernameKey } from './text.ts'
 
@@ -127,8 +128,9 @@ export async function updateUser(trx: Db, id: string, changes: { role?: Role; di
   return toUser(row)
 }
 
-/** Deletes a user with the sessions and keys; the authors stay, without owner. */
-export async function deleteUser(trx: Db, id: string): Promise<void> {
+/** Deletes a user with the sessions and keys; the authors stay, without owner, which is a change of each. */
+export async function deleteUser(trx: Db, id: string, actorId: string): Promise<void> {
+  await disownAuthors(trx, id, actorId)
   await trx.deleteFrom('users').where('id', '=', id).execute()
 }
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { findApiKeyUser, type KeyScope, touchApiKey } from '../db/api-keys.ts'
+import { findBearer } from '../db/bearers.ts'
 import type { Db } from '../db/database.ts'
 import { findSessionUser } from '../db/sessions.ts'
 import type { Role } from '../db/users.ts'
@@ -68,7 +69,8 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     const hash = apiKeys.hash(token)
     const user = hash === undefined ? undefined : await findApiKeyUser(db, hash)
     if (user === undefined || hash === undefined) throw new InvalidToken()
-    await touchApiKey(db, user)
+    // A note of the use, which must not keep a read waiting for a write.
+    touchApiKey(db, user).catch((err) => fastify.log.debug({ err }, 'the use of an API key was not noted'))
     if (!mayUse(user.scope, method)) throw new InsufficientScope()
     // A script never needs what only an admin may do.
     return { id: user.id, role: user.role === 'admin' ? ('editor' as const) : user.role, keyHash: hash }
@@ -84,10 +86,9 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     reply.header('cache-control', 'no-store')
     if (request.user.sessionId === undefined) throw new AccessTokenOnly()
   })
-  fastify.decorate('recheck', async (trx, { id, sessionId = '', keyHash }, role = 'reader') => {
-    const user =
-      keyHash === undefined ? await findSessionUser(trx, sessionId) : await findApiKeyUser(trx, keyHash)
-    if (user?.id !== id) throw new InvalidToken()
+  fastify.decorate('recheck', async (trx, credential, role = 'reader') => {
+    const user = await findBearer(trx, credential)
+    if (user?.id !== credential.id) throw new InvalidToken()
     if (!hasRole(user, role)) throw new RoleRequired(role)
   })
   fastify.decorate(

@@ -1,10 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { MethodNotAllowed, RouteNotFound, withExtras } from '../schemas/errors.ts'
+import { acceptedTypes } from './errors/media-types.ts'
 
 interface Address {
   pattern: RegExp
   methods: Set<string>
+  /** The media types of PATCH, if it is taken. */
+  patch: string[]
 }
 
 /**
@@ -14,20 +17,31 @@ interface Address {
 async function notFound(fastify: FastifyInstance) {
   const addresses = new Map<string, Address>()
 
-  fastify.addHook('onRoute', ({ url, method }) => {
+  fastify.addHook('onRoute', ({ url, method, schema }) => {
     // That of @fastify/cors, which answers preflights and leaves the rest to us.
     if (url === '*') return
-    const address = addresses.get(url) ?? { pattern: toPattern(url), methods: new Set() }
+    const address = addresses.get(url) ?? { pattern: toPattern(url), methods: new Set(), patch: [] }
     for (const name of [method].flat()) address.methods.add(name)
+    if (method === 'PATCH') address.patch = acceptedTypes(schema)
     addresses.set(url, address)
   })
 
+  /** As the router has it, an address in so many words comes before one with parameters. */
+  function findAddress(path: string): Address | undefined {
+    const exact = addresses.get(path.replace(/(?<=.)\/$/, ''))
+    return exact ?? [...addresses.values()].find(({ pattern }) => pattern.test(path))
+  }
+
   async function answerUnrouted(request: FastifyRequest, reply: FastifyReply) {
     const path = pathOf(request)
-    const address = [...addresses.values()].find(({ pattern }) => pattern.test(path))
+    const address = findAddress(path)
     if (address === undefined || address.methods.has(request.method)) throw new RouteNotFound(path)
     const allow = [...address.methods, 'OPTIONS'].sort().join(', ')
-    if (request.method === 'OPTIONS') return reply.code(204).header('allow', allow).send()
+    if (request.method === 'OPTIONS')
+      return reply
+        .code(204)
+        .headers({ allow, ...patchTypes(address) })
+        .send()
     throw withExtras(new MethodNotAllowed(request.method, allow), { headers: { allow } })
   }
 
@@ -36,6 +50,11 @@ async function notFound(fastify: FastifyInstance) {
   })
   // For a route that finds out itself that there is nothing, as that of the docs' files does.
   fastify.setNotFoundHandler(answerUnrouted)
+}
+
+/** RFC 5789 section 3.1. */
+function patchTypes({ patch }: Address) {
+  return patch.length > 0 ? { 'accept-patch': patch.join(', ') } : {}
 }
 
 /** Without the query, and without the origin that a proxy's client may name (RFC 9112 section 3.2.2). */

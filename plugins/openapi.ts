@@ -43,6 +43,7 @@ async function openapi(fastify: FastifyInstance) {
       tags: [
         { name: 'account', description: 'Registering, logging in, and who one is.' },
         { name: 'authors', description: 'The catalogue.' },
+        { name: 'changes', description: 'What has changed in the catalogue, and what changes.' },
         { name: 'users', description: 'Who else is here.' },
         { name: 'service', description: 'The service itself: health, documents, problems.' }
       ],

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { isUuid } from '../db/text.ts'
 import { InvalidCursor } from '../schemas/errors.ts'
 
 interface Page<Item> {
@@ -9,58 +8,106 @@ interface Page<Item> {
   next: string | null
 }
 
+/** Where an entry stands in the order of its list: what the list is sorted by. */
+type Position = readonly (string | number)[]
+
+type ValueType = 'string' | 'number'
+
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The id that the page's entries come after, from the `cursor` of the query. Throws `InvalidCursor`. */
-    pageStart(): string | undefined
+    /**
+     * The position that the page's entries come after, from the `cursor` of the query; by default an id. Throws `InvalidCursor`
+     * unless its values are of these types.
+     */
+    pageStart<P extends Position = readonly [string]>(types?: readonly ValueType[]): P | undefined
   }
   interface FastifyReply {
-    /** The page of the first `limit` items, with a link to the next one if there are more items than that. */
-    page<Item extends { id: string }>(items: Item[], limit: number): Page<Item>
+    /**
+     * The page of the first `limit` items, with a link to the next one if there are more items than that, which begins after
+     * the position of its last; by default that is its id.
+     */
+    page<Item>(items: Item[], limit: number, positionOf?: (item: Item) => Position): Page<Item>
   }
 }
 
 const CHECKSUM_LENGTH = 6
 
 /**
- * Keyset pages: a cursor holds the id of the page's last entry behind a checksum that binds it to its list.
- * It is opaque, not secret: it gives no right to anything.
+ * Keyset pages: a cursor holds the position of the page's last entry behind a checksum that binds it to its list and to
+ * the parameters by which that was filtered and sorted. It is opaque, not secret: it gives no right to anything.
  */
 async function paginationPlugin(fastify: FastifyInstance) {
-  fastify.decorateRequest('pageStart', function pageStart(this: FastifyRequest) {
+  fastify.decorateRequest('pageStart', function pageStart<
+    P extends Position
+  >(this: FastifyRequest, types: readonly ValueType[] = ['string']) {
     const { cursor } = this.query as { cursor?: string }
-    return cursor === undefined ? undefined : decodeCursor(listOf(this), cursor)
+    return cursor === undefined ? undefined : (decodeCursor(listOf(this), cursor, types) as P)
   })
 
   fastify.decorateReply('page', function page<
-    Item extends { id: string }
-  >(this: FastifyReply, items: Item[], limit: number) {
+    Item
+  >(this: FastifyReply, items: Item[], limit: number, positionOf = byId as (item: Item) => Position) {
     const data = items.slice(0, limit)
-    const last = items.length > limit ? data.at(-1) : undefined
-    if (last === undefined) return { data, next: null }
+    const last = data.at(-1)
+    if (last === undefined || items.length <= limit) return { data, next: null }
     const list = listOf(this.request)
-    const next = `${list}?limit=${limit}&cursor=${encodeCursor(list, last.id)}`
+    const query = new URLSearchParams(list.parameters)
+    query.set('limit', String(limit))
+    query.set('cursor', encodeCursor(list, positionOf(last)))
+    const next = `${list.path}?${query}`
     this.header('link', `<${next}>; rel="next"`)
     return { data, next }
   })
 }
 
-function listOf(request: FastifyRequest): string {
-  return request.routeOptions.url as string
+function byId({ id }: { id: string }): Position {
+  return [id]
 }
 
-function encodeCursor(list: string, id: string): string {
-  return Buffer.concat([checksum(list, id), Buffer.from(id)]).toString('base64url')
+/** A list and the parameters that make it another one, in an order of their own. */
+interface List {
+  path: string
+  parameters: [string, string][]
 }
 
-function decodeCursor(list: string, cursor: string): string {
-  const id = Buffer.from(cursor, 'base64url').subarray(CHECKSUM_LENGTH).toString()
-  if (!isUuid(id) || encodeCursor(list, id) !== cursor) throw new InvalidCursor()
-  return id
+function listOf({ routeOptions, params, query }: FastifyRequest): List {
+  const path = (routeOptions.url as string).replace(/:(\w+)/g, (_match, name) =>
+    encodeURIComponent((params as Record<string, string>)[name] as string)
+  )
+  const parameters = Object.entries(query as Record<string, unknown>)
+    .filter(([name]) => name !== 'limit' && name !== 'cursor')
+    .map(([name, value]): [string, string] => [name, String(value)])
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  return { path, parameters }
 }
 
-function checksum(list: string, id: string): Buffer {
-  return createHash('sha256').update(`${list}\n${id}`).digest().subarray(0, CHECKSUM_LENGTH)
+function encodeCursor(list: List, position: Position): string {
+  const text = JSON.stringify(position)
+  return Buffer.concat([checksum(list, text), Buffer.from(text)]).toString('base64url')
+}
+
+function decodeCursor(list: List, cursor: string, types: readonly ValueType[]): Position {
+  const text = Buffer.from(cursor, 'base64url').subarray(CHECKSUM_LENGTH).toString()
+  const position = parsePosition(text, types)
+  if (position === undefined || encodeCursor(list, position) !== cursor) throw new InvalidCursor()
+  return position
+}
+
+/** Whoever makes up a cursor with the right checksum still cannot bring anything but such values into a query. */
+function parsePosition(text: string, types: readonly ValueType[]): Position | undefined {
+  try {
+    const position = JSON.parse(text)
+    const isPosition =
+      position.length === types.length && types.every((type, index) => typeof position[index] === type)
+    return isPosition ? position : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function checksum({ path, parameters }: List, position: string): Buffer {
+  const text = JSON.stringify([path, parameters, position])
+  return createHash('sha256').update(text).digest().subarray(0, CHECKSUM_LENGTH)
 }
 
 export default fp(paginationPlugin, { name: 'pagination' })

@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 /** What Fastify hands to a compiler, which its types do not tell. */
 interface Route {
   httpPart?: 'body' | 'headers' | 'params' | 'querystring'
+  contentType?: string
   schema: { properties: Record<string, { type?: string }> }
 }
 
@@ -17,14 +18,20 @@ const OPTIONS = {
   formats: { isni: hasIsniCheckCharacter }
 } as const
 
-/** Nothing is dropped or made up, and nothing in a body is converted. A query is all text, so there numbers are read. */
+/** Nothing is dropped or made up, and nothing in a body is converted. A query is all text, so there numbers and booleans are read. */
 export const buildValidator: ReturnType<typeof AjvCompiler> = (externalSchemas) => {
   const compile = AjvCompiler()(externalSchemas, { customOptions: OPTIONS })
   const compileQuery = AjvCompiler()(externalSchemas, { customOptions: { ...OPTIONS, useDefaults: true } })
   return (route) => {
+    if (isFile(route as unknown as Route)) return (() => true) as never
     if ((route as unknown as Route).httpPart !== 'querystring') return compile(route)
-    return readingNumbers(compileQuery(route), (route as unknown as Route).schema)
+    return readingText(compileQuery(route), (route as unknown as Route).schema)
   }
+}
+
+/** A body that is not JSON comes as a stream, whose reader finds out what is in it. */
+function isFile({ httpPart, contentType = 'application/json' }: Route): boolean {
+  return httpPart === 'body' && !/^application\/(.+\+)?json$/.test(contentType)
 }
 
 type Validate = ReturnType<ReturnType<ReturnType<typeof AjvCompiler>>>
@@ -32,12 +39,20 @@ type Validate = ReturnType<ReturnType<ReturnType<typeof AjvCompiler>>>
 /** Ajv's own conversion would also take 0x10, 1e1, " 5" and Infinity. */
 const WHOLE_NUMBER = /^-?(0|[1-9][0-9]{0,14})$/
 
-function readingNumbers(validate: Validate, schema: Route['schema']): Validate {
-  const integers = Object.entries(schema.properties).filter(([, { type }]) => type === 'integer')
+const READERS: Record<string, (text: string) => unknown> = {
+  integer: (text) => (WHOLE_NUMBER.test(text) ? Number(text) : text),
+  boolean: (text) => (/^(true|false)$/.test(text) ? text === 'true' : text)
+}
+
+function readingText(validate: Validate, schema: Route['schema']): Validate {
+  const readers = Object.entries(schema.properties).flatMap(([name, { type = '' }]) => {
+    const read = READERS[type]
+    return read === undefined ? [] : [{ name, read }]
+  })
   const validateQuery = (query: Record<string, unknown>) => {
-    for (const [name] of integers) {
+    for (const { name, read } of readers) {
       const value = query[name]
-      if (typeof value === 'string' && WHOLE_NUMBER.test(value)) query[name] = Number(value)
+      if (typeof value === 'string') query[name] = read(value)
     }
     const isValid = validate(query)
     validateQuery.errors = validate.errors

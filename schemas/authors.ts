@@ -2,10 +2,10 @@ import { type Static, Type } from '@sinclair/typebox'
 import { PageOf } from './pages.ts'
 import { FreeText, Nullable, Text } from './text.ts'
 
-const Year = (description: string) => Type.Integer({ minimum: -3000, maximum: 2100, description })
+export const Year = (description: string) => Type.Integer({ minimum: -3000, maximum: 2100, description })
 
 /** Each scheme's identifier of a person, checked for its form; an identifier stands at one author only. */
-const Identifiers = {
+export const Identifiers = {
   viaf: Type.String({
     maxLength: 22,
     pattern: '^[1-9][0-9]{0,21}$',
@@ -62,22 +62,22 @@ const CREATE_EXAMPLE = {
   note: 'Best of the Booker, 2008'
 }
 
+const WritableIdentifiers = Type.Object(
+  {
+    viaf: Type.Optional(Nullable(Identifiers.viaf)),
+    isni: Type.Optional(Nullable(Identifiers.isni)),
+    wikidata: Type.Optional(Nullable(Identifiers.wikidata)),
+    openlibrary: Type.Optional(Nullable(Identifiers.openlibrary))
+  },
+  { additionalProperties: false, description: 'The author in other catalogues; null where unknown.' }
+)
+
 const writable = {
   ...Details,
   booker_prize: Type.Optional(BookerPrize),
   birth_year: Type.Optional(BirthYear),
   death_year: Type.Optional(DeathYear),
-  identifiers: Type.Optional(
-    Type.Object(
-      {
-        viaf: Type.Optional(Nullable(Identifiers.viaf)),
-        isni: Type.Optional(Nullable(Identifiers.isni)),
-        wikidata: Type.Optional(Nullable(Identifiers.wikidata)),
-        openlibrary: Type.Optional(Nullable(Identifiers.openlibrary))
-      },
-      { additionalProperties: false, description: 'The author in other catalogues; null where unknown.' }
-    )
-  ),
+  identifiers: Type.Optional(WritableIdentifiers),
   note: Type.Optional(Note)
 }
 
@@ -89,12 +89,38 @@ export const CreateAuthor = Type.Object(writable, {
 })
 export type CreateAuthor = Static<typeof CreateAuthor>
 
+/** What is wrong when the death comes before the birth. */
+export function impossibleLife({ birth_year, death_year }: Pick<CreateAuthor, 'birth_year' | 'death_year'>) {
+  if (birth_year == null || death_year == null || death_year >= birth_year) return undefined
+  return { pointer: '/death_year', detail: `must not be before birth_year, which is ${birth_year}` }
+}
+
 export const ReplaceAuthor = Type.Object(writable, {
   $id: 'ReplaceAuthor',
   additionalProperties: false,
   description: 'The whole author anew: what is left out goes back to false or null. The slug stays.',
   examples: [CREATE_EXAMPLE]
 })
+
+export const PatchAuthor = Type.Object(
+  {
+    name: Type.Optional(Details.name),
+    book: Type.Optional(Details.book),
+    country: Type.Optional(Details.country),
+    booker_prize: Type.Optional(Nullable(BookerPrize)),
+    birth_year: writable.birth_year,
+    death_year: writable.death_year,
+    identifiers: Type.Optional(Nullable(WritableIdentifiers)),
+    note: writable.note
+  },
+  {
+    $id: 'PatchAuthor',
+    additionalProperties: false,
+    description: 'A merge patch (RFC 7396): what is left out stays, null goes back to false or null.',
+    examples: [{ birth_year: 1947, identifiers: { wikidata: 'Q44306' } }]
+  }
+)
+export type PatchAuthor = Static<typeof PatchAuthor>
 
 const AUTHOR_EXAMPLE = {
   id: '019ab3f6-1d2e-7c44-9b1a-5e6f7a8b9c0d',
@@ -143,7 +169,15 @@ export const Author = Type.Object(
 )
 export type Author = Static<typeof Author>
 
-export const AuthorPage = PageOf(Author, 'AuthorPage')
+export const AuthorPage = PageOf(Author, 'AuthorPage', {
+  total: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'How many authors there are on all pages; only with `count=true`.'
+    })
+  )
+})
 
 export const AuthorParams = Type.Object({
   author: Type.String({
@@ -153,11 +187,15 @@ export const AuthorParams = Type.Object({
   })
 })
 
-export const IfMatch = Type.Object({
-  'if-match': Type.Optional(
-    Type.String({
-      maxLength: 200,
-      description: 'The ETag of the version that you mean to change; 412 when it is not the current one.'
-    })
-  )
-})
+export const AuthorVersionQuery = Type.Object(
+  {
+    version: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: 'The author as it was in this version; also of a deleted author.'
+      })
+    )
+  },
+  { additionalProperties: false }
+)

@@ -15,17 +15,23 @@ export interface ProblemType {
   headers: Record<string, string>
   /** An example of its `errors`. */
   errors?: FieldError[]
+  /** An example of its further members. */
+  members?: Record<string, unknown>
 }
 
 /** Where in the input a problem lies: a JSON pointer (RFC 6901) into the body, or `/name` of a query parameter. */
 export interface FieldError {
   pointer: string
   detail: string
+  /** The line of a file that it is about. */
+  line?: number
 }
 
 /** What a thrown error may add to its problem document and to the answer's headers. */
 export interface ProblemExtras {
   errors?: FieldError[]
+  /** Further members of its own. */
+  members?: Record<string, unknown>
   headers?: Record<string, string>
 }
 
@@ -85,8 +91,9 @@ export const InvalidCursor = problem({
   code: 'INVALID_CURSOR',
   status: 400,
   title: 'The cursor is not one of this list',
-  detail: 'The cursor was not made by this list.',
-  remedy: 'Take the cursor from "next" of a page of the same list, unchanged; begin without one.'
+  detail: 'The cursor was not made by this list with these parameters.',
+  remedy:
+    'Follow "next" of a page unchanged. Another search, filter or order is another list: begin it without a cursor.'
 })
 export const PasswordRefused = problem<[string]>({
   code: 'PASSWORD_REFUSED',
@@ -206,6 +213,14 @@ export const AuthorNotFound = problem<[string]>({
   detail: 'No author has the id or slug "%s".',
   remedy: 'Look the author up in GET /authors; it may have been deleted.'
 })
+export const VersionNotFound = problem<[string, number]>({
+  code: 'VERSION_NOT_FOUND',
+  status: 404,
+  title: 'No such version',
+  detail: 'The author "%s" was not there in a version %d.',
+  remedy:
+    'See GET /authors/{author}/history for the versions; in that of its deletion an author is not there.'
+})
 export const UserNotFound = problem<[string]>({
   code: 'USER_NOT_FOUND',
   status: 404,
@@ -241,6 +256,13 @@ export const MethodNotAllowed = problem<[string, string]>({
   detail: '%s is not allowed here; allowed are %s.',
   remedy: 'Use one of the methods in the "Allow" header.'
 })
+export const NotAcceptable = problem<[string]>({
+  code: 'NOT_ACCEPTABLE',
+  status: 406,
+  title: 'Not to be had in this media type',
+  detail: 'This can be had as %s, and "Accept" takes none of these.',
+  remedy: 'Name one of these media types in "Accept", or leave it out.'
+})
 export const RequestTimeout = problem({
   code: 'REQUEST_TIMEOUT',
   status: 408,
@@ -261,6 +283,21 @@ export const AuthorExists = problem<[string]>({
   title: 'This author and book exist already',
   detail: 'An author with this name and book exists already: %s (case and diacritics do not count).',
   remedy: 'Use the existing author, or give another book.'
+})
+export const AuthorNotDeleted = problem<[string]>({
+  code: 'AUTHOR_NOT_DELETED',
+  status: 409,
+  title: 'The author is not deleted',
+  detail: 'The author "%s" is there, so there is nothing to restore.',
+  remedy: 'To go back to an earlier version, get it with ?version=N and PUT it.'
+})
+export const IdempotencyKeyInUse = problem({
+  code: 'IDEMPOTENCY_KEY_IN_USE',
+  status: 409,
+  title: 'The first request with this key is still under way',
+  detail: 'A request of yours with the same "Idempotency-Key" has not been answered yet.',
+  remedy: 'Wait for the seconds in "Retry-After" and send the request again, with the same key.',
+  headers: { 'retry-after': '1' }
 })
 export const IdentifierTaken = problem<[string]>({
   code: 'IDENTIFIER_TAKEN',
@@ -283,12 +320,12 @@ export const StaleVersion = problem<[string]>({
   detail: 'The version in "If-Match" is not the current one, which is %s.',
   remedy: 'Get the author again, apply your change to it, and send it with its new ETag.'
 })
-export const BodyTooLarge = problem({
+export const BodyTooLarge = problem<[string]>({
   code: 'BODY_TOO_LARGE',
   status: 413,
   title: 'The body is too large',
-  detail: 'The body is larger than this service accepts (1 MiB).',
-  remedy: 'Send a smaller body.'
+  detail: 'The body is larger than this address accepts, which is %s.',
+  remedy: 'Send a smaller body; of many authors send some at a time, to POST /authors/import.'
 })
 export const UriTooLong = problem({
   code: 'URI_TOO_LONG',
@@ -297,13 +334,30 @@ export const UriTooLong = problem({
   detail: 'A part of the address is longer than anything that this service has.',
   remedy: 'Use the id or the slug that the service gave.'
 })
-export const UnsupportedMediaType = problem({
+export const UnsupportedMediaType = problem<[string]>({
   code: 'UNSUPPORTED_MEDIA_TYPE',
   status: 415,
   title: 'The body has the wrong media type',
-  detail: 'The body must be JSON in UTF-8, not compressed, and say so: "Content-Type: application/json".',
-  remedy: 'Send JSON with the header "Content-Type: application/json".',
+  detail: 'The body must be %s, in UTF-8 and not compressed, and its "Content-Type" must say so.',
+  remedy: 'Send a "Content-Type" that the header "Accept" of this answer names, and a body of that type.',
   headers: { accept: 'application/json' }
+})
+export const IdempotencyKeyReused = problem({
+  code: 'IDEMPOTENCY_KEY_REUSED',
+  status: 422,
+  title: 'The key was used for another request',
+  detail: 'A request of yours with this "Idempotency-Key" had another method, address or body.',
+  remedy: 'Use a new key for each new request, and the same one only to repeat a request unchanged.'
+})
+export const ImportRefused = problem<[number]>({
+  code: 'IMPORT_REFUSED',
+  status: 422,
+  title: 'Nothing was imported, for some rows cannot be',
+  detail:
+    'There are %d rows that cannot be imported; "errors" lists the first 100 by their lines. Nothing was imported.',
+  remedy: 'Correct these rows and send the file again, or keep the good ones with ?mode=partial.',
+  errors: [{ line: 3, pointer: '/name', detail: 'is required' }],
+  members: { created: 0, unchanged: 12, refused: 1 }
 })
 export const TooManyRequests = problem<[string, string]>({
   code: 'TOO_MANY_REQUESTS',
@@ -316,6 +370,14 @@ export const TooManyRequests = problem<[string, string]>({
     'ratelimit-policy': '"login";q=10;w=900',
     ratelimit: '"login";r=0;t=900'
   }
+})
+export const TooManyStreams = problem<[number]>({
+  code: 'TOO_MANY_STREAMS',
+  status: 429,
+  title: 'Too many streams at once',
+  detail: 'You have %d streams of changes open, which is as many as one user may have.',
+  remedy: 'Close one of them, or share one.',
+  headers: { 'retry-after': '60' }
 })
 export const HeadersTooLarge = problem({
   code: 'HEADERS_TOO_LARGE',

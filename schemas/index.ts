@@ -1,10 +1,12 @@
 import { ApiKey, ApiKeyPage, CreateApiKey, NewApiKey } from './api-keys.ts'
-import { Author, AuthorPage, CreateAuthor, ReplaceAuthor } from './authors.ts'
+import { Author, AuthorPage, CreateAuthor, PatchAuthor, ReplaceAuthor } from './authors.ts'
+import { Change, ChangePage, ChangeStream } from './changes.ts'
 import { JsonWebKeySet } from './keys.ts'
 import { Problem, ProblemType, ProblemTypeList } from './problems.ts'
 import { Health, OpenApiDocument, Service } from './service.ts'
 import { Session, SessionPage } from './sessions.ts'
 import { Refresh, TokenResponse } from './tokens.ts'
+import { AuthorsCsv, AuthorsNdjson, ImportEvents, ImportResult } from './transfers.ts'
 import {
   ChangePassword,
   ChangeUser,
@@ -32,6 +34,14 @@ export const schemas = [
   AuthorPage,
   CreateAuthor,
   ReplaceAuthor,
+  PatchAuthor,
+  Change,
+  ChangePage,
+  ChangeStream,
+  AuthorsCsv,
+  AuthorsNdjson,
+  ImportEvents,
+  ImportResult,
   Health,
   JsonWebKeySet,
   OpenApiDocument,

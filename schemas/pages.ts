@@ -1,39 +1,46 @@
-import { type TSchema, Type } from '@sinclair/typebox'
+import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import { Ref } from './ref.ts'
 
-/** The query of every list: keyset pages, never an offset. */
-export const PageQuery = Type.Object(
-  {
-    limit: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 100,
-        default: 20,
-        description: 'How many entries a page holds, 1 to 100.'
-      })
-    ),
-    cursor: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 200,
-        description: 'Where the page begins: the cursor in `next` of the page before.'
-      })
-    )
-  },
-  { additionalProperties: false }
+export const Limit = Type.Optional(
+  Type.Integer({
+    minimum: 1,
+    maximum: 100,
+    default: 20,
+    description: 'How many entries a page holds, 1 to 100.'
+  })
 )
 
-/** The schema of a page of `item`. */
-export function PageOf<T extends TSchema>(item: T, $id: string) {
+/** The parameters of every list: keyset pages, never an offset. */
+export const paging = {
+  limit: Limit,
+  cursor: Type.Optional(
+    Type.String({
+      minLength: 1,
+      // A page sorted by name begins after a name, which Unicode's compatibility forms can make long.
+      maxLength: 12_000,
+      description: 'Where the page begins: the cursor in `next` of the page before.'
+    })
+  )
+}
+
+export const PageQuery = Type.Object(paging, { additionalProperties: false })
+
+/** The schema of a page of `item`, with what else it may hold. */
+export function PageOf<T extends TSchema, More extends TProperties = Record<never, never>>(
+  item: T,
+  $id: string,
+  more: More = {} as More
+) {
   return Type.Object(
     {
       data: Type.Array(Ref(item), { maxItems: 100 }),
       next: Type.Unsafe<string | null>({
         type: ['string', 'null'],
-        maxLength: 500,
+        maxLength: 14_000,
         description: 'The address of the next page; null on the last one.'
-      })
+      }),
+      ...more
     },
-    { $id, description: 'A page, newest first.', examples: [{ data: item.examples, next: null }] }
+    { $id, description: 'A page of a list.', examples: [{ data: item.examples, next: null }] }
   )
 }

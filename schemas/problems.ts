@@ -1,13 +1,18 @@
 import { Type } from '@sinclair/typebox'
 import { Ref } from './ref.ts'
 
-const FieldError = Type.Object(
+const Count = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
+const Line = Count('The line of the file, where it is about one.')
+
+export const FieldError = Type.Object(
   {
     pointer: Type.String({
       maxLength: 500,
       description: 'A JSON pointer (RFC 6901) into the body, or `/name` of a query parameter.'
     }),
-    detail: Type.String({ maxLength: 1000, description: 'What is wrong there, and what is expected.' })
+    detail: Type.String({ maxLength: 1000, description: 'What is wrong there, and what is expected.' }),
+    line: Type.Optional(Line)
   },
   { additionalProperties: false }
 )
@@ -33,8 +38,14 @@ export const Problem = Type.Object(
     }),
     code: Type.String({ maxLength: 50, description: 'The kind of problem, for programs.' }),
     errors: Type.Optional(
-      Type.Array(FieldError, { maxItems: 20, description: 'Where the input is wrong (up to 20 places).' })
-    )
+      Type.Array(FieldError, {
+        maxItems: 100,
+        description: 'Where the input is wrong (up to 20 places, of an import up to 100).'
+      })
+    ),
+    created: Type.Optional(Count('Of an import: how many rows were created.')),
+    unchanged: Type.Optional(Count('Of an import: how many rows were there already.')),
+    refused: Type.Optional(Count('Of an import: how many rows cannot be imported.'))
   },
   { $id: 'Problem', description: 'A problem document (RFC 9457).' }
 )

@@ -41,6 +41,18 @@ const HEADERS = {
     maxLength: 200,
     description: 'The nearest limit, and its window in seconds.'
   },
+  'Preference-Applied': {
+    type: 'string',
+    maxLength: 100,
+    description: 'The preference of `Prefer` that was followed (RFC 7240).'
+  },
+  'Content-Disposition': { type: 'string', maxLength: 200, description: 'The name to save it under.' },
+  Trailer: {
+    type: 'string',
+    maxLength: 100,
+    description:
+      'The fields that come after the body of a whole file: `Row-Count` and `Repr-Digest` (RFC 9530). A file that is cut off has none.'
+  },
   'Cache-Control': { type: 'string', maxLength: 100, description: 'Whether the answer may be stored.' }
 } as const
 type HeaderName = keyof typeof HEADERS
@@ -55,6 +67,18 @@ export function answer<T extends TSchema>(description: string, schema: T, header
     headers: documentedHeaders(headers),
     content: { 'application/json': { schema: Ref(schema) } }
   }
+}
+
+/** One documented answer in media types of its own. */
+export function answerAs(description: string, media: Record<string, TSchema>, headers: HeaderName[] = []) {
+  const content = Object.entries(media).map(([type, schema]) => [type, { schema: Ref(schema) }])
+  return { description, headers: documentedHeaders(headers), content: Object.fromEntries(content) }
+}
+
+/** A body in media types of its own. */
+export function bodyAs<T extends TSchema>(media: Record<string, T>) {
+  const content = Object.entries(media).map(([type, schema]) => [type, { schema: Ref(schema) }])
+  return { content: Object.fromEntries(content) }
 }
 
 /** An answer without a body. */

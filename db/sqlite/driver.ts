@@ -17,14 +17,16 @@ const STATEMENTS_KEPT = 500
  */
 export class LibraryDriver implements Driver {
   readonly #path: string
+  readonly #isInUse: boolean
   #engine: Engine | undefined
 
-  constructor(path: string) {
+  constructor(path: string, isInUse: boolean) {
     this.#path = path
+    this.#isInUse = isInUse
   }
 
   async init(): Promise<void> {
-    this.#engine = new Engine(this.#path)
+    this.#engine = new Engine(this.#path, this.#isInUse)
   }
 
   async acquireConnection(): Promise<LibraryConnection> {
@@ -114,9 +116,9 @@ class Engine {
   readonly #inode: number
   readonly #turns = pLimit(1)
 
-  constructor(path: string) {
+  constructor(path: string, isInUse: boolean) {
     this.#path = path
-    this.writer = new Handle(openDatabase(path))
+    this.writer = new Handle(openDatabase(path, { isInUse }))
     this.reader = new Handle(openReader(path))
     this.#inode = statSync(path).ino
     this.writer.exec('pragma busy_timeout = 0')

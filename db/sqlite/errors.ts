@@ -10,17 +10,26 @@ export class DatabaseGone extends Error {
   override readonly name = 'DatabaseGone'
 }
 
+/** Another connection held the lock for too long; for a thread that cannot hand on SQLite's own error. */
+export class DatabaseBusy extends Error {
+  override readonly name = 'DatabaseBusy'
+}
+
 /** The columns whose uniqueness a failed write would have broken, as `table.column, table.column`; else undefined. */
 export function violatedUnique(error: unknown): string | undefined {
   if (!isSqliteError(error) || error.code !== 'SQLITE_CONSTRAINT_UNIQUE') return undefined
   return error.message.replace('UNIQUE constraint failed: ', '')
 }
 
+/** Of a file beside the database. */
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EROFS'])
 const UNAVAILABLE = /^SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN)/
 
 /** Whether the engine could not do it now though nothing is wrong with the request: locked, full, not writable, gone. */
 export function isUnavailable(error: unknown): boolean {
-  return error instanceof DatabaseGone || (isSqliteError(error) && UNAVAILABLE.test(error.code))
+  if (error instanceof DatabaseGone || error instanceof DatabaseBusy) return true
+  if (NO_SPACE.has((error as NodeJS.ErrnoException | undefined)?.code ?? '')) return true
+  return isSqliteError(error) && UNAVAILABLE.test(error.code)
 }
 
 export function isBusy(error: unknown): boolean {

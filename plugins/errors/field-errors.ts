@@ -3,28 +3,34 @@ import type { FieldError } from '../../schemas/errors.ts'
 
 const MAX_ERRORS = 20
 
-type Violation = FastifySchemaValidationError & {
+export type Violation = FastifySchemaValidationError & {
+  data?: unknown
   parentSchema?: { description?: string; properties?: Record<string, unknown> }
 }
 
-/** Ajv's findings as field errors that say where, what is wrong, and what is expected. */
-export function toFieldErrors(violations: Violation[], context?: string): FieldError[] {
-  return violations.slice(0, MAX_ERRORS).map((violation) => toFieldError(violation, context))
+/**
+ * Ajv's findings as field errors that say where, what is wrong, and what is expected; for a query with the names of all its
+ * parameters.
+ */
+export function toFieldErrors(violations: Violation[], parameters?: string[]): FieldError[] {
+  return violations.slice(0, MAX_ERRORS).map((violation) => toFieldError(violation, parameters))
 }
 
 function toFieldError(
-  { instancePath, keyword, params, message, parentSchema }: Violation,
-  context?: string
+  { instancePath, keyword, params, message, parentSchema, data }: Violation,
+  parameters?: string[]
 ): FieldError {
+  if (parameters !== undefined && Array.isArray(data)) {
+    return { pointer: instancePath, detail: `may be given only once; ${knownNames(parameters)}` }
+  }
   switch (keyword) {
     case 'required':
       return { pointer: pointer(instancePath, params.missingProperty), detail: 'is required' }
     case 'additionalProperties': {
-      const known = Object.keys(parentSchema?.properties ?? {}).join(', ')
-      const detail = `is not a known ${context === 'querystring' ? 'query parameter' : 'field'}`
+      const known = knownNames(Object.keys(parentSchema?.properties ?? {}))
       return {
         pointer: pointer(instancePath, params.additionalProperty),
-        detail: `${detail}; ${known === '' ? 'none is taken here' : `known are ${known}`}`
+        detail: `is not a known ${parameters === undefined ? 'field' : 'query parameter'}; ${known}`
       }
     }
     default:
@@ -33,6 +39,10 @@ function toFieldError(
         detail: [describe(keyword, message), parentSchema?.description].filter(Boolean).join('; expected: ')
       }
   }
+}
+
+function knownNames(names: string[]): string {
+  return names.length === 0 ? 'none is taken here' : `known are ${names.join(', ')}`
 }
 
 /** Ajv's words, but for those that would show a person a regular expression. */

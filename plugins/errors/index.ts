@@ -22,8 +22,13 @@ import {
   withExtras
 } from '../../schemas/errors.ts'
 import { toFieldErrors } from './field-errors.ts'
+import { unsupportedMediaType } from './media-types.ts'
 
 declare module 'fastify' {
+  interface FastifyRequest {
+    /** The problem document of an error, for an answer that has begun already; it is logged as if it were the answer. */
+    problemOf(error: unknown): object
+  }
   interface FastifyContextConfig {
     /** The errors that the handler itself throws; those that every such route can answer are added. */
     errors?: ProblemClass[]
@@ -36,19 +41,22 @@ const EXAMPLE_ID = '1bfcbb5e-6279-47f2-afa9-79c5bc551192'
 const REFUSALS = new Set([401, 403, 429])
 
 /** What Fastify and its plugins throw, as our errors. */
-const TRANSLATIONS: Record<string, new () => Error> = {
-  FST_BASIC_AUTH_MISSING_OR_BAD_AUTHORIZATION_HEADER: CredentialsRequired,
-  FST_ERR_BAD_URL: MalformedRequest,
-  FST_ERR_CTP_BODY_TOO_LARGE: BodyTooLarge,
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: MalformedRequest,
-  FST_ERR_CTP_INVALID_JSON_BODY: MalformedJson,
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: UnsupportedMediaType,
-  FST_ERR_MAX_PARAM_LENGTH: UriTooLong
+const TRANSLATIONS: Record<string, (request: FastifyRequest) => Error> = {
+  FST_BASIC_AUTH_MISSING_OR_BAD_AUTHORIZATION_HEADER: () => new CredentialsRequired(),
+  FST_ERR_BAD_URL: () => new MalformedRequest(),
+  FST_ERR_CTP_BODY_TOO_LARGE: () => new BodyTooLarge('1 MiB'),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () => new MalformedRequest(),
+  FST_ERR_CTP_INVALID_JSON_BODY: () => new MalformedJson(),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: unsupportedMediaType,
+  FST_ERR_MAX_PARAM_LENGTH: () => new UriTooLong()
 }
 
 /** Turns every error into a problem document (RFC 9457), and every route's errors into documentation. */
 async function errorsPlugin(fastify: FastifyInstance) {
   fastify.setErrorHandler(sendProblem)
+  fastify.decorateRequest('problemOf', function problemOf(this: FastifyRequest, error: unknown) {
+    return toProblem(error as FastifyError, this).document
+  })
   fastify.addHook('onRoute', (route) => {
     if (route.schema === undefined || route.schema.hide) return
     const errors = [...(route.config?.errors ?? []), ...commonErrors(route.schema)]
@@ -58,15 +66,20 @@ async function errorsPlugin(fastify: FastifyInstance) {
 
 /** Answers any error as a problem; one that we do not know is logged and shown as nothing but its request id. */
 export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const known = toKnownError(error)
+  const { type, headers, document } = toProblem(error, request)
+  reply
+    .code(type.status)
+    .headers({ ...type.headers, ...headers, 'cache-control': 'no-store', 'x-request-id': request.id })
+    .type('application/problem+json')
+    .send(document)
+}
+
+function toProblem(error: FastifyError, request: FastifyRequest) {
+  const known = toKnownError(error, request)
   const type = problemTypes.get(known.code)
   if (type === undefined) throw new TypeError(`${known.code} is not a problem type`)
   logProblem(error, request, type)
-  reply
-    .code(type.status)
-    .headers({ ...type.headers, ...known.headers, 'cache-control': 'no-store', 'x-request-id': request.id })
-    .type('application/problem+json')
-    .send(problemDocument(known, request.id))
+  return { type, headers: known.headers, document: problemDocument(known, request.id) }
 }
 
 /** A failure of ours with its cause; a refused access as a security event; the rest is the client's own business. */
@@ -88,6 +101,7 @@ export function problemDocument(
 ) {
   const { name, title, status, code } = problemTypes.get(error.code) as ProblemType
   return {
+    ...error.members,
     type: `/problems/${name}`,
     title,
     status,
@@ -98,16 +112,24 @@ export function problemDocument(
   }
 }
 
-function toKnownError(error: FastifyError & ProblemExtras): FastifyError & ProblemExtras {
+function toKnownError(
+  error: FastifyError & ProblemExtras,
+  request: FastifyRequest
+): FastifyError & ProblemExtras {
   if (problemTypes.has(error.code)) return error
   if (error.validation !== undefined) {
-    return withExtras(new ValidationFailed(), {
-      errors: toFieldErrors(error.validation, error.validationContext)
-    })
+    const { validation, validationContext } = error
+    const query = validationContext === 'querystring' ? knownParameters(request) : undefined
+    return withExtras(new ValidationFailed(), { errors: toFieldErrors(validation, query) })
   }
   if (isUnavailable(error)) return new StorageUnavailable()
-  const Translation = TRANSLATIONS[error.code] ?? (isClientError(error) ? MalformedRequest : InternalError)
-  return new Translation() as FastifyError
+  const translated = TRANSLATIONS[error.code]?.(request)
+  return (translated ?? (isClientError(error) ? new MalformedRequest() : new InternalError())) as FastifyError
+}
+
+function knownParameters({ routeOptions }: FastifyRequest): string[] {
+  const { properties } = (routeOptions.schema as { querystring: { properties: object } }).querystring
+  return Object.keys(properties)
 }
 
 function isClientError({ statusCode = 500 }: FastifyError): boolean {
@@ -152,7 +174,7 @@ function headerSchema(example: unknown) {
 
 function toExamples(types: ProblemType[]) {
   return Object.fromEntries(
-    types.map(({ name, code, status, title, detail, errors }) => [
+    types.map(({ name, code, status, title, detail, errors, members }) => [
       code,
       {
         summary: title,
@@ -160,10 +182,11 @@ function toExamples(types: ProblemType[]) {
           type: `/problems/${name}`,
           title,
           status,
-          detail: detail.replaceAll('%s', '…'),
+          detail: detail.replaceAll(/%[sd]/g, '…'),
           instance: EXAMPLE_ID,
           code,
-          errors
+          errors,
+          ...members
         }
       }
     ])

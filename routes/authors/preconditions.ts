@@ -5,6 +5,11 @@ interface Versioned {
   version: number
 }
 
+interface Conditions {
+  'if-match'?: string
+  'if-none-match'?: string
+}
+
 /**
  * The strong validator of an author's representation (RFC 9110 section 8.8.3). A slug can pass to another author, whose
  * versions begin anew, so the random part of the id is in it too.
@@ -13,10 +18,25 @@ export function etagOf({ id, version }: Versioned): string {
   return `"${id.slice(-12)}.${version}"`
 }
 
-/** Throws `StaleVersion`, with the current ETag, unless `If-Match` is absent, `*`, or names the current version. */
-export function refuseStale(current: Versioned, ifMatch: string | undefined): void {
+/**
+ * Throws `StaleVersion`, with the current ETag, when `If-Match` is there and neither `*` nor names the current version, or when
+ * `If-None-Match` is `*` or names it (RFC 9110 section 13).
+ */
+export function refuseStale(current: Versioned, conditions: Conditions): void {
   const etag = etagOf(current)
-  if (ifMatch === undefined || ifMatch === '*') return
-  if (ifMatch.split(',').some((tag) => tag.trim() === etag)) return
+  const { 'if-match': ifMatch = '*', 'if-none-match': ifNoneMatch = '' } = conditions
+  // The strong comparison: a weak tag matches nothing.
+  const matches = ifMatch.trim() === '*' || tagsIn(ifMatch).includes(etag)
+  if (matches && !isUnmodified(current, ifNoneMatch)) return
   throw withExtras(new StaleVersion(etag), { headers: { etag } })
+}
+
+/** Whether `If-None-Match` names the version, by the weak comparison, or is `*`. */
+export function isUnmodified(current: Versioned, ifNoneMatch = ''): boolean {
+  if (ifNoneMatch.trim() === '*') return true
+  return tagsIn(ifNoneMatch).some((tag) => tag.replace(/^W\//, '') === etagOf(current))
+}
+
+function tagsIn(list: string): string[] {
+  return list.split(',').map((tag) => tag.trim())
 }

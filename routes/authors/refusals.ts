@@ -1,17 +1,30 @@
-import { type AuthorContent, findAuthorByNameAndBook } from '../../db/authors.ts'
+import { findAuthorByNameAndBook } from '../../db/authors/reading.ts'
+import type { AuthorContent } from '../../db/authors/table.ts'
 import type { Db } from '../../db/database.ts'
 import { violatedUnique } from '../../db/dialect.ts'
+import { impossibleLife } from '../../schemas/authors.ts'
 import { AuthorExists, IdentifierTaken, ValidationFailed, withExtras } from '../../schemas/errors.ts'
 
-/** Throws `ValidationFailed` when the death comes before the birth. */
-export function refuseImpossibleLife({ birth_year, death_year }: AuthorContent): void {
-  if (birth_year == null || death_year == null || death_year >= birth_year) return
-  const errors = [{ pointer: '/death_year', detail: `must not be before birth_year, which is ${birth_year}` }]
-  throw withExtras(new ValidationFailed(), { errors })
+/** Where an author is. */
+export function addressOf({ slug }: { slug: string }): string {
+  return `/authors/${encodeURIComponent(slug)}`
 }
 
-/** Does the write, and tells a broken uniqueness as `AuthorExists` (with the other's address) or `IdentifierTaken`. */
-export async function telling<T>(db: Db, content: AuthorContent, write: () => Promise<T>): Promise<T> {
+/** Throws `ValidationFailed` when the death comes before the birth. */
+export function refuseImpossibleLife(content: AuthorContent): void {
+  const error = impossibleLife(content)
+  if (error !== undefined) throw withExtras(new ValidationFailed(), { errors: [error] })
+}
+
+/**
+ * Does the write, and tells a broken uniqueness as `AuthorExists` (with the other's address) or `IdentifierTaken`; `contentOf`
+ * gives what was to be written.
+ */
+export async function telling<T>(
+  db: Db,
+  contentOf: () => AuthorContent,
+  write: () => Promise<T>
+): Promise<T> {
   try {
     return await write()
   } catch (error) {
@@ -19,9 +32,7 @@ export async function telling<T>(db: Db, content: AuthorContent, write: () => Pr
     if (violated === undefined) throw error
     if (violated !== 'authors.name_key, authors.book_key')
       throw new IdentifierTaken(violated.replace('authors.', ''))
-    const other = await findAuthorByNameAndBook(db, content)
-    throw new AuthorExists(
-      other === undefined ? 'it was just deleted' : `/authors/${encodeURIComponent(other.slug)}`
-    )
+    const other = await findAuthorByNameAndBook(db, contentOf())
+    throw new AuthorExists(other === undefined ? 'it was just deleted' : addressOf(other))
   }
 }

@@ -49,7 +49,7 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
         await fastify.recheck(trx, request.user)
         const user = await findUserById(trx, id)
         if (user?.role === 'admin' && !(await hasOtherAdmin(trx, id))) throw new LastAdmin()
-        await deleteUser(trx, id)
+        await deleteUser(trx, id, id)
       })
       request.log.info({ event: 'user_deleted', user_id: id, by: id }, 'user deleted')
       return reply.code(204).send(null)

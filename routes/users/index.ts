@@ -30,7 +30,8 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [InvalidCursor] },
     handler: async (request, reply) => {
       const { limit = 20 } = request.query
-      return reply.page(await listUsers(fastify.db, { limit: limit + 1, before: request.pageStart() }), limit)
+      const [before] = request.pageStart() ?? []
+      return reply.page(await listUsers(fastify.db, { limit: limit + 1, before }), limit)
     }
   })
 
@@ -97,7 +98,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       await fastify.db.transaction().execute(async (trx) => {
         await fastify.recheck(trx, request.user, 'admin')
         await refuseLastAdmin(trx, await getUser(trx, id))
-        await deleteUser(trx, id)
+        await deleteUser(trx, id, request.user.id)
       })
       request.log.info({ event: 'user_deleted', user_id: id, by: request.user.id }, 'user deleted')
       return reply.code(204).send(null)

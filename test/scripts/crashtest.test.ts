@@ -18,8 +18,8 @@ async function run(t: Test, options: Pick<CrashTest, 'rounds' | 'sabotage'>) {
 const SABOTAGES = [
   'delete from authors where id = @id',
   `insert into authors select 'ffffffff-ffff-7fff-bfff-ffffffffffff', 'x', 'x', book, country, booker_prize, birth_year,
-   death_year, viaf, isni, wikidata, openlibrary, note, owner_id, version, created_at, updated_at, 'x', book_key
-   from authors where id = @id`,
+   death_year, viaf, isni, wikidata, openlibrary, note, owner_id, version, created_at, updated_at, 'x', book_key,
+   country_key, words, birth_key from authors where id = @id`,
   "update authors set note = 'half' where id = @id"
 ]
 

@@ -62,10 +62,8 @@ const keys: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [AccessTokenOnly, InvalidCursor] },
     handler: async (request, reply) => {
       const { limit = 20 } = request.query
-      return reply.page(
-        await listApiKeys(db, request.user.id, { limit: limit + 1, before: request.pageStart() }),
-        limit
-      )
+      const [before] = request.pageStart() ?? []
+      return reply.page(await listApiKeys(db, request.user.id, { limit: limit + 1, before }), limit)
     }
   })
 

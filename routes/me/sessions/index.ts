@@ -24,7 +24,8 @@ const sessions: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       const { limit = 20 } = request.query
       const { id, sessionId } = request.user
-      const rows = await listSessions(db, id, { limit: limit + 1, before: request.pageStart() })
+      const [before] = request.pageStart() ?? []
+      const rows = await listSessions(db, id, { limit: limit + 1, before })
       return reply.page(
         rows.map((row) => ({ ...row, current: row.id === sessionId })),
         limit

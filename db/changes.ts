@@ -1,0 +1,159 @@
+import type { Generated } from 'kysely'
+import type { AuthorRecord } from './authors/table.ts'
+import type { Db } from './database.ts'
+import { inserter } from './insert-many.ts'
+
+/** What happened to an author; `disowned` when its owner's account was deleted. */
+export type Operation = 'created' | 'replaced' | 'patched' | 'deleted' | 'restored' | 'disowned'
+
+/** The change log: a row for every version of every author, written in the transaction of the change itself. */
+export interface ChangesTable {
+  /** Grows in the order in which changes are committed, for there is one writer at a time. */
+  sequence: Generated<number>
+  author_id: string
+  version: number
+  /** Who did it; the id stays when that user is gone. */
+  actor_id: string | null
+  at: string
+  operation: Operation
+  /** The author after the change, as JSON; null once it is deleted. */
+  record: string | null
+  /** The slug that a deleted author had, by which it can still be asked for; else null. */
+  deleted_slug: string | null
+}
+
+/** A change as the API shows it. */
+export interface Change {
+  sequence: number
+  author_id: string
+  version: number
+  actor_id: string | null
+  at: string
+  operation: Operation
+  record: AuthorRecord | null
+}
+
+const COLUMNS = ['sequence', 'author_id', 'version', 'actor_id', 'at', 'operation', 'record'] as const
+
+function toChange({ record, ...change }: Omit<Change, 'record'> & { record: string | null }): Change {
+  return { ...change, record: parseRecord(record) }
+}
+
+function parseRecord(record: string | null): AuthorRecord | null {
+  return record === null ? null : JSON.parse(record)
+}
+
+const insertChanges = inserter('changes', [
+  'author_id',
+  'version',
+  'actor_id',
+  'at',
+  'operation',
+  'record',
+  'deleted_slug'
+])
+
+/** Writes down that each author has come to be as it is now. */
+export async function logChanges(
+  trx: Db,
+  authors: readonly AuthorRecord[],
+  operation: Exclude<Operation, 'deleted'>,
+  actorId: string
+): Promise<void> {
+  await insertChanges(
+    trx,
+    authors.map((author) => ({
+      author_id: author.id,
+      version: author.version,
+      actor_id: actorId,
+      at: author.updated_at,
+      operation,
+      record: JSON.stringify(author),
+      deleted_slug: null
+    }))
+  )
+}
+
+/** Writes down that the author is no more; the deletion is a version too. */
+export async function logDeletion(trx: Db, author: AuthorRecord, actorId: string): Promise<void> {
+  await insertChanges(trx, [
+    {
+      author_id: author.id,
+      version: author.version + 1,
+      actor_id: actorId,
+      at: new Date().toISOString(),
+      operation: 'deleted',
+      record: null,
+      deleted_slug: author.slug
+    }
+  ])
+}
+
+/** Up to `limit` changes of all authors after the sequence number `after`, in order. */
+export async function listChanges(db: Db, { limit, after }: { limit: number; after: number }) {
+  const rows = await db
+    .selectFrom('changes')
+    .select(COLUMNS)
+    .where('sequence', '>', after)
+    .orderBy('sequence')
+    .limit(limit)
+    .execute()
+  return rows.map(toChange)
+}
+
+/** The sequence number of the newest change; 0 before the first. */
+export async function lastSequence(db: Db): Promise<number> {
+  const { last } = await db
+    .selectFrom('changes')
+    .select((eb) => eb.fn.max('sequence').as('last'))
+    .executeTakeFirstOrThrow()
+  return last ?? 0
+}
+
+/** Up to `limit` changes of one author, newest first, those before the version `before`. */
+export async function listHistory(
+  db: Db,
+  authorId: string,
+  { limit, before }: { limit: number; before: number | undefined }
+) {
+  const rows = await db
+    .selectFrom('changes')
+    .select(COLUMNS)
+    .where('author_id', '=', authorId)
+    .$if(before !== undefined, (query) => query.where('version', '<', before as number))
+    .orderBy('version', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(toChange)
+}
+
+/** The author as it was in this version; null when that was its deletion. */
+export async function findVersion(
+  db: Db,
+  authorId: string,
+  version: number
+): Promise<AuthorRecord | null | undefined> {
+  const row = await db
+    .selectFrom('changes')
+    .select('record')
+    .where('author_id', '=', authorId)
+    .where('version', '=', version)
+    .executeTakeFirst()
+  return row && parseRecord(row.record)
+}
+
+/** The last version of an author, by id, whether it is there or not. */
+export async function findLastChange(db: Db, authorId: string): Promise<Change | undefined> {
+  return (await listHistory(db, authorId, { limit: 1, before: undefined }))[0]
+}
+
+/** The id of the author that had this slug when it was deleted; of several the last. */
+export async function findDeletedBySlug(db: Db, slug: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('changes')
+    .select('author_id')
+    .where('deleted_slug', '=', slug)
+    .orderBy('sequence', 'desc')
+    .executeTakeFirst()
+  return row?.author_id
+}

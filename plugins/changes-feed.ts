@@ -1,0 +1,72 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { lastSequence } from '../db/changes.ts'
+
+export interface ChangesFeed {
+  /** Resolves to true as soon as there is a change after this sequence number, by whichever process; to false after so many ms. */
+  waitFor(after: number, milliseconds: number): Promise<boolean>
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    changesFeed: ChangesFeed
+  }
+}
+
+const POLL_EVERY_MS = 50
+
+interface Waiter {
+  after: number
+  settle: (isThere: boolean) => void
+}
+
+/**
+ * `fastify.changesFeed`: tells when there are new changes. It asks the database, for all that wait and only while somebody does,
+ * so that it sees what other processes and threads commit too, and nothing before it is committed.
+ */
+async function changesFeedPlugin(fastify: FastifyInstance) {
+  const waiters = new Set<Waiter>()
+  let poll: NodeJS.Timeout | undefined
+
+  async function wakeUp(): Promise<void> {
+    const last = await lastSequence(fastify.db)
+    for (const { after, settle } of waiters) if (last > after) settle(true)
+  }
+
+  function begin(waiter: Waiter): void {
+    waiters.add(waiter)
+    poll ??= setInterval(() => {
+      wakeUp().catch((err) => fastify.log.error({ err }, 'the change log could not be read'))
+    }, POLL_EVERY_MS)
+  }
+
+  function end(waiter: Waiter): void {
+    waiters.delete(waiter)
+    if (waiters.size > 0) return
+    clearInterval(poll)
+    poll = undefined
+  }
+
+  fastify.addHook('preClose', async () => {
+    for (const { settle } of waiters) settle(false)
+  })
+
+  fastify.decorate('changesFeed', {
+    waitFor(after, milliseconds) {
+      const { promise, resolve } = Promise.withResolvers<boolean>()
+      const waiter: Waiter = {
+        after,
+        settle(isThere) {
+          clearTimeout(timer)
+          end(waiter)
+          resolve(isThere)
+        }
+      }
+      const timer = setTimeout(() => waiter.settle(false), milliseconds)
+      begin(waiter)
+      return promise
+    }
+  })
+}
+
+export default fp(changesFeedPlugin, { name: 'changes-feed', dependencies: ['database'] })

@@ -1,0 +1,127 @@
+/** Authors as CSV (RFC 4180), in a form that is safe in a spreadsheet and comes back unchanged. */
+import { pipeline, type Readable } from 'node:stream'
+import { type CastingContext, CsvError, type Info, parse } from 'csv-parse'
+import type { AuthorRecord } from '../../db/authors/table.ts'
+import { COLUMNS, REQUIRED_COLUMNS } from '../../schemas/transfers.ts'
+import { LineCounter } from './lines.ts'
+import { BrokenFile, type Row } from './rows.ts'
+
+type Column = (typeof COLUMNS)[number]
+
+const IDENTIFIERS: readonly Column[] = ['viaf', 'isni', 'wikidata', 'openlibrary']
+/** A cell that a spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection), with any apostrophes before it. */
+const FORMULA = /^'*[=+\-@\t\r＝＋－＠]/
+const MUST_BE_QUOTED = /[",\r\n]/
+const LONGEST_RECORD = 1_000_000
+
+export const CSV_HEADER = `${COLUMNS.join(',')}\r\n`
+
+/** One author as a record of CSV; null is an empty cell, an empty text is a quoted one. */
+export function toCsv(author: AuthorRecord): string {
+  const { name, book, country, booker_prize, birth_year, death_year, identifiers, note } = author
+  const { viaf, isni, wikidata, openlibrary } = identifiers
+  const texts = [name, book, country].map(toCell)
+  const numbers = [booker_prize, birth_year, death_year].map((value) => value ?? '')
+  const others = [viaf, isni, wikidata, openlibrary, note].map(toCell)
+  return `${[...texts, ...numbers, ...others].join(',')}\r\n`
+}
+
+function toCell(text: string | null): string {
+  if (text === null) return ''
+  const safe = FORMULA.test(text) ? `'${text}` : text
+  return safe === '' || MUST_BE_QUOTED.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}
+
+/**
+ * The rows of a CSV file, each with the line where it begins. Columns may stand in any order.
+ * Throws `BrokenFile` where it cannot be read on.
+ */
+export async function* parseCsv(source: Readable): AsyncGenerator<Row> {
+  const lines = new LineCounter()
+  const records = parse({
+    bom: true,
+    info: true,
+    skip_empty_lines: true,
+    relax_column_count: true,
+    record_delimiter: ['\r\n', '\n'],
+    max_record_size: LONGEST_RECORD,
+    cast: readCell
+  })
+  // What goes wrong comes out of `records`.
+  pipeline(source, lines.counting, records, () => {})
+  let columns: Column[] | undefined
+  let [end, emptyLines] = [0, 0]
+  try {
+    for await (const { record, info } of records as AsyncIterable<{ record: Cell[]; info: Info }>) {
+      const line = lines.at(end) + info.empty_lines - emptyLines
+      end = info.bytes
+      emptyLines = info.empty_lines
+      if (columns === undefined) columns = readHeader(record, line)
+      else yield toRow(record, columns, line)
+    }
+  } catch (error) {
+    // Its `bytes` are those of the records before it.
+    throw error instanceof CsvError ? new BrokenFile(lines.at(error.bytes as number), explain(error)) : error
+  }
+  if (columns === undefined)
+    throw new BrokenFile(1, `has no header; it must name ${REQUIRED_COLUMNS.join(', ')}`)
+}
+
+type Cell = string | null
+
+/** An empty cell is null, unless it is quoted. */
+function readCell(value: string, { quoting }: CastingContext): Cell {
+  if (value === '' && !quoting) return null
+  return FORMULA.test(value) && value.startsWith("'") ? value.slice(1) : value
+}
+
+function readHeader(cells: Cell[], line: number): Column[] {
+  const names = cells.map((cell) => (cell ?? '').trim().toLowerCase())
+  const unknown = names.filter((name) => !(COLUMNS as readonly string[]).includes(name))
+  const missing = REQUIRED_COLUMNS.filter((name) => !names.includes(name))
+  const repeated = names.filter((name, index) => names.indexOf(name) !== index)
+  const faults = [
+    ...(unknown.length > 0 ? [`has unknown columns (${unknown.join(', ').slice(0, 200)})`] : []),
+    ...(missing.length > 0 ? [`lacks the columns ${missing.join(', ')}`] : []),
+    ...(repeated.length > 0 ? [`has columns twice (${repeated.join(', ')})`] : [])
+  ]
+  if (faults.length === 0) return names as Column[]
+  throw new BrokenFile(line, `${faults.join(' and ')}; known are ${COLUMNS.join(', ')}, divided by commas`)
+}
+
+function toRow(cells: Cell[], columns: Column[], line: number): Row {
+  if (cells.length !== columns.length) {
+    const detail = `has ${cells.length} cells, but the header has ${columns.length}`
+    return { line, errors: [{ pointer: '', detail }] }
+  }
+  const author: Record<string, unknown> = {}
+  const identifiers: Record<string, unknown> = {}
+  for (const [index, column] of columns.entries()) {
+    const cell = cells[index] as Cell
+    if (cell === null) continue
+    if (IDENTIFIERS.includes(column)) identifiers[column] = cell
+    else author[column] = readValue(column, cell)
+  }
+  return { line, author: { ...author, identifiers } }
+}
+
+/** What is no number or boolean stays text, so that the schema says what is wrong with it. */
+function readValue(column: Column, cell: string): unknown {
+  switch (column) {
+    case 'booker_prize':
+      // Spreadsheets write them in capitals.
+      return /^(true|false)$/i.test(cell) ? cell.toLowerCase() === 'true' : cell
+    case 'birth_year':
+    case 'death_year':
+      return /^-?\d{1,9}$/.test(cell) ? Number(cell) : cell
+    default:
+      return cell
+  }
+}
+
+function explain({ code }: CsvError): string {
+  if (code === 'CSV_MAX_RECORD_SIZE')
+    return `is longer than ${LONGEST_RECORD} characters; is a quote not closed?`
+  if (code === 'CSV_QUOTE_NOT_CLOSED') return 'has a quote that is not closed: the file may have been cut off'
+  return 'has a quote in the wrong place; a text with quotes is put in quotes, and its own are doubled'
+}

@@ -1,0 +1,58 @@
+/** A thread of its own for an import, whose transaction would hold up all else. */
+import { read } from 'node:fs'
+import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { parentPort, workerData } from 'node:worker_threads'
+import { openKysely } from '../../db/database.ts'
+import { isUnavailable } from '../../db/dialect.ts'
+import { type ImportJob, type ImportSummary, runImport } from './import-job.ts'
+import { seldom } from './seldom.ts'
+
+export interface WorkerInput {
+  job: ImportJob
+  databaseFile: string
+  /** An open file, which this process shares. */
+  fd: number
+}
+
+export type WorkerMessage = { progress: number } | { summary: ImportSummary } | { unavailable: string }
+
+const CHUNK = 256 * 1024
+const readAt = promisify(read)
+
+const { job, databaseFile, fd } = workerData as WorkerInput
+
+function post(message: WorkerMessage): void {
+  parentPort?.postMessage(message)
+}
+
+/** A stream of Node's would close the file, which is not ours. */
+async function* bytesOf(fd: number): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const { bytesRead, buffer } = await readAt(fd, Buffer.allocUnsafe(CHUNK), 0, CHUNK, position)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+    position += bytesRead
+  }
+}
+
+async function work(): Promise<ImportSummary> {
+  const db = await openKysely(databaseFile, { isInUse: true })
+  try {
+    return await runImport(
+      db,
+      Readable.from(bytesOf(fd)),
+      job,
+      seldom((rows) => post({ progress: rows }))
+    )
+  } finally {
+    await db.destroy()
+  }
+}
+
+try {
+  post({ summary: await work() })
+} catch (error) {
+  if (!isUnavailable(error)) throw error
+  post({ unavailable: (error as Error).message })
+}

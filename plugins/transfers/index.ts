@@ -1,0 +1,118 @@
+import path from 'node:path'
+import type { Readable } from 'node:stream'
+import { setImmediate as othersTurn } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import pLimit from 'p-limit'
+import { listAuthorsAfter } from '../../db/authors/reading.ts'
+import type { Db } from '../../db/database.ts'
+import { DatabaseBusy, databaseFile } from '../../db/dialect.ts'
+import { BodyTooLarge, InvalidToken, withExtras } from '../../schemas/errors.ts'
+import { CSV } from '../../schemas/transfers.ts'
+import { CSV_HEADER, toCsv } from './csv.ts'
+import type { ImportJob, ImportSummary } from './import-job.ts'
+import type { WorkerInput, WorkerMessage } from './import-worker.ts'
+import { toNdjson } from './ndjson.ts'
+import { seldom } from './seldom.ts'
+import { whileSpooled } from './spool.ts'
+
+/** What an import tells while it runs: how many bytes of the upload have come, then how many rows have been looked at. */
+export interface ImportProgress {
+  bytes?: number
+  rows?: number
+}
+
+export interface Transfers {
+  /**
+   * Imports the authors of a file, as `job` says, once it has come whole; one file at a time, in a thread of its own.
+   * Throws `BodyTooLarge`, `InvalidToken`, or what makes the database unavailable.
+   */
+  importAuthors(
+    request: FastifyRequest,
+    source: Readable,
+    job: Omit<ImportJob, 'user'>,
+    onProgress?: (progress: ImportProgress) => void
+  ): Promise<ImportSummary>
+  /** The authors as a file of this media type, some hundred at a time, the oldest first; each as it is when its turn comes. */
+  exportAuthors(mediaType: string): AsyncGenerator<{ rows: number; text: string }>
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    transfers: Transfers
+  }
+}
+
+const WORKER = path.join(import.meta.dirname, 'import-worker.ts')
+const MIB = 1024 * 1024
+const ROWS_AT_ONCE = 250
+
+/** `fastify.transfers`: authors in bulk, in and out, with bounded memory. */
+async function transfersPlugin(fastify: FastifyInstance) {
+  const { db, config } = fastify
+  const file = databaseFile(config.DATABASE_URL)
+  const turns = pLimit(1)
+  const workers = new Set<Worker>()
+  fastify.addHook('onClose', async () => {
+    for (const worker of workers) await worker.terminate()
+  })
+
+  function work(input: WorkerInput, onProgress: (progress: ImportProgress) => void): Promise<ImportSummary> {
+    const { promise, resolve, reject } = Promise.withResolvers<ImportSummary>()
+    const worker = new Worker(WORKER, { workerData: input })
+    workers.add(worker)
+    worker.on('message', (message: WorkerMessage) => {
+      if ('progress' in message) onProgress({ rows: message.progress })
+      else if ('summary' in message) resolve(message.summary)
+      else reject(new DatabaseBusy(message.unavailable))
+    })
+    worker.once('error', reject)
+    worker.once('exit', (code) => {
+      workers.delete(worker)
+      reject(new Error(`an import ended with exit code ${code}`))
+    })
+    return promise
+  }
+
+  function refuseTooLarge(bytes: number): void {
+    if (bytes <= config.IMPORT_LIMIT * MIB) return
+    throw withExtras(new BodyTooLarge(`${config.IMPORT_LIMIT} MiB`), { headers: { connection: 'close' } })
+  }
+
+  fastify.decorate('transfers', {
+    async importAuthors(request, source, job, onProgress = () => {}) {
+      const tellBytes = seldom((bytes: number) => onProgress({ bytes }))
+      refuseTooLarge(Number(request.headers['content-length'] ?? 0))
+      const onChunk = (bytes: number) => {
+        refuseTooLarge(bytes)
+        request.bodyTimer?.refresh()
+        tellBytes(bytes)
+      }
+      const summary = await whileSpooled(source, file, onChunk, ({ fd }) =>
+        turns(() => work({ job: { ...job, user: request.user }, databaseFile: file, fd }, onProgress))
+      )
+      if (!summary.isAllowed) throw new InvalidToken()
+      return summary
+    },
+    exportAuthors: (mediaType) => exportAuthors(db, mediaType)
+  })
+}
+
+async function* exportAuthors(db: Db, mediaType: string) {
+  const toText = mediaType === CSV ? toCsv : toNdjson
+  if (mediaType === CSV) yield { rows: 0, text: CSV_HEADER }
+  for (let after = ''; ; ) {
+    const authors = await listAuthorsAfter(db, { limit: ROWS_AT_ONCE, after })
+    if (authors.length > 0) yield { rows: authors.length, text: authors.map(toText).join('') }
+    if (authors.length < ROWS_AT_ONCE) return
+    after = authors.at(-1)?.id as string
+    // Or else nothing would ever wait, while the client is fast enough.
+    await othersTurn()
+  }
+}
+
+export default fp(transfersPlugin, {
+  name: 'transfers',
+  dependencies: ['authenticate', 'body-timeout', 'database']
+})

@@ -1,0 +1,53 @@
+/** Authors as NDJSON (https://github.com/ndjson/ndjson-spec): a JSON text in each line. */
+import { isUtf8 } from 'node:buffer'
+import type { Readable } from 'node:stream'
+import type { AuthorRecord } from '../../db/authors/table.ts'
+import { BrokenFile, type Row } from './rows.ts'
+
+const LINE_FEED = 0x0a
+const LONGEST_LINE = 1_000_000
+
+/** One author as a line, with what a user may write of it. */
+export function toNdjson(author: AuthorRecord): string {
+  const { name, book, country, booker_prize, birth_year, death_year, identifiers, note } = author
+  const content = { name, book, country, booker_prize, birth_year, death_year, identifiers, note }
+  return `${JSON.stringify(content)}\n`
+}
+
+/** The rows of an NDJSON file; empty lines are none. Throws `BrokenFile` where it cannot be read on. */
+export async function* parseNdjson(source: Readable): AsyncGenerator<Row> {
+  let number = 0
+  for await (const bytes of linesOf(source)) {
+    number += 1
+    if (bytes.length > LONGEST_LINE) throw new BrokenFile(number, `is longer than ${LONGEST_LINE} bytes`)
+    const row = parseLine(bytes, number)
+    if (row !== undefined) yield row
+  }
+}
+
+function parseLine(bytes: Buffer, line: number): Row | undefined {
+  if (!isUtf8(bytes)) return { line, errors: [{ pointer: '', detail: 'is not UTF-8' }] }
+  const text = bytes.toString().trim()
+  if (text === '') return undefined
+  try {
+    return { line, author: JSON.parse(line === 1 ? text.replace(/^\uFEFF/, '') : text) }
+  } catch {
+    return { line, errors: [{ pointer: '', detail: 'is not a JSON text' }] }
+  }
+}
+
+async function* linesOf(source: Readable): AsyncGenerator<Buffer> {
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    let begin = 0
+    for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, begin)) {
+      yield rest.length === 0 ? chunk.subarray(begin, end) : Buffer.concat([rest, chunk.subarray(begin, end)])
+      rest = Buffer.alloc(0)
+      begin = end + 1
+    }
+    rest = Buffer.concat([rest, chunk.subarray(begin)])
+    // The caller sees that it is too long, and reads no further.
+    if (rest.length > LONGEST_LINE) return yield rest
+  }
+  if (rest.length > 0) yield rest
+}

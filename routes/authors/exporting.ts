@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { NotAcceptable } from '../../schemas/errors.ts'
+import { answerAs } from '../../schemas/ref.ts'
+import { AuthorsCsv, AuthorsNdjson, CSV, NDJSON } from '../../schemas/transfers.ts'
+
+const FILES = { [CSV]: 'authors.csv', [NDJSON]: 'authors.ndjson' }
+
+const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
+  fastify.route({
+    method: 'GET',
+    url: '/export',
+    schema: {
+      operationId: 'exportAuthors',
+      tags: ['authors'],
+      summary: 'All authors as a file, the oldest first',
+      response: {
+        200: answerAs(
+          'The file, as CSV unless `Accept` asks for NDJSON.',
+          { [CSV]: AuthorsCsv, [NDJSON]: AuthorsNdjson },
+          ['Content-Disposition', 'Trailer']
+        )
+      }
+    },
+    config: { errors: [NotAcceptable] },
+    handler: async (request, reply) => {
+      const mediaType = request.accepts().type([CSV, NDJSON]) as keyof typeof FILES | false
+      if (mediaType === false) throw new NotAcceptable(`${CSV} or ${NDJSON}`)
+      reply.vary('Accept')
+      reply
+        .type(mediaType === CSV ? `${CSV}; charset=utf-8; header=present` : NDJSON)
+        .header('content-disposition', `attachment; filename="${FILES[mediaType]}"`)
+      if (request.method === 'HEAD') return reply.send()
+
+      const digest = createHash('sha256')
+      let rows = 0
+      return reply.header('trailer', 'row-count, repr-digest').stream(counted())
+
+      async function* counted() {
+        for await (const part of fastify.transfers.exportAuthors(mediaType as string)) {
+          rows += part.rows
+          digest.update(part.text)
+          yield part.text
+        }
+        // Only a whole file has them.
+        reply.raw.addTrailers({
+          'row-count': String(rows),
+          'repr-digest': `sha-256=:${digest.digest('base64')}:`
+        })
+      }
+    }
+  })
+}
+
+export default exporting

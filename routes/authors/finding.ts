@@ -1,0 +1,116 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import {
+  type AuthorFilter,
+  type AuthorOrder,
+  countAuthors,
+  listAuthors,
+  type Position,
+  positionOf
+} from '../../db/authors/finding.ts'
+import { wordsOf } from '../../db/text.ts'
+import { AuthorSearch } from '../../schemas/author-search.ts'
+import { Author, AuthorPage, AuthorParams, AuthorVersionQuery } from '../../schemas/authors.ts'
+import {
+  AuthorNotFound,
+  InvalidCursor,
+  ValidationFailed,
+  VersionNotFound,
+  withExtras
+} from '../../schemas/errors.ts'
+import { IfNoneMatch } from '../../schemas/headers.ts'
+import { answer, emptyAnswer } from '../../schemas/ref.ts'
+import { getAuthor, getVersion } from './lookup.ts'
+import { etagOf, isUnmodified } from './preconditions.ts'
+
+const MOST_WORDS = 10
+
+const finding: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { db } = fastify
+
+  fastify.route({
+    method: 'GET',
+    url: '',
+    schema: {
+      operationId: 'listAuthors',
+      tags: ['authors'],
+      summary: 'Find authors, by default all, the newest first',
+      querystring: AuthorSearch,
+      response: { 200: answer('A page of authors.', AuthorPage, ['Link']) }
+    },
+    config: { errors: [InvalidCursor] },
+    handler: async (request, reply) => {
+      const { limit = 20, count = false, sort = '-created_at' } = request.query
+      const filter = filterOf(request.query, request.user.id)
+      const order = orderOf(sort)
+      const after = request.pageStart<Position>(typesOf(order))
+      const authors = await listAuthors(db, filter, order, { limit: limit + 1, after })
+      const page = reply.page(authors, limit, (author) => positionOf(author, order))
+      return count ? { ...page, total: await countAuthors(db, filter) } : page
+    }
+  })
+
+  fastify.route({
+    method: 'GET',
+    url: '/:author',
+    schema: {
+      operationId: 'getAuthor',
+      tags: ['authors'],
+      summary: 'Get an author by id or slug, as it is or as it was',
+      params: AuthorParams,
+      querystring: AuthorVersionQuery,
+      headers: IfNoneMatch,
+      response: {
+        200: answer('The author.', Author, ['ETag']),
+        304: emptyAnswer('You have it already.', ['ETag'])
+      }
+    },
+    config: { errors: [AuthorNotFound, VersionNotFound] },
+    handler: async (request, reply) => {
+      const { author: idOrSlug } = request.params
+      const { version } = request.query
+      const author =
+        version === undefined ? await getAuthor(db, idOrSlug) : await getVersion(db, idOrSlug, version)
+      reply.header('etag', etagOf(author))
+      if (isUnmodified(author, request.headers['if-none-match'])) return reply.code(304).send(null)
+      return author
+    }
+  })
+}
+
+function filterOf(query: AuthorSearch, userId: string): AuthorFilter {
+  const { q, country, booker_prize, owner } = query
+  refuseManyWords(q)
+  return {
+    ...(q !== undefined && { text: q }),
+    ...(country !== undefined && { country }),
+    ...(booker_prize !== undefined && { bookerPrize: booker_prize }),
+    ...(query['birth_year.gte'] !== undefined && { bornFrom: query['birth_year.gte'] }),
+    ...(query['birth_year.lte'] !== undefined && { bornTo: query['birth_year.lte'] }),
+    ...(owner !== undefined && { ownerId: owner === 'me' ? userId : owner }),
+    identifiers: {
+      ...(query['identifier.viaf'] !== undefined && { viaf: query['identifier.viaf'] }),
+      ...(query['identifier.isni'] !== undefined && { isni: query['identifier.isni'] }),
+      ...(query['identifier.wikidata'] !== undefined && { wikidata: query['identifier.wikidata'] }),
+      ...(query['identifier.openlibrary'] !== undefined && { openlibrary: query['identifier.openlibrary'] })
+    }
+  }
+}
+
+function refuseManyWords(q = ''): void {
+  const words = wordsOf(q).length
+  if (words <= MOST_WORDS) return
+  const errors = [{ pointer: '/q', detail: `has ${words} words; up to ${MOST_WORDS} are taken` }]
+  throw withExtras(new ValidationFailed(), { errors })
+}
+
+function orderOf(sort: string): AuthorOrder {
+  return { by: sort.replace('-', '') as AuthorOrder['by'], descending: sort.startsWith('-') }
+}
+
+/** The types of a position in the order. */
+function typesOf({ by }: AuthorOrder) {
+  if (by === 'created_at') return ['string'] as const
+  return [by === 'birth_year' ? 'number' : 'string', 'string'] as const
+}
+
+export default finding

@@ -1,0 +1,86 @@
+import { PassThrough, type Readable } from 'node:stream'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import {
+  BodyTooLarge,
+  ImportRefused,
+  InsufficientScope,
+  RoleRequired,
+  withExtras
+} from '../../schemas/errors.ts'
+import { answerAs, bodyAs } from '../../schemas/ref.ts'
+import {
+  AuthorsCsv,
+  AuthorsNdjson,
+  CSV,
+  ImportEvents,
+  ImportQuery,
+  ImportResult,
+  NDJSON
+} from '../../schemas/transfers.ts'
+
+const EVENTS = 'text/event-stream'
+
+type ImportRequest = FastifyRequest<{ Querystring: ImportQuery; Body: Readable }>
+
+const importing: FastifyPluginAsyncTypebox = async (fastify) => {
+  // The body is read as it comes, in place of all that is read otherwise.
+  fastify.removeAllContentTypeParsers()
+  fastify.addContentTypeParser([CSV, NDJSON], (_request, payload, done) => done(null, payload))
+
+  fastify.route<{ Querystring: ImportQuery; Body: Readable }>({
+    method: 'POST',
+    url: '/import',
+    onRequest: fastify.requireRole('editor'),
+    schema: {
+      operationId: 'importAuthors',
+      tags: ['authors'],
+      summary: 'Create the authors of a file',
+      description:
+        'Rows that are there already, just so, are counted as unchanged, so a file can be sent again. A row with the name and book of another author and other content is refused.',
+      querystring: ImportQuery,
+      body: bodyAs({ [CSV]: AuthorsCsv, [NDJSON]: AuthorsNdjson }),
+      response: {
+        200: answerAs('What became of the rows; as events with what goes on before.', {
+          'application/json': ImportResult,
+          [EVENTS]: ImportEvents
+        })
+      }
+    },
+    config: { errors: [RoleRequired, InsufficientScope, BodyTooLarge, ImportRefused] },
+    handler: async (request, reply) => {
+      reply.vary('Accept')
+      if (request.accepts().type(['application/json', EVENTS]) !== EVENTS) return runImport(request)
+      reply.type(`${EVENTS}; charset=utf-8`).header('cache-control', 'no-store')
+      return reply.stream(eventsOf(request))
+    }
+  })
+
+  async function runImport(request: ImportRequest, onProgress?: (progress: object) => void) {
+    const { mode = 'all', dry_run: dryRun = false } = request.query
+    const job = { mediaType: mediaTypeOf(request), mode, dryRun }
+    const summary = await fastify.transfers.importAuthors(request, request.body, job, onProgress)
+    const { isAllowed, errors, ...counts } = summary
+    if (mode === 'all' && counts.refused > 0 && !dryRun) {
+      throw withExtras(new ImportRefused(counts.refused), { errors, members: counts })
+    }
+    return { ...counts, dry_run: dryRun, errors }
+  }
+
+  function eventsOf(request: ImportRequest): PassThrough {
+    const events = new PassThrough()
+    const send = (event: string, data: object) =>
+      events.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+    runImport(request, (progress) => send('progress', progress))
+      .then((result) => send('result', result))
+      .catch((error) => send('problem', request.problemOf(error)))
+      .finally(() => events.end())
+    return events
+  }
+}
+
+function mediaTypeOf({ headers }: FastifyRequest): string {
+  return (headers['content-type'] as string).split(';', 1)[0]?.trim().toLowerCase() as string
+}
+
+export default importing

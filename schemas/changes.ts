@@ -1,0 +1,95 @@
+import { Type } from '@sinclair/typebox'
+import { Author } from './authors.ts'
+import { Limit, PageOf } from './pages.ts'
+
+const OPERATIONS = ['created', 'replaced', 'patched', 'deleted', 'restored', 'disowned'] as const
+
+/** A number in the change log. */
+const Sequence = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
+
+const EXAMPLE = {
+  sequence: 42,
+  author_id: '019ab3f6-1d2e-7c44-9b1a-5e6f7a8b9c0d',
+  version: 1,
+  actor_id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21',
+  at: '2026-11-23T09:31:00.000Z',
+  operation: 'created',
+  record: Author.examples?.[0]
+}
+
+const { $id: _, ...AuthorAsItWas } = Author
+
+export const Change = Type.Object(
+  {
+    sequence: Sequence('The number of the change; it grows with each.'),
+    author_id: Type.String({ format: 'uuid', maxLength: 36 }),
+    version: Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'The version of the author that the change made.'
+    }),
+    actor_id: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      format: 'uuid',
+      maxLength: 36,
+      description: 'The user who did it; null where that is not known.'
+    }),
+    at: Type.String({ format: 'date-time', maxLength: 30 }),
+    operation: Type.Unsafe<(typeof OPERATIONS)[number]>({
+      type: 'string',
+      enum: OPERATIONS,
+      description: 'What was done; `disowned` when the account of the owner was deleted.'
+    }),
+    record: Type.Unsafe<Author | null>({
+      ...AuthorAsItWas,
+      type: ['object', 'null'],
+      description: 'The author after the change; null once it is deleted.'
+    })
+  },
+  { $id: 'Change', description: 'A change of an author.', examples: [EXAMPLE] }
+)
+
+export const ChangePage = PageOf(Change, 'ChangePage')
+
+export const ChangesQuery = Type.Object(
+  {
+    since: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        default: 0,
+        description: 'The changes after this sequence number; 0 for all.'
+      })
+    ),
+    limit: Limit
+  },
+  { additionalProperties: false }
+)
+
+export const StreamQuery = Type.Object(
+  {
+    since: Type.Optional(
+      Sequence('The changes after this sequence number; left out, only those that are still to come.')
+    )
+  },
+  { additionalProperties: false }
+)
+
+export const StreamHeaders = Type.Object({
+  'last-event-id': Type.Optional(
+    Type.String({
+      maxLength: 16,
+      pattern: '^[0-9]{1,15}$',
+      description: 'The id of the last event that was received, to go on after it; it comes before `since`.'
+    })
+  )
+})
+
+export const ChangeStream = Type.String({
+  $id: 'ChangeStream',
+  maxLength: 1_000_000_000,
+  description:
+    'Server-sent events: the `id` is the sequence number, the `event` the operation, the `data` the change. A comment every 15 seconds keeps the connection open.',
+  examples: [`id: 42\nevent: created\ndata: ${JSON.stringify(EXAMPLE)}\n\n`]
+})

@@ -1,0 +1,83 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { FieldError } from './problems.ts'
+
+export const CSV = 'text/csv'
+export const NDJSON = 'application/x-ndjson'
+
+/** The columns of a file of authors, in their order; only the first three must be there. */
+export const COLUMNS = [
+  'name',
+  'book',
+  'country',
+  'booker_prize',
+  'birth_year',
+  'death_year',
+  'viaf',
+  'isni',
+  'wikidata',
+  'openlibrary',
+  'note'
+] as const
+export const REQUIRED_COLUMNS = COLUMNS.slice(0, 3)
+
+export const AuthorsCsv = Type.String({
+  $id: 'AuthorsCsv',
+  maxLength: 1_000_000_000_000,
+  description: `Authors as CSV (RFC 4180) with the columns ${COLUMNS.join(', ')}. An empty cell is null, an empty text is \`""\`. A text that a spreadsheet would take for a formula has an apostrophe before it, which an import takes away.`,
+  examples: ["name,book,country,booker_prize\r\nSalman Rushdie,Midnight's Children,India,true\r\n"]
+})
+
+export const AuthorsNdjson = Type.String({
+  $id: 'AuthorsNdjson',
+  maxLength: 1_000_000_000_000,
+  description: 'Authors as NDJSON: in each line one, as POST /authors takes it.',
+  examples: [`{"name":"Salman Rushdie","book":"Midnight's Children","country":"India","booker_prize":true}\n`]
+})
+
+const Count = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
+
+export const ImportQuery = Type.Object(
+  {
+    mode: Type.Optional(
+      Type.Unsafe<'all' | 'partial'>({
+        type: 'string',
+        enum: ['all', 'partial'],
+        default: 'all',
+        description: '`all`: every row or none. `partial`: the good rows, a few hundred at a time.'
+      })
+    ),
+    dry_run: Type.Optional(
+      Type.Boolean({ default: false, description: '`true`: only tells what an import would do.' })
+    )
+  },
+  { additionalProperties: false }
+)
+
+export type ImportQuery = Static<typeof ImportQuery>
+
+export const ImportEvents = Type.String({
+  $id: 'ImportEvents',
+  maxLength: 1_000_000_000,
+  description:
+    'Server-sent events: `progress` with the `bytes` that have come or the `rows` that were looked at, at last `result` with what became of the rows, or `problem` with a problem document.',
+  examples: ['event: progress\ndata: {"rows":20000}\n\n']
+})
+
+export const ImportResult = Type.Object(
+  {
+    created: Count('How many authors were created, or with `dry_run` would be.'),
+    unchanged: Count('How many rows were there already, just so.'),
+    refused: Count('How many rows cannot be imported.'),
+    dry_run: Type.Boolean({ description: 'Whether it was only tried.' }),
+    errors: Type.Array(FieldError, {
+      maxItems: 100,
+      description: 'Why rows were refused, by their lines in the file (the first 100).'
+    })
+  },
+  {
+    $id: 'ImportResult',
+    description: 'What became of the rows of an import.',
+    examples: [{ created: 54, unchanged: 0, refused: 0, dry_run: false, errors: [] }]
+  }
+)

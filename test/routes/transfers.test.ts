@@ -1,0 +1,464 @@
+import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { connect } from 'node:net'
+import path from 'node:path'
+import { Readable } from 'node:stream'
+import { parse } from 'csv-parse/sync'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { openKysely } from '../../db/database.ts'
+import { databaseFile } from '../../db/dialect.ts'
+import { runImport } from '../../plugins/transfers/import-job.ts'
+import { AUTHOR, buildApp, listen, signIn } from '../helpers.ts'
+
+type Headers = Record<string, string>
+
+const CSV = 'text/csv'
+const NDJSON = 'application/x-ndjson'
+const HEADER = 'name,book,country,booker_prize,birth_year,death_year,viaf,isni,wikidata,openlibrary,note'
+
+const ODD_TEXTS = [
+  'plain',
+  'Comma, Inc.',
+  'a "quoted" word',
+  'two\nlines',
+  'two\r\nlines',
+  'lone\rreturn',
+  '=1+1',
+  '+49 30',
+  '-minus',
+  '@cmd',
+  '\ttab',
+  "'apostrophe",
+  "'=both",
+  "''=twice",
+  '＝wide',
+  '  blanks  ',
+  'مرحبا بالعالم',
+  '\u202Eright to left',
+  '🇮🇪 👩‍👩‍👧 emoji',
+  'e\u0301 and é',
+  '"',
+  ',',
+  '=HYPERLINK("http://x",\'y\')'
+]
+
+const oddAuthors = ODD_TEXTS.map((text, i) => ({
+  name: i === 20 || i === 21 ? `name ${text}` : text,
+  book: `${text} ${i}`,
+  country: `Land of ${text}`,
+  booker_prize: i % 2 === 0,
+  birth_year: i % 3 === 0 ? null : i * 10 - 60,
+  death_year: i % 3 === 0 ? null : i * 10 - 20,
+  identifiers: {
+    viaf: i % 4 === 0 ? String(i + 1) : null,
+    isni: null,
+    wikidata: i % 5 === 0 ? `Q${i + 1}` : null,
+    openlibrary: null
+  },
+  note: i % 6 === 0 ? '' : i % 6 === 1 ? null : text
+}))
+const oddNdjson = oddAuthors.map((author) => `${JSON.stringify(author)}\n`).join('')
+
+const post = (
+  server: FastifyInstance,
+  headers: Headers,
+  type: string,
+  payload: string | Buffer,
+  query = ''
+) =>
+  server.inject({
+    method: 'POST',
+    url: `/authors/import${query}`,
+    headers: { ...headers, 'content-type': type },
+    payload
+  })
+
+async function exported(server: FastifyInstance, headers: Headers, accept: string): Promise<string> {
+  return (await server.inject({ url: '/authors/export', headers: { ...headers, accept } })).body
+}
+
+const count = async (server: FastifyInstance) =>
+  (await server.db.selectFrom('authors').select('id').execute()).length
+
+t.test('what goes in as NDJSON comes out byte for byte, and through CSV the same', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const imported = await post(server, headers, NDJSON, oddNdjson)
+  t.strictSame(imported.json(), {
+    created: ODD_TEXTS.length,
+    unchanged: 0,
+    refused: 0,
+    dry_run: false,
+    errors: []
+  })
+  t.equal(await exported(server, headers, NDJSON), oddNdjson)
+  const csv = await exported(server, headers, CSV)
+  t.equal((await post(server, headers, CSV, csv)).json().unchanged, ODD_TEXTS.length, 'again, all are there')
+
+  const other = await buildApp(t)
+  const { headers: otherHeaders } = await signIn(other)
+  t.equal((await post(other, otherHeaders, CSV, csv)).json().created, ODD_TEXTS.length)
+  t.equal(await exported(other, otherHeaders, NDJSON), oddNdjson)
+  t.equal(await exported(other, otherHeaders, CSV), csv)
+})
+
+t.test('the CSV is RFC 4180, and no cell of it is a formula', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  await post(server, headers, NDJSON, oddNdjson)
+  const csv = await exported(server, headers, CSV)
+  t.ok(csv.startsWith(`${HEADER}\r\n`) && csv.endsWith('\r\n'))
+  const rows: Record<string, string>[] = parse(csv, { columns: true, record_delimiter: '\r\n' })
+  t.equal(rows.length, ODD_TEXTS.length)
+  for (const [index, row] of rows.entries()) {
+    const author = oddAuthors[index] as (typeof oddAuthors)[0]
+    const isNumber = (column: string) => /_year$/.test(column)
+    for (const [column, cell] of Object.entries(row))
+      if (!isNumber(column)) t.notMatch(cell, /^[=+\-@\t\r＝＋－＠]/, column)
+    t.equal((row.name as string).replace(/^'(?='*[=+\-@\t\r＝])/, ''), author.name)
+    t.equal(
+      row.birth_year,
+      author.birth_year === null ? '' : String(author.birth_year),
+      'numbers stay numbers'
+    )
+    t.equal(row.booker_prize, String(author.booker_prize))
+  }
+})
+
+t.test('an export is named, typed and complete, or is not to be had', async (t) => {
+  const { server, url } = await listen(t)
+  const { headers } = await signIn(server)
+  await post(server, headers, NDJSON, oddNdjson)
+  const wanted = { [CSV]: 'authors.csv', [NDJSON]: 'authors.ndjson' }
+  for (const [accept, file] of Object.entries(wanted)) {
+    const head = await server.inject({
+      method: 'HEAD',
+      url: '/authors/export',
+      headers: { ...headers, accept }
+    })
+    for (const answer of [
+      head,
+      await server.inject({ url: '/authors/export', headers: { ...headers, accept } })
+    ]) {
+      t.match(answer.headers, { 'content-disposition': `attachment; filename="${file}"`, vary: /Accept/ })
+      t.match(answer.headers['content-type'], accept)
+    }
+    t.equal(head.body, '')
+  }
+  t.match((await server.inject({ url: '/authors/export', headers })).headers['content-type'], CSV)
+  const refused = await server.inject({
+    url: '/authors/export',
+    headers: { ...headers, accept: 'image/png' }
+  })
+  t.match(refused.json(), {
+    code: 'NOT_ACCEPTABLE',
+    status: 406,
+    detail: /text\/csv or application\/x-ndjson/
+  })
+
+  const raw = await rawExport(url, headers)
+  const digest = createHash('sha256').update(oddNdjson).digest('base64')
+  t.match(raw, /\r\n0\r\n/, 'the last chunk')
+  t.match(raw.toLowerCase(), `\r\nrow-count: ${ODD_TEXTS.length}\r\n`)
+  t.match(raw, `sha-256=:${digest}:`)
+  t.match(raw.toLowerCase(), 'trailer: row-count, repr-digest')
+})
+
+/** The bytes of an answer, trailer and all. */
+async function rawExport(url: string, headers: Headers): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.write(
+    `GET /authors/export HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: ${NDJSON}\r\nauthorization: ${headers.authorization}\r\n\r\n`
+  )
+  const chunks: Buffer[] = []
+  for await (const chunk of socket) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+t.test('refused rows are told by their lines, and by default nothing is imported', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  await server.inject({
+    method: 'POST',
+    url: '/authors',
+    headers,
+    payload: { ...AUTHOR, identifiers: { viaf: '1' } }
+  })
+  const csv = [
+    '\uFEFFName, BOOK ,country,birth_year,death_year,booker_prize,viaf',
+    'Ovid,Metamorphoses,Italy,-43,17,FALSE,',
+    '',
+    '"Two',
+    'lines",Book,Italy,,,,',
+    ',Nameless,Italy,,,,',
+    'Bad year,Book,Italy,MCM,,perhaps,',
+    '"With',
+    'a',
+    'break",Book,Italy,2000,1900,,',
+    'Short,row',
+    "Salman Rushdie,Midnight's Children,India,,,true,1",
+    "salman rushdie,MIDNIGHT'S CHILDREN,India,,,true,1",
+    'Taken,Identifier,Italy,,,,1',
+    'Ovid,Metamorphoses,Rome,-43,17,,',
+    'Last,One,Italy,,,,'
+  ].join('\r\n')
+  const expected = {
+    unchanged: 1,
+    refused: 7,
+    errors: [
+      { line: 6, pointer: '/name', detail: 'is required' },
+      { line: 7, pointer: '/booker_prize', detail: /boolean/ },
+      { line: 7, pointer: '/birth_year', detail: /integer/ },
+      { line: 8, pointer: '/death_year', detail: /before birth_year, which is 2000/ },
+      { line: 11, pointer: '', detail: 'has 2 cells, but the header has 7' },
+      { line: 13, pointer: '/name', detail: /another than that of the author at \/authors\/salman-rushdie/ },
+      { line: 14, pointer: '/identifiers/viaf', detail: 'stands at another author already' },
+      { line: 15, pointer: '/country', detail: /another than.*\/authors\/ovid/ }
+    ]
+  }
+  const sorted = (errors: { line: number }[]) => errors.toSorted((a, b) => a.line - b.line)
+  const answer = await post(server, headers, CSV, csv)
+  t.match(answer.json(), { code: 'IMPORT_REFUSED', status: 422, created: 0, unchanged: 1, refused: 7 })
+  t.match(sorted(answer.json().errors), expected.errors)
+  t.equal(await count(server), 1)
+
+  const tried = await post(server, headers, CSV, csv, '?mode=partial&dry_run=true')
+  t.match(tried.json(), { created: 3, unchanged: 1, refused: 7, dry_run: true })
+  t.equal(await count(server), 1)
+  t.match((await post(server, headers, CSV, csv, '?dry_run=true')).json(), { created: 3, refused: 7 })
+
+  const partial = await post(server, headers, CSV, csv, '?mode=partial')
+  t.match(partial.json(), { created: 3, unchanged: 1, refused: 7, dry_run: false })
+  t.equal(await count(server), 4)
+  t.match((await server.inject({ url: '/authors/ovid', headers })).json(), {
+    birth_year: -43,
+    booker_prize: false
+  })
+})
+
+t.test('a file that cannot be read on is told where', async (t) => {
+  const server = await buildApp(t)
+  const { id } = await signIn(server)
+  const user = { id, sessionId: await sessionOf(server, id) }
+  const run = (mediaType: string, payload: string | Buffer) =>
+    runImport(
+      server.db,
+      Readable.from([Buffer.from(payload)]),
+      { mediaType, mode: 'all', dryRun: false, user },
+      () => {}
+    )
+  const row = 'Ovid,Metamorphoses,Italy\n'
+  const json = `${JSON.stringify(AUTHOR)}\n`
+  const cases: [string, string, string | Buffer, number, RegExp][] = [
+    ['no header', CSV, '', 1, /has no header; it must name name, book, country/],
+    [
+      'unknown and missing columns',
+      CSV,
+      'name,title,surname\nx,y,z\n',
+      1,
+      /unknown columns \(title, surname\) and lacks the columns book, country; known are name/
+    ],
+    [
+      'semicolons',
+      CSV,
+      'name;book;country\nx;y;z\n',
+      1,
+      /lacks the columns name, book, country.*divided by commas/
+    ],
+    ['a column twice', CSV, 'name,book,country,Name\n', 1, /twice \(name\)/],
+    [
+      'a quote not closed',
+      CSV,
+      `name,book,country\n${row}"Ovid,x,y\nmore\n`,
+      3,
+      /quote that is not closed.*cut off/
+    ],
+    [
+      'a quote in the wrong place',
+      CSV,
+      `name,book,country\n${row}Ov"id,x,y\n`,
+      3,
+      /quote in the wrong place/
+    ],
+    [
+      'an endless quote',
+      CSV,
+      `name,book,country\n"${'x'.repeat(1_100_000)}`,
+      2,
+      /longer than 1000000 characters/
+    ],
+    [
+      'Latin-1',
+      CSV,
+      Buffer.from(`name,book,country\n${row}Gabriel García,x,y\n`, 'latin1'),
+      3,
+      /not UTF-8 from here on/
+    ],
+    ['cut in a character', CSV, Buffer.from(`name,book,country\n${row}é`).subarray(0, -1), 3, /not UTF-8/],
+    ['no JSON', NDJSON, `${json}\n{"name":\n`, 3, /is not a JSON text/],
+    [
+      'no UTF-8',
+      NDJSON,
+      Buffer.concat([Buffer.from(json), Buffer.from([0x22, 0xff, 0x22, 0x0a])]),
+      2,
+      /is not UTF-8/
+    ],
+    ['no object', NDJSON, `${json}[1]\n`, 2, /must be object/],
+    ['an endless line', NDJSON, `${json}"${'x'.repeat(1_100_000)}`, 2, /longer than 1000000 bytes/],
+    ['a prototype', NDJSON, `{"__proto__":{},"name":"x","book":"y","country":"z"}`, 1, /not a known field/]
+  ]
+  for (const [title, type, payload, line, detail] of cases) {
+    t.match(await run(type, payload), { refused: 1, created: 0, errors: [{ line, detail }] }, title)
+    t.equal(await count(server), 0)
+  }
+  t.match(await run(NDJSON, ''), { created: 0, refused: 0 })
+  const listed = await run(CSV, 'name,book,country\n'.concat(',x,y\n'.repeat(250)))
+  t.match([listed.refused, listed.errors.length], [250, 100])
+})
+
+t.test('an import takes files of the two types only, from editors', async (t) => {
+  const server = await buildApp(t, { IMPORT_LIMIT: 1 })
+  const { id, headers } = await signIn(server)
+  const wrong = await post(server, headers, 'application/json', JSON.stringify(AUTHOR))
+  t.match(wrong, { statusCode: 415, headers: { accept: 'text/csv, application/x-ndjson' } })
+  t.match(wrong.json(), { detail: /text\/csv or application\/x-ndjson/ })
+  t.equal((await post(server, headers, `${CSV}; charset=utf-8`, HEADER)).statusCode, 200)
+  t.equal((await post(server, headers, CSV, HEADER, '?mode=some')).statusCode, 400)
+  const large = `${HEADER}\n${'x'.repeat(1024 * 1024)}`
+  const refused = await post(server, headers, CSV, large)
+  t.match(refused.json(), { code: 'BODY_TOO_LARGE', status: 413, detail: /1 MiB/ })
+  const chunked = await server.inject({
+    method: 'POST',
+    url: '/authors/import',
+    headers: { ...headers, 'content-type': CSV, 'transfer-encoding': 'chunked' },
+    payload: Readable.from([large])
+  })
+  t.equal(chunked.statusCode, 413, 'also when it does not say its length')
+  t.equal((await post(server, headers, CSV, HEADER)).statusCode, 200, 'and it goes on')
+  await server.db.updateTable('users').set({ role: 'reader' }).where('id', '=', id).execute()
+  t.match((await post(server, headers, CSV, HEADER)).json(), { code: 'ROLE_REQUIRED' })
+})
+
+t.test('an import tells how far it is to whoever asks for events', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const events = { ...headers, accept: 'text/event-stream' }
+  const good = await post(server, events, NDJSON, oddNdjson)
+  t.match(good.headers['content-type'], 'text/event-stream')
+  t.match(good.body, /^event: progress\ndata: {"bytes":\d+}\n\n/)
+  t.match(good.body, /event: progress\ndata: {"rows":\d+}\n\n/)
+  t.match(good.body, new RegExp(`event: result\ndata: {"created":${ODD_TEXTS.length},.*}\n\n$`))
+  const bad = await post(server, events, CSV, 'name,book,country\n,x,y\n')
+  t.match(bad.body, /event: problem\ndata: {.*"code":"IMPORT_REFUSED".*"line":2.*}\n\n$/)
+  t.equal((await post(server, events, 'text/plain', 'x')).statusCode, 415)
+})
+
+t.test('an upload that breaks off leaves nothing behind', async (t) => {
+  const { server, url } = await listen(t)
+  const { headers } = await signIn(server)
+  const folder = path.dirname(databaseFile(server.config.DATABASE_URL))
+  const before = readdirSync(folder).sort()
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  const rows = 'Ovid,Metamorphoses,Italy\n'.repeat(100)
+  socket.write(
+    `POST /authors/import HTTP/1.1\r\nhost: x\r\ncontent-type: ${CSV}\r\nauthorization: ${headers.authorization}\r\ncontent-length: 100000\r\n\r\nname,book,country\n${rows}`
+  )
+  await fetch(`${url}/health/live`)
+  t.strictSame(readdirSync(folder).sort(), before, 'not even while it comes in')
+  socket.destroy()
+  await fetch(`${url}/health/live`)
+  t.strictSame(readdirSync(folder).sort(), before)
+  t.equal(await count(server), 0)
+})
+
+t.test('who may write no more at the end of an upload imports nothing', async (t) => {
+  const server = await buildApp(t)
+  const { id, headers } = await signIn(server)
+  async function* slowly() {
+    yield oddNdjson
+    await server.db
+      .updateTable('sessions')
+      .set({ ended_at: new Date().toISOString() })
+      .where('user_id', '=', id)
+      .execute()
+  }
+  const answer = await server.inject({
+    method: 'POST',
+    url: '/authors/import',
+    headers: { ...headers, 'content-type': NDJSON, 'transfer-encoding': 'chunked' },
+    payload: Readable.from(slowly())
+  })
+  t.match(answer.json(), { code: 'INVALID_TOKEN', status: 401 })
+  t.equal(await count(server), 0)
+})
+
+t.test('in parts it lets others write in between; namesakes get slugs that are free', async (t) => {
+  const server = await buildApp(t)
+  const { id, headers } = await signIn(server)
+  const authors = Array.from({ length: 3000 }, (_, i) => ({ ...AUTHOR, book: `Book ${i}` }))
+  const file = authors.map((author) => `${JSON.stringify(author)}\n`).join('')
+  const progress: number[] = []
+  const importing = runImport(
+    server.db,
+    Readable.from([Buffer.from(file)]),
+    {
+      mediaType: NDJSON,
+      mode: 'partial',
+      dryRun: false,
+      user: { id, sessionId: await sessionOf(server, id) }
+    },
+    (rows) => progress.push(rows)
+  )
+  let written = 0
+  let isDone = false
+  importing.finally(() => {
+    isDone = true
+  })
+  while (!isDone) {
+    const payload = { ...AUTHOR, name: 'Ovid', book: `Book ${written}` }
+    t.equal((await server.inject({ method: 'POST', url: '/authors', headers, payload })).statusCode, 201)
+    written += 1
+  }
+  t.match(await importing, { created: 3000, unchanged: 0, refused: 0, isAllowed: true })
+  t.ok(written > 2, `${written} other authors came in between`)
+  t.equal(progress.at(-1), 3000)
+  const slugs = await server.db.selectFrom('authors').select('slug').where('name', '=', AUTHOR.name).execute()
+  t.equal(new Set(slugs.map(({ slug }) => slug)).size, 3000)
+  t.ok(slugs.every(({ slug }) => /^salman-rushdie(-\d+)?$/.test(slug)))
+})
+
+async function sessionOf(server: FastifyInstance, userId: string): Promise<string> {
+  const { id } = await server.db
+    .selectFrom('sessions')
+    .select('id')
+    .where('user_id', '=', userId)
+    .executeTakeFirstOrThrow()
+  return id
+}
+
+t.test('an import that fails for another reason is rolled back and told as it is', async (t) => {
+  const server = await buildApp(t)
+  const { id, headers } = await signIn(server)
+  const file = databaseFile(server.config.DATABASE_URL)
+  const other = await openKysely(file, { isInUse: true })
+  t.teardown(() => other.destroy())
+  const { promise: held, resolve: release } = Promise.withResolvers<void>()
+  const blocking = other.transaction().execute(() => held)
+  const busy = await post(server, headers, NDJSON, oddNdjson)
+  t.match(busy.json(), { code: 'STORAGE_UNAVAILABLE', status: 503 })
+  release()
+  await blocking
+  async function* broken() {
+    yield Buffer.from(oddNdjson)
+    throw new Error('the disk is gone')
+  }
+  const user = { id, sessionId: await sessionOf(server, id) }
+  const job = { mediaType: NDJSON, mode: 'all', dryRun: false, user } as const
+  await t.rejects(
+    runImport(server.db, Readable.from(broken()), job, () => {}),
+    { message: 'the disk is gone' }
+  )
+  t.equal(await count(server), 0)
+  t.equal((await post(server, headers, NDJSON, oddNdjson)).statusCode, 200)
+})

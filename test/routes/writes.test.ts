@@ -1,0 +1,266 @@
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import t from 'tap'
+import { keepAnswer } from '../../db/idempotency-keys.ts'
+import { etagOf } from '../../routes/authors/preconditions.ts'
+import { AUTHOR, buildApp, listen, signIn } from '../helpers.ts'
+
+type Headers = Record<string, string>
+
+const URL_OF_AUTHOR = '/authors/salman-rushdie'
+const MERGE_PATCH = 'application/merge-patch+json'
+
+const create = (server: FastifyInstance, headers: Headers, payload: object = AUTHOR) =>
+  server.inject({ method: 'POST', url: '/authors', headers, payload })
+
+const patch = (server: FastifyInstance, headers: Headers, payload: object | string, more: Headers = {}) =>
+  server.inject({
+    method: 'PATCH',
+    url: URL_OF_AUTHOR,
+    headers: { ...headers, 'content-type': MERGE_PATCH, ...more },
+    payload
+  } as InjectOptions)
+
+async function count(server: FastifyInstance): Promise<number> {
+  return (await server.db.selectFrom('authors').select('id').execute()).length
+}
+
+t.test('PATCH changes what it names, null takes away, the rest stays', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const before = (
+    await create(server, headers, {
+      ...AUTHOR,
+      birth_year: 1947,
+      note: 'x',
+      identifiers: { viaf: '1', wikidata: 'Q44306' }
+    })
+  ).json()
+  const changed = await patch(server, headers, { birth_year: 1948, note: null, identifiers: { viaf: null } })
+  t.match(changed, { statusCode: 200, headers: { etag: etagOf({ id: before.id, version: 2 }) } })
+  const { updated_at: _, ...rest } = changed.json()
+  t.match(rest, {
+    ...AUTHOR,
+    birth_year: 1948,
+    note: null,
+    identifiers: { viaf: null, wikidata: 'Q44306', isni: null },
+    version: 2,
+    slug: before.slug
+  })
+  t.match((await patch(server, headers, { booker_prize: null, identifiers: null })).json(), {
+    booker_prize: false,
+    identifiers: { wikidata: null },
+    birth_year: 1948
+  })
+  t.match((await patch(server, headers, {})).json(), { version: 4, birth_year: 1948 })
+})
+
+t.test('a patch that cannot be is refused whole', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const before = (await create(server, headers, { ...AUTHOR, birth_year: 1947 })).json()
+  await create(server, headers, { ...AUTHOR, book: 'Shame' })
+  const cases: [object, string, RegExp][] = [
+    [{ name: null }, 'VALIDATION_FAILED', /\/name/],
+    [{ death_year: 1900 }, 'VALIDATION_FAILED', /before birth_year, which is 1947/],
+    [{ slug: 'x' }, 'VALIDATION_FAILED', /\/slug/],
+    [{ identifiers: { orcid: '1' } }, 'VALIDATION_FAILED', /orcid/],
+    [[], 'VALIDATION_FAILED', /object/],
+    [{ note: 'y', book: 'Shame' }, 'AUTHOR_EXISTS', /salman-rushdie-2/]
+  ]
+  for (const [payload, code, detail] of cases) {
+    const answer = await patch(server, headers, payload)
+    t.match(answer.json(), { code }, JSON.stringify(payload))
+    t.match(answer.body, detail)
+  }
+  t.strictSame((await server.inject({ url: URL_OF_AUTHOR, headers })).json(), before)
+})
+
+t.test('PATCH takes merge patches only, and says so', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  await create(server, headers)
+  for (const type of ['application/json', 'application/json-patch+json', 'text/plain']) {
+    const answer = await patch(server, headers, '{}', { 'content-type': type })
+    t.match(answer, { statusCode: 415, headers: { 'accept-patch': MERGE_PATCH, accept: MERGE_PATCH } }, type)
+    t.match(answer.json(), { code: 'UNSUPPORTED_MEDIA_TYPE', detail: /merge-patch/ })
+  }
+  t.equal(
+    (await patch(server, headers, '{}', { 'content-type': `${MERGE_PATCH}; charset=UTF-8` })).statusCode,
+    200
+  )
+  const post = { ...headers, 'content-type': MERGE_PATCH }
+  t.equal((await create(server, post)).statusCode, 415, 'and POST takes none')
+  const options = await server.inject({ method: 'OPTIONS', url: URL_OF_AUTHOR })
+  t.match(options.headers, { allow: 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT', 'accept-patch': MERGE_PATCH })
+  const exporting = await server.inject({ method: 'OPTIONS', url: '/authors/export' })
+  t.equal(exporting.headers.allow, 'GET, HEAD, OPTIONS')
+})
+
+t.test('If-None-Match gives 304 for what one has, and keeps a change from it', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const { etag } = (await create(server, headers)).headers as { etag: string }
+  const get = (ifNoneMatch: string, method: 'GET' | 'HEAD' = 'GET') =>
+    server.inject({ method, url: URL_OF_AUTHOR, headers: { ...headers, 'if-none-match': ifNoneMatch } })
+  for (const tags of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+    t.match(await get(tags), { statusCode: 304, body: '', headers: { etag } }, tags)
+    t.equal((await get(tags, 'HEAD')).statusCode, 304)
+  }
+  t.equal((await get('"other"')).statusCode, 200)
+  await patch(server, headers, { note: 'x' })
+  t.equal((await get(etag)).statusCode, 200, 'another version')
+  const stale = await patch(server, headers, { note: 'y' }, { 'if-match': etag })
+  t.match(stale, { statusCode: 412, headers: { etag: /\.2"$/ } })
+  const put = { method: 'PUT', url: URL_OF_AUTHOR, payload: AUTHOR } as const
+  const refused = await server.inject({ ...put, headers: { ...headers, 'if-none-match': '*' } })
+  t.equal(refused.statusCode, 412, 'PUT creates nothing')
+})
+
+t.test('Prefer: return=minimal sends no body back', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const minimal = { ...headers, prefer: 'respond-async, return=minimal; foo=1' }
+  const applied = { 'preference-applied': 'return=minimal' }
+  const created = await create(server, minimal)
+  t.match(created, {
+    statusCode: 201,
+    body: '',
+    headers: { ...applied, location: URL_OF_AUTHOR, etag: /\.1"$/, vary: /Prefer/ }
+  })
+  const put = await server.inject({ method: 'PUT', url: URL_OF_AUTHOR, headers: minimal, payload: AUTHOR })
+  t.match(put, { statusCode: 204, body: '', headers: { ...applied, etag: /\.2"$/ } })
+  t.match(await patch(server, minimal, { note: 'x' }), { statusCode: 204, headers: applied })
+  const whole = await patch(server, headers, { note: 'y' }, { prefer: 'return="representation"' })
+  t.match(whole, { statusCode: 200, headers: { 'preference-applied': 'return=representation' } })
+  t.match((await patch(server, headers, {}, { prefer: 'return=nonsense' })).json(), { note: 'y' })
+})
+
+t.test('two who race to read, and to replace what they read, lose nothing', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  await create(server, headers, { ...AUTHOR, note: '0' })
+  let conflicts = 0
+  async function addOne(): Promise<void> {
+    for (;;) {
+      const read = await server.inject({ url: URL_OF_AUTHOR, headers })
+      const note = String(Number(read.json().note) + 1)
+      const ifMatch = { ...headers, 'if-match': read.headers.etag as string }
+      const answer = await server.inject({
+        method: 'PUT',
+        url: URL_OF_AUTHOR,
+        headers: ifMatch,
+        payload: { ...AUTHOR, note }
+      })
+      if (answer.statusCode === 200) return
+      t.equal(answer.statusCode, 412)
+      conflicts += 1
+    }
+  }
+  for (let round = 0; round < 1000; round++) await Promise.all([addOne(), addOne()])
+  const { note, version } = (await server.inject({ url: URL_OF_AUTHOR, headers })).json()
+  t.strictSame({ note, version }, { note: '2000', version: 2001 })
+  t.ok(conflicts > 0, 'they did race')
+})
+
+t.test('a retry with the same key is answered as the first time, and creates nothing', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const keyed = { ...headers, 'idempotency-key': 'a-key' }
+  const first = await create(server, keyed)
+  const again = await create(server, { ...headers, 'idempotency-key': '"a-key"' })
+  t.strictSame([again.statusCode, again.body], [201, first.body])
+  for (const name of ['location', 'etag', 'content-type', 'vary', 'cache-control'])
+    t.equal(again.headers[name], first.headers[name], name)
+  t.equal(await count(server), 1)
+
+  const reused = await create(server, keyed, { ...AUTHOR, book: 'Shame' })
+  t.match(reused.json(), { code: 'IDEMPOTENCY_KEY_REUSED', status: 422 })
+  const elsewhere = await patch(server, headers, AUTHOR, { 'idempotency-key': 'a-key' })
+  t.equal(elsewhere.statusCode, 422, 'another address is another request')
+
+  await server.inject({ method: 'DELETE', url: URL_OF_AUTHOR, headers })
+  t.equal((await create(server, keyed)).body, first.body, 'whatever has become of it since')
+  t.equal(await count(server), 0)
+  const other = await signIn(server, 'another')
+  t.equal(
+    (await create(server, { ...other.headers, 'idempotency-key': 'a-key' })).statusCode,
+    201,
+    'keys are per user'
+  )
+
+  const patched = await patch(server, other.headers, { note: 'x' }, { 'idempotency-key': 'patch' })
+  const repeated = await patch(server, other.headers, { note: 'x' }, { 'idempotency-key': 'patch' })
+  t.equal(repeated.body, patched.body)
+  t.equal(patched.json().version, 2)
+
+  const minimal = { ...other.headers, 'idempotency-key': 'minimal', prefer: 'return=minimal' }
+  const payload = { ...AUTHOR, book: 'Fury' }
+  t.match(await create(server, minimal, payload), { statusCode: 201, body: '' })
+  t.match(await create(server, minimal, payload), {
+    statusCode: 201,
+    body: '',
+    headers: { 'preference-applied': 'return=minimal' }
+  })
+})
+
+t.test('what was refused is not kept: the same key does for the corrected request', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  await create(server, headers)
+  const keyed = { ...headers, 'idempotency-key': 'k' }
+  t.equal((await create(server, keyed)).statusCode, 409)
+  t.equal((await create(server, keyed, { ...AUTHOR, name: 5 })).statusCode, 400)
+  t.equal((await create(server, keyed, { ...AUTHOR, book: 'Shame' })).statusCode, 201)
+  for (const key of ['', 'a b', 'x'.repeat(256), 'é'])
+    t.equal((await create(server, { ...headers, 'idempotency-key': key })).statusCode, 400, key)
+})
+
+t.test(
+  'while the first is under way a second with its key is 409, and other keys are not held up',
+  async (t) => {
+    const { url, server } = await listen(t)
+    const { headers } = await signIn(server)
+    const send = (key: string) =>
+      fetch(`${url}/authors`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': key },
+        body: JSON.stringify(AUTHOR)
+      })
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    const blocking = server.db.transaction().execute(() => held)
+    const first = send('k')
+    let second = await send('k')
+    while (second.status !== 409) second = await send('k')
+    t.match(await second.json(), { code: 'IDEMPOTENCY_KEY_IN_USE' })
+    t.equal(second.headers.get('retry-after'), '1')
+    release()
+    await blocking
+    const answer = await first
+    t.equal(answer.status, 201)
+    t.equal(await (await send('k')).text(), await answer.text())
+    t.equal(await count(server), 1)
+  }
+)
+
+t.test('a key is kept for 24 hours, then forgotten', async (t) => {
+  const server = await buildApp(t)
+  const { id, headers } = await signIn(server)
+  const keyed = { ...headers, 'idempotency-key': 'k' }
+  await create(server, keyed)
+  const age = (hours: number) =>
+    server.db
+      .updateTable('idempotency_keys')
+      .set({ created_at: new Date(Date.now() - hours * 3_600_000).toISOString() })
+      .execute()
+  await age(23.9)
+  t.equal((await create(server, keyed)).statusCode, 201)
+  await age(24.1)
+  t.equal((await create(server, keyed)).statusCode, 409, 'as if there had been none')
+  const row = { user_id: id, fingerprint: 'x', status: 201, headers: '{}', body: null }
+  for (let i = 0; i < 30; i++) await keepAnswer(server.db, { ...row, key: `old ${i}` })
+  await age(25)
+  await keepAnswer(server.db, { ...row, key: 'new 1' })
+  await keepAnswer(server.db, { ...row, key: 'new 2' })
+  const left = await server.db.selectFrom('idempotency_keys').select('key').execute()
+  t.strictSame(left.map(({ key }) => key).sort(), ['new 1', 'new 2'])
+})
