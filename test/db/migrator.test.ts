@@ -4,8 +4,12 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
+import { toRow } from '../../db/authors/table.ts'
+import { newAuthor } from '../../db/authors/writing.ts'
+import { listChanges } from '../../db/changes.ts'
 import { openKysely } from '../../db/database.ts'
 import { createMigrator, migrateToLatest, resultsOf } from '../../db/migrator.ts'
+import { insertUser } from '../../db/users.ts'
 import { ROOT, temporaryFolder } from '../helpers.ts'
 
 const run = promisify(execFile)
@@ -21,6 +25,50 @@ t.test('migrations go up, all the way down, and up again', async (t) => {
   t.notMatch(await schemaOf(db), /authors|users/)
   await migrateToLatest(db)
   t.equal(await schemaOf(db), schema)
+})
+
+t.test('authors of an older version are found and have a history after it', async (t) => {
+  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  t.teardown(() => db.destroy())
+  resultsOf(await createMigrator(db).migrateTo('0006-create-rate-limits'))
+  const { id: owner_id } = await insertUser(db, { username: 'salman', passwordHash: 'x' })
+  const contents = [
+    { name: 'Gabriel García Márquez', book: 'Cien años de soledad', country: 'Colombia', birth_year: 1927 },
+    { name: 'Ὅμηρος', book: 'Ὀδύσσεια', country: 'Ἑλλάς', note: '"odd"\n\u{1F4DA}', booker_prize: true },
+    { name: 'Export', book: 'One', country: 'Perú', identifiers: { wikidata: 'Q1' } }
+  ]
+  const authors = contents.map((content, i) => newAuthor(content, i === 2 ? 'export' : `slug-${i}`, owner_id))
+  const rows = authors.map((author) => ({ ...toRow(author), version: 3 }))
+  for (const { country_key, birth_key, words, ...row } of rows)
+    await db
+      .insertInto('authors')
+      .values(row as never)
+      .execute()
+  await migrateToLatest(db)
+
+  const expected = rows.map((row) =>
+    row.slug === 'export' ? { ...row, slug: `author-export-${row.id.slice(-12)}` } : row
+  )
+  const migrated = await db.selectFrom('authors').selectAll().orderBy('id').execute()
+  t.same(migrated, expected)
+  const words = await db.selectFrom('author_words').selectAll().orderBy('word').execute()
+  const all = rows.flatMap(({ id, words }) =>
+    words
+      .split(' ')
+      .slice(1)
+      .map((word) => ({ word, author_id: id }))
+  )
+  t.same(
+    words,
+    all.sort((a, b) => Buffer.compare(Buffer.from(a.word), Buffer.from(b.word)))
+  )
+  const changes = await listChanges(db, { limit: 10, after: 0 })
+  t.match(changes, [{ sequence: 1, version: 3, operation: 'created', actor_id: owner_id }, {}, {}])
+  t.same(
+    changes.map(({ record }) => record && toRow(record)),
+    migrated,
+    'and the log makes just these'
+  )
 })
 
 t.test('a failed migration changes nothing', async (t) => {
