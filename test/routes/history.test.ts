@@ -253,7 +253,8 @@ t.test('a stream that is cut off again and again brings each change once, in ord
   const { server, url } = await listen(t)
   const { headers } = await signIn(server)
   const { send } = client(server, headers)
-  const CHANGES = 2000
+  // STREAM_CHANGES=10000 for the long form.
+  const CHANGES = Number(process.env.STREAM_CHANGES ?? 2000)
   const seen: number[] = []
   let cuts = 0
   async function readAll() {
