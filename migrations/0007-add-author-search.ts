@@ -73,7 +73,9 @@ async function fill(db: AnyDb): Promise<void> {
 }
 
 async function fillOne(db: AnyDb, { id, name, book, country }: Author): Promise<void> {
-  const words = [...new Set([name, book, country].flatMap((text) => fold(text).replaceAll('ς', 'σ').match(WORD) ?? []))]
+  const words = [
+    ...new Set([name, book, country].flatMap((text) => fold(text).replaceAll('ς', 'σ').match(WORD) ?? []))
+  ]
   await db
     .updateTable('authors')
     .set({ country_key: fold(country), words: words.map((word) => ` ${word}`).join('') })

@@ -4,16 +4,31 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
+import { buildValidator } from '../plugins/validation.ts'
 import { problemTypes } from '../schemas/errors.ts'
 import { buildApp, ROOT, temporaryFolder } from './helpers.ts'
+import { type Answer, walk } from './openapi-walk.ts'
 
 const REDOCLY = path.join(ROOT, 'tools/node_modules/@redocly/cli/bin/cli.js')
 
 /** Answered before any route is known, so documented at none. */
 const OF_NO_ROUTE = ['ROUTE_NOT_FOUND', 'METHOD_NOT_ALLOWED']
 
+interface Schema {
+  $ref?: string
+  type?: string | string[]
+  enum?: unknown[]
+  properties?: Record<string, Schema>
+  additionalProperties?: boolean
+  maxLength?: number
+  minimum?: number
+  maximum?: number
+  maxItems?: number
+  examples?: unknown[]
+}
+
 interface Media {
-  schema: { $ref?: string }
+  schema: Schema
   examples?: Record<string, { value: { code: string; type: string; status: number } }>
 }
 
@@ -22,9 +37,16 @@ interface Operation {
   summary: string
   tags: string[]
   security?: Record<string, string[]>[]
-  parameters?: { in: string; name: string; example?: string }[]
+  parameters?: { in: string; name: string; description?: string; example?: string; schema: Schema }[]
   requestBody?: { content: Record<string, Media> }
-  responses: Record<string, { description: string; content?: Record<string, Media> }>
+  responses: Record<
+    string,
+    {
+      description: string
+      headers?: Record<string, { description?: string }>
+      content?: Record<string, Media>
+    }
+  >
 }
 
 interface Document {
@@ -32,7 +54,7 @@ interface Document {
   tags: { name: string }[]
   paths: Record<string, Record<string, Operation>>
   components: {
-    schemas: Record<string, { examples?: unknown[] }>
+    schemas: Record<string, Schema>
     securitySchemes: Record<string, { type: string; scheme: string }>
   }
 }
@@ -70,6 +92,39 @@ function mediaOf({ requestBody, responses }: Operation): Media[] {
 function refsOf(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([key, inner]) => (key === '$ref' ? [inner] : refsOf(inner)))
+}
+
+/** Every schema anywhere in the value, with where it is. */
+function schemasIn(value: unknown, place = ''): { place: string; schema: Schema }[] {
+  if (typeof value !== 'object' || value === null) return []
+  const within = Object.entries(value).flatMap(([key, inner]) => schemasIn(inner, `${place}/${key}`))
+  const { type } = value as Schema
+  const isSchema = [type].flat().some((name) => ['string', 'integer', 'array', 'object'].includes(name ?? ''))
+  return isSchema ? [{ place, schema: value as Schema }, ...within] : within
+}
+
+type Check = (schema: Schema, value: unknown) => string[]
+
+/**
+ * What is wrong with a value by a schema of the document, told by the service's own validator. An object may have only what
+ * its schema names, unless that says otherwise.
+ */
+function checksOf({ components }: Document): Check {
+  const schemas = asNamed(components.schemas)
+  for (const { schema } of schemasIn(schemas))
+    if (schema.properties !== undefined) schema.additionalProperties ??= false
+  const named = Object.entries(schemas).map(([$id, schema]) => [$id, { ...schema, $id }])
+  const compile = buildValidator(Object.fromEntries(named))
+  return (schema, value) => {
+    const validate = compile({ schema: asNamed(schema), method: 'GET', url: '/', httpPart: 'body' })
+    validate(value)
+    return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
+  }
+}
+
+/** A copy in which a reference is the schema's name. */
+function asNamed<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value).replaceAll('#/components/schemas/', ''))
 }
 
 function resolve(document: Document, ref: string): unknown {
@@ -131,6 +186,49 @@ t.test('every body has a named schema and an example', async (t) => {
   }
 })
 
+t.test('every example fits its schema', async (t) => {
+  const document = await readDocument(await buildApp(t))
+  const check = checksOf(document)
+  const examples = [
+    ...schemasIn(document).flatMap(({ place, schema }) =>
+      (schema.examples ?? []).map((example) => ({ place, schema, example }))
+    ),
+    ...operationsOf(document).flatMap(({ title, operation }) => [
+      ...mediaOf(operation).flatMap(({ schema, examples = {} }) =>
+        Object.entries(examples).map(([name, { value }]) => ({
+          place: `${title} ${name}`,
+          schema,
+          example: value
+        }))
+      ),
+      ...(operation.parameters ?? [])
+        .filter(({ example }) => example !== undefined)
+        .map(({ name, schema, example }) => ({ place: `${title} ${name}`, schema, example }))
+    ])
+  ]
+  t.ok(examples.length > 0)
+  for (const { place, schema, example } of examples) t.strictSame(check(schema, example), [], place)
+})
+
+t.test('every parameter and every header says what it is', async (t) => {
+  for (const { title, operation } of operationsOf(await readDocument(await buildApp(t)))) {
+    for (const { name, description } of operation.parameters ?? []) t.ok(description, `${title}: ${name}`)
+    for (const [status, { headers = {} }] of Object.entries(operation.responses))
+      for (const [name, { description }] of Object.entries(headers))
+        t.ok(description, `${title} ${status}: ${name}`)
+  }
+})
+
+t.test('every string, number and array has its bounds', async (t) => {
+  for (const { place, schema } of schemasIn(await readDocument(await buildApp(t)))) {
+    const types = [schema.type].flat()
+    if (types.includes('string')) t.ok(schema.enum ?? schema.maxLength, `${place} has a maxLength`)
+    if (types.includes('array')) t.ok(schema.maxItems, `${place} has maxItems`)
+    if (types.includes('integer'))
+      t.match(schema, { minimum: Number, maximum: Number }, `${place} has a minimum and a maximum`)
+  }
+})
+
 t.test('every reference leads to something', async (t) => {
   const document = await readDocument(await buildApp(t))
   const refs = new Set(refsOf(document))
@@ -177,4 +275,84 @@ t.test('the problems of the document, of the service and of /problems are the sa
     t.equal(answer.statusCode, 200, `/problems/${name}`)
     t.match(answer.json(), { code, type: `/problems/${name}` })
   }
+})
+
+/** Those of @fastify/helmet, and those of HTTP itself. */
+const UNDOCUMENTED = new Set([
+  ...['content-security-policy', 'cross-origin-opener-policy', 'cross-origin-resource-policy'],
+  ...['origin-agent-cluster', 'referrer-policy', 'strict-transport-security', 'x-content-type-options'],
+  ...['x-dns-prefetch-control', 'x-download-options', 'x-frame-options'],
+  ...['x-permitted-cross-domain-policies', 'x-xss-protection'],
+  ...['connection', 'content-length', 'content-type', 'date', 'keep-alive', 'transfer-encoding']
+])
+
+/** Told of a slow client, of huge headers, of a broken service, of a database or a processor with too much to do. */
+const OUT_OF_REACH = ['408', '431', '500', '503']
+
+/** The document's responses, as `GET /me 200`, and what was answered by each in the walk. */
+function responsesOf(document: Document, answers: Answer[]) {
+  const operations = operationsOf(document)
+  // As the router has it, an address in so many words comes before one with parameters.
+  const literalFirst = operations.toSorted(
+    (a, b) => a.address.split('{').length - b.address.split('{').length
+  )
+  const titleOf = ({ method, path }: Answer) =>
+    literalFirst.find((candidate) => candidate.method === method && patternOf(candidate.address).test(path))
+      ?.title ?? `${method} ${path}`
+  const byResponse = Map.groupBy(answers, (answer) => `${titleOf(answer)} ${answer.status}`)
+  const documented = operations.flatMap(({ title, operation }) =>
+    Object.entries(operation.responses).map(([status, { headers = {}, content = {} }]) => ({
+      title: `${title} ${status}`,
+      status,
+      headers: Object.keys(headers).map((name) => name.toLowerCase()),
+      content,
+      answers: byResponse.get(`${title} ${status}`) ?? []
+    }))
+  )
+  const unknown = [...byResponse.keys()].filter((title) => !documented.some((known) => known.title === title))
+  return { documented, unknown }
+}
+
+function patternOf(address: string): RegExp {
+  return new RegExp(`^${address.replaceAll('.', '\\.').replaceAll(/{\w+}/g, '[^/]+')}$`)
+}
+
+function headersOf(answers: Answer[]): Set<string> {
+  return new Set(answers.flatMap(({ headers }) => Object.keys(headers)))
+}
+
+t.test('what is answered in a walk through all operations is what the document says', async (t) => {
+  const document = await readDocument(await buildApp(t))
+  const { documented, unknown } = responsesOf(document, await walk(t))
+  const reached = documented.filter(({ answers }) => answers.length > 0)
+
+  t.strictSame(unknown, [], 'every response is documented')
+  const missed = documented.filter(({ status, answers }) => status < '400' && answers.length === 0)
+  t.strictSame(missed, [], 'every good response is met')
+  const statuses = new Set(documented.map(({ status }) => status))
+  t.strictSame(
+    [...statuses].filter((status) => !reached.some((response) => response.status === status)),
+    OUT_OF_REACH,
+    'and every kind of problem that a client can bring about'
+  )
+
+  t.test('every header that is sent is documented, and every documented one is sent', async (t) => {
+    for (const { title, headers, answers } of reached) {
+      const sent = [...headersOf(answers)].filter((name) => !UNDOCUMENTED.has(name))
+      t.strictSame(sent.sort(), headers.toSorted(), title)
+    }
+  })
+
+  t.test('every body has a documented media type, and fits its schema', async (t) => {
+    const check = checksOf(document)
+    for (const { title, content, answers } of reached) {
+      for (const { mediaType, text, json } of answers) {
+        // `Prefer: return=minimal`
+        if (text === '' && mediaType === undefined) continue
+        const { schema } = content[mediaType ?? ''] ?? {}
+        t.ok(schema, `${title} can be ${mediaType}`)
+        if (schema !== undefined && json !== undefined) t.strictSame(check(schema, json), [], title)
+      }
+    }
+  })
 })

@@ -1,0 +1,74 @@
+import type { IncomingMessage } from 'node:http'
+import { type Format, MEDIA_TYPES } from './arguments.ts'
+import { explainConnection, Failure, notALibrary } from './failures.ts'
+import { ask, begin, interrupted, patiently, readAnswer, type Service } from './http.ts'
+import type { ProgressBar } from './progress.ts'
+import { Receipt } from './receipt.ts'
+import { ClosedPipe, openTarget, type Target } from './targets.ts'
+
+/** Writes all authors to a file, or to stdout for `-`, and gives how many. Throws `Failure` unless all of them came. */
+export async function exportAuthors(
+  service: Service,
+  file: string,
+  format: Format,
+  progress: ProgressBar
+): Promise<number> {
+  const target = await openTarget(file)
+  try {
+    const total = progress.isVisible ? await countAuthors(service) : undefined
+    const response = await patiently(service.signal, () => beginExport(service, format))
+    const rows = await receive(service, response, target, new Receipt(format), (done) =>
+      progress.show({ label: 'Exporting', unit: 'rows', done, total })
+    )
+    await target.keep()
+    return rows
+  } catch (error) {
+    await target.discard()
+    throw error
+  }
+}
+
+async function countAuthors(service: Service): Promise<number | undefined> {
+  const path = '/authors?limit=1&count=true'
+  const count = () => ask<{ total?: number }>(service, { method: 'GET', path })
+  return (await patiently(service.signal, count)).total
+}
+
+async function beginExport(service: Service, format: Format): Promise<IncomingMessage> {
+  const { url } = service
+  const mediaType = MEDIA_TYPES[format]
+  const headers = { accept: mediaType, te: 'trailers', connection: 'close, TE' }
+  const { request, answered } = begin(service, { method: 'GET', path: '/authors/export', headers })
+  request.end()
+  const response = await answered.catch((error) => {
+    throw new Failure(interrupted(service) ?? explainConnection(url, error, 'run this again.'))
+  })
+  if (response.statusCode !== 200) await readAnswer(url, response)
+  if (response.headers['content-type']?.startsWith(mediaType)) return response
+  request.destroy()
+  throw new Failure(notALibrary(url, `its answer is no ${mediaType}`))
+}
+
+/** Gives the number of rows. Throws `Failure` for an answer that is not whole. */
+async function receive(
+  service: Service,
+  response: IncomingMessage,
+  target: Target,
+  receipt: Receipt,
+  onRows: (rows: number) => void
+): Promise<number> {
+  const whatThen = `${target.whenBroken}; run this again.`
+  try {
+    for await (const chunk of response) {
+      receipt.add(chunk)
+      await target.write(chunk)
+      onRows(receipt.rows)
+    }
+  } catch (error) {
+    if (error instanceof Failure || error instanceof ClosedPipe) throw error
+    throw new Failure(interrupted(service, whatThen) ?? `The export broke off, so ${whatThen}`)
+  }
+  const fault = receipt.faultOf(response)
+  if (fault !== undefined) throw new Failure(`${fault}, so ${whatThen}`)
+  return receipt.rows
+}

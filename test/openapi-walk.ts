@@ -1,0 +1,274 @@
+/** A walk through all operations of the API, and what was answered: for the tests of the OpenAPI document. */
+import type { Readable } from 'node:stream'
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import type { Test } from 'tap'
+import { upsertPasswordReset } from '../db/password-resets.ts'
+import { updateUser } from '../db/users.ts'
+import { AUTHOR, basic, buildApp, PASSWORD, signIn } from './helpers.ts'
+
+export interface Answer {
+  method: string
+  /** Of the request, without the query. */
+  path: string
+  status: string
+  mediaType: string | undefined
+  headers: LightMyRequestResponse['headers']
+  text: string
+  // biome-ignore lint/suspicious/noExplicitAny: read as JSON
+  json: any
+}
+
+interface Sent {
+  headers?: Record<string, string>
+  json?: object
+  /** A body of another media type. */
+  body?: [type: string, text: string]
+}
+
+/** Sends a request such as `GET /me`, with this token if there is one. */
+type Send = (line: string, token?: string, sent?: Sent) => Promise<Answer>
+
+const MERGE_PATCH = 'application/merge-patch+json'
+const NDJSON = 'application/x-ndjson'
+const RUSHDIE = '/authors/salman-rushdie'
+
+export async function walk(t: Test): Promise<Answer[]> {
+  const server = await buildApp(t)
+  const answers: Answer[] = []
+  const send = sending(server, answers)
+  const tokens = await signInAll(server)
+  await walkService(send)
+  await walkAccount(send, await walkLogin(send, server))
+  await walkAuthors(send, tokens)
+  await walkHistory(send, tokens)
+  await walkKeysInUse(send, server, tokens.editor)
+  await walkFiles(send, tokens)
+  await send('GET /changes/stream', tokens.editor)
+  await walkChanges(send, server, tokens.editor)
+  await walkUsers(send, tokens)
+  return answers
+}
+
+interface Tokens {
+  admin: string
+  editor: string
+  reader: string
+  stranger: string
+  /** An API key that may only read. */
+  key: string
+}
+
+async function signInAll(server: FastifyInstance): Promise<Tokens> {
+  const admin = await signIn(server, 'anna')
+  const editor = await signIn(server, 'boris')
+  const reader = await signIn(server, 'chen')
+  const stranger = await signIn(server, 'dora')
+  await updateUser(server.db, admin.id, { role: 'admin' })
+  await updateUser(server.db, reader.id, { role: 'reader' })
+  const payload = { name: 'reading', scope: 'read' }
+  const created = await server.inject({ method: 'POST', url: '/me/keys', headers: editor.headers, payload })
+  return {
+    admin: admin.token,
+    editor: editor.token,
+    reader: reader.token,
+    stranger: stranger.token,
+    key: created.json().key
+  }
+}
+
+function sending(server: FastifyInstance, answers: Answer[]): Send {
+  return async (line, token, { headers = {}, json, body } = {}) => {
+    const [method, url = ''] = line.split(' ')
+    const [type, payload] = body ?? ['application/json', JSON.stringify(json)]
+    const answer = await server.inject({
+      method: method as 'GET',
+      url,
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(payload !== undefined && { 'content-type': type }),
+        ...headers
+      },
+      ...(payload !== undefined && { payload }),
+      payloadAsStream: true
+    })
+    const noted = { method, path: url.split('?')[0], ...(await read(answer)) } as Answer
+    answers.push(noted)
+    return noted
+  }
+}
+
+/** Of a stream of changes, which has no end, only the beginning. */
+async function read(answer: LightMyRequestResponse) {
+  const { statusCode, headers } = answer
+  const mediaType = headers['content-type']?.toString().split(';')[0]
+  let text = ''
+  for await (const chunk of answer.stream()) {
+    text += chunk
+    if (text.startsWith(': changes')) break
+  }
+  const isJson = mediaType?.endsWith('json') && mediaType !== NDJSON && text !== ''
+  return { status: String(statusCode), mediaType, headers, text, json: isJson ? JSON.parse(text) : undefined }
+}
+
+async function walkService(send: Send) {
+  for (const path of ['/', '/openapi.json', '/health/live', '/health/ready', '/.well-known/jwks.json'])
+    await send(`GET ${path}`)
+  for (const path of ['/problems', '/problems?all=true', '/problems/not-owner', '/problems/nothing'])
+    await send(`GET ${path}`)
+  await send('GET /', undefined, { headers: { accept: 'text/html' } })
+}
+
+/** Gives a token of a user with two sessions, and the password. */
+async function walkLogin(send: Send, server: FastifyInstance) {
+  const post = (path: string, json: object) => send(`POST ${path}`, undefined, { json })
+  const registration = { username: 'salman', password: PASSWORD }
+  const { json: user } = await post('/register', registration)
+  await post('/register', registration)
+  await post('/register', { username: 'emil', password: 'passwordpassword' })
+  await send('POST /register', undefined, { body: ['text/plain', 'emil'] })
+
+  const reset = { username: 'salman', code: 'aaaa', new_password: 'shalimar the clown' }
+  await upsertPasswordReset(server.db, user.id, reset.code, '9999-12-31T00:00:00.000Z')
+  for (let tries = 0; tries < 6; tries++) await post('/password-reset', reset)
+
+  const logIn = (username: string, password: string) =>
+    send('POST /login', undefined, { headers: { authorization: basic(username, password) } })
+  await send('POST /login')
+  for (let tries = 0; tries < 11; tries++) await logIn('nobody', PASSWORD)
+  await logIn('salman', reset.new_password)
+  const { json: tokens } = await logIn('salman', reset.new_password)
+  await post('/refresh', { refresh_token: 'lrt_x' })
+  const { json: fresh } = await post('/refresh', { refresh_token: tokens.refresh_token })
+  return { token: fresh.access_token as string, password: reset.new_password }
+}
+
+async function walkAccount(send: Send, { token, password }: { token: string; password: string }) {
+  for (const bearer of [undefined, 'x', token]) await send('GET /me', bearer)
+  const { json: sessions } = await send('GET /me/sessions?limit=1', token)
+  const key = { name: 'export', scope: 'read' }
+  await send('POST /me/keys', token, { json: key })
+  const { json: created } = await send('POST /me/keys', token, { json: key })
+  await send('POST /me/keys', token, { json: { ...key, expires_at: '2000-01-01T00:00:00Z' } })
+  await send('GET /me/keys?limit=1', token)
+  await send('GET /me/keys', created.key)
+  for (const id of [created.id, 'none']) await send(`DELETE /me/keys/${id}`, token)
+
+  const new_password = 'two years eight months'
+  for (const current_password of ['wrong', password])
+    await send('PUT /me/password', token, { json: { current_password, new_password } })
+  // The other session is over by now.
+  await send(`DELETE /me/sessions/none`, token)
+  await send('DELETE /me', token, { json: { password: 'wrong' } })
+  await send(`DELETE /me/sessions/${sessions.data[0].id}`, token)
+}
+
+const EDITS: Record<string, (content: object) => Sent> = {
+  PUT: (content) => ({ json: { ...AUTHOR, ...content } }),
+  PATCH: (content) => ({ body: [MERGE_PATCH, JSON.stringify(content)] })
+}
+
+async function walkAuthors(send: Send, { editor, reader, stranger, key }: Tokens) {
+  const create = (json: object, headers = {}) => send('POST /authors', editor, { json, headers })
+  const keyed = { 'idempotency-key': 'k' }
+  const minimal = { prefer: 'return=minimal' }
+  for (const token of [reader, key]) await send('POST /authors', token, { json: AUTHOR })
+  await send('POST /authors', editor, { body: ['text/plain', 'x'] })
+  const { headers } = await create(AUTHOR, { ...keyed, prefer: 'return=representation' })
+  const ifMatch = { 'if-match': headers.etag as string }
+  for (const content of [AUTHOR, { ...AUTHOR, name: 1 }, { note: 'x'.repeat(2 ** 20) }]) await create(content)
+  for (const preference of [keyed, minimal]) await create({ ...AUTHOR, book: 'Shame' }, preference)
+
+  for (const query of ['', '?limit=1&count=true&sort=name', '?cursor=x'])
+    await send(`GET /authors${query}`, editor)
+  for (const name of ['nobody', 'x'.repeat(501), 'salman-rushdie?version=9', 'salman-rushdie?version=1'])
+    await send(`GET /authors/${name}`, editor)
+  await send(`GET ${RUSHDIE}`, editor, { headers: { 'if-none-match': ifMatch['if-match'] } })
+
+  for (const [method, edit] of Object.entries(EDITS)) {
+    const change = (content: object, more = {}) =>
+      send(`${method} ${RUSHDIE}`, editor, { ...edit(content), headers: more })
+    for (const token of [reader, stranger, key]) await send(`${method} ${RUSHDIE}`, token, edit({}))
+    await send(`${method} /authors/nobody`, editor, edit({}))
+    await send(`${method} ${RUSHDIE}`, editor, { body: ['text/plain', 'x'] })
+    await change({ note: 'a' }, { prefer: 'return=representation' })
+    await change({ note: 'b' }, minimal)
+    await change({ note: 'c' }, ifMatch)
+    for (const wrong of [{ note: 1 }, { book: 'Shame' }]) await change(wrong)
+  }
+  await send(`PATCH ${RUSHDIE}`, editor, { ...EDITS.PATCH?.({}), headers: keyed })
+  await send(`DELETE ${RUSHDIE}`, editor, { headers: ifMatch })
+}
+
+/** Deletes an author and brings it back. */
+async function walkHistory(send: Send, { editor, reader, stranger, key }: Tokens) {
+  for (const token of [reader, stranger, key, editor]) await send(`DELETE ${RUSHDIE}`, token)
+  await send(`DELETE ${RUSHDIE}`, editor)
+  for (const path of ['/authors/nobody/history', `${RUSHDIE}/history?limit=1`, `${RUSHDIE}/history?cursor=x`])
+    await send(`GET ${path}`, editor)
+  const restore = (token: string, headers = {}) => send(`POST ${RUSHDIE}/restore`, token, { headers })
+  for (const token of [reader, stranger, key]) await restore(token)
+  await restore(editor, { 'idempotency-key': 'k' })
+  await restore(editor, { prefer: 'return=representation' })
+  await restore(editor)
+  await send('POST /authors/nobody/restore', editor)
+}
+
+/** What is answered to the second of two requests with one key, while another transaction holds up the first. */
+async function walkKeysInUse(send: Send, server: FastifyInstance, token: string) {
+  const headers = { 'idempotency-key': 'in-use' }
+  const lines: [string, Sent][] = [
+    ['POST /authors', { headers, json: { ...AUTHOR, book: 'Grimus' } }],
+    [`PATCH ${RUSHDIE}`, { headers, ...EDITS.PATCH?.({ note: 'd' }) }],
+    [`POST ${RUSHDIE}/restore`, { headers }]
+  ]
+  for (const [line, sent] of lines) {
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    const holding = server.db.transaction().execute(() => held)
+    const both = [send(line, token, sent), send(line, token, sent)]
+    await Promise.race(both)
+    release()
+    await Promise.all([holding, ...both])
+  }
+}
+
+async function walkFiles(send: Send, { editor, reader, key }: Tokens) {
+  const row = (book: unknown) => JSON.stringify({ ...AUTHOR, book })
+  const post = (text: string, headers = {}) =>
+    send('POST /authors/import', editor, { body: [NDJSON, text], headers })
+  for (const book of ['Fury', 1]) {
+    await post(row(book))
+    await post(row(book), { accept: 'text/event-stream' })
+  }
+  await send('POST /authors/import?mode=some', editor, { body: [NDJSON, ''] })
+  for (const token of [reader, key])
+    await send('POST /authors/import', token, { body: [NDJSON, row('Fury')] })
+  await send('POST /authors/import', editor, { json: AUTHOR })
+  for (const accept of ['text/csv', NDJSON, 'image/png'])
+    await send('GET /authors/export', editor, { headers: { accept } })
+}
+
+async function walkChanges(send: Send, server: FastifyInstance, token: string) {
+  for (const query of ['', '?limit=1', '?since=x']) await send(`GET /changes${query}`, token)
+  const headers = { authorization: `Bearer ${token}` }
+  const streams: Readable[] = []
+  for (let status = 200; status === 200; ) {
+    const answer = await server.inject({ url: '/changes/stream', headers, payloadAsStream: true })
+    streams.push(answer.stream())
+    status = answer.statusCode
+  }
+  await send('GET /changes/stream', token)
+  for (const stream of streams) stream.destroy()
+}
+
+async function walkUsers(send: Send, { admin, editor, stranger }: Tokens) {
+  const { json: page } = await send('GET /users?limit=1', editor)
+  const { json: self } = await send('GET /me', admin)
+  const ids = [page.data[0].id, self.id, 'nobody']
+  for (const id of ids) await send(`GET /users/${id}`, editor)
+  await send(`PATCH /users/${self.id}`, editor, { json: { role: 'reader' } })
+  await send(`DELETE /users/${self.id}`, editor)
+  for (const id of ids) await send(`PATCH /users/${id}`, admin, { json: { role: 'reader' } })
+  for (const id of ids) await send(`DELETE /users/${id}`, admin)
+  await send('POST /logout', editor)
+  for (const token of [admin, stranger]) await send('DELETE /me', token, { json: { password: PASSWORD } })
+}
