@@ -27,8 +27,8 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
       summary: 'What is here; sends a browser on to the docs',
       security: [],
       response: {
-        200: answer('The parts of the service.', Service),
-        302: emptyAnswer('To the docs, for a browser.', ['Location'])
+        200: answer('The parts of the service.', Service, ['Vary']),
+        302: emptyAnswer('To the docs, for a browser.', ['Location', 'Vary'])
       }
     },
     handler: async (request, reply) => {

@@ -17,7 +17,7 @@ export const Identifiers = {
     pattern: '^[0-9]{15}[0-9X]$',
     format: 'isni',
     description: 'ISNI: 16 characters without spaces, the last a check character (ISO 27729).',
-    examples: ['0000000121475020']
+    examples: ['000000012146438X']
   }),
   wikidata: Type.String({
     maxLength: 20,

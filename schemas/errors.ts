@@ -13,6 +13,8 @@ export interface ProblemType {
   remedy: string
   /** Headers that go with every answer of this kind. */
   headers: Record<string, string>
+  /** Examples of headers that go with it, of which only the occurrence knows the values. */
+  ownHeaders?: Record<string, string>
   /** An example of its `errors`. */
   errors?: FieldError[]
   /** An example of its further members. */
@@ -44,6 +46,8 @@ const INVALID_TOKEN_CHALLENGE = {
   'www-authenticate':
     'Bearer realm="library", error="invalid_token", error_description="The access token is invalid or has expired"'
 }
+
+const RATE_LIMIT = { 'ratelimit-policy': '"login";q=10;w=900', ratelimit: '"login";r=9;t=900' }
 
 type ProblemDefinition = Omit<ProblemType, 'name' | 'headers'> & { headers?: Record<string, string> }
 
@@ -118,7 +122,8 @@ export const InvalidCredentials = problem({
   title: 'Wrong username or password',
   detail: 'No account has this username and password.',
   remedy: 'Check both for typing errors, or register first.',
-  headers: BASIC_CHALLENGE
+  headers: BASIC_CHALLENGE,
+  ownHeaders: RATE_LIMIT
 })
 export const TokenRequired = problem({
   code: 'TOKEN_REQUIRED',
@@ -147,7 +152,8 @@ export const InvalidRefreshToken = problem({
   detail: 'The refresh token is malformed, expired, spent, or its session has ended.',
   remedy:
     'Log in again at POST /login. If you did not end the session, look at GET /me/sessions: somebody else may have used the token.',
-  headers: INVALID_TOKEN_CHALLENGE
+  headers: INVALID_TOKEN_CHALLENGE,
+  ownHeaders: RATE_LIMIT
 })
 export const WrongPassword = problem({
   code: 'WRONG_PASSWORD',
@@ -161,7 +167,8 @@ export const InvalidResetCode = problem({
   status: 403,
   title: 'The reset code is not valid',
   detail: 'The code is wrong, was used already or has expired, or is not for this user.',
-  remedy: 'Ask the operator for a new code.'
+  remedy: 'Ask the operator for a new code.',
+  ownHeaders: RATE_LIMIT
 })
 export const RoleRequired = problem<[string]>({
   code: 'ROLE_REQUIRED',
@@ -275,7 +282,8 @@ export const UsernameTaken = problem<[string]>({
   status: 409,
   title: 'The username is taken',
   detail: 'The username "%s" is taken (case and Unicode compatibility forms do not count).',
-  remedy: 'Choose another username, or log in if the account is yours.'
+  remedy: 'Choose another username, or log in if the account is yours.',
+  ownHeaders: RATE_LIMIT
 })
 export const AuthorExists = problem<[string]>({
   code: 'AUTHOR_EXISTS',
@@ -318,7 +326,8 @@ export const StaleVersion = problem<[string]>({
   status: 412,
   title: 'The author has changed in the meantime',
   detail: 'The version in "If-Match" is not the current one, which is %s.',
-  remedy: 'Get the author again, apply your change to it, and send it with its new ETag.'
+  remedy: 'Get the author again, apply your change to it, and send it with its new ETag.',
+  ownHeaders: { etag: '"5e6f7a8b9c0d.2"' }
 })
 export const BodyTooLarge = problem<[string]>({
   code: 'BODY_TOO_LARGE',

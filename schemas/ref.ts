@@ -53,7 +53,8 @@ const HEADERS = {
     description:
       'The fields that come after the body of a whole file: `Row-Count` and `Repr-Digest` (RFC 9530). A file that is cut off has none.'
   },
-  'Cache-Control': { type: 'string', maxLength: 100, description: 'Whether the answer may be stored.' }
+  'Cache-Control': { type: 'string', maxLength: 100, description: 'Whether the answer may be stored.' },
+  Vary: { type: 'string', maxLength: 200, description: 'What of the request the answer depends on.' }
 } as const
 type HeaderName = keyof typeof HEADERS
 
@@ -86,6 +87,7 @@ export function emptyAnswer(description: string, headers: HeaderName[] = []) {
   return Type.Unsafe<null>({ type: 'null', description, headers: documentedHeaders(headers) })
 }
 
-function documentedHeaders(names: HeaderName[]) {
+/** The headers by their names, and the id of the request. */
+export function documentedHeaders(names: HeaderName[]) {
   return Object.fromEntries([...names, 'X-Request-Id' as const].map((name) => [name, HEADERS[name]]))
 }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import { buildValidator } from '../plugins/validation.ts'
 import { problemTypes } from '../schemas/errors.ts'
@@ -59,9 +59,8 @@ interface Document {
   }
 }
 
-async function readDocument(server: FastifyInstance): Promise<Document> {
-  return (await server.inject('/openapi.json')).json()
-}
+const server = await buildApp(t)
+const document: Document = (await server.inject('/openapi.json')).json()
 
 function operationsOf({ paths }: Document) {
   return Object.entries(paths).flatMap(([address, methods]) =>
@@ -143,7 +142,7 @@ function bareRequest({ address, method, operation }: ReturnType<typeof operation
 
 t.test('Redocly finds no error and no warning', async (t) => {
   const file = path.join(temporaryFolder(t), 'openapi.json')
-  writeFileSync(file, JSON.stringify(await readDocument(await buildApp(t))))
+  writeFileSync(file, JSON.stringify(document))
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [REDOCLY, 'lint', '--extends=recommended', '--format=json', file],
@@ -159,7 +158,6 @@ t.test('Redocly finds no error and no warning', async (t) => {
 })
 
 t.test('every operation says what it is', async (t) => {
-  const document = await readDocument(await buildApp(t))
   const tags = document.tags.map(({ name }) => name)
   const operations = operationsOf(document)
   t.ok(operations.length > 0)
@@ -176,7 +174,6 @@ t.test('every operation says what it is', async (t) => {
 })
 
 t.test('every body has a named schema and an example', async (t) => {
-  const document = await readDocument(await buildApp(t))
   for (const { title, operation } of operationsOf(document)) {
     for (const { schema, examples } of mediaOf(operation)) {
       const name = schema.$ref?.replace('#/components/schemas/', '') ?? ''
@@ -187,7 +184,6 @@ t.test('every body has a named schema and an example', async (t) => {
 })
 
 t.test('every example fits its schema', async (t) => {
-  const document = await readDocument(await buildApp(t))
   const check = checksOf(document)
   const examples = [
     ...schemasIn(document).flatMap(({ place, schema }) =>
@@ -211,7 +207,7 @@ t.test('every example fits its schema', async (t) => {
 })
 
 t.test('every parameter and every header says what it is', async (t) => {
-  for (const { title, operation } of operationsOf(await readDocument(await buildApp(t)))) {
+  for (const { title, operation } of operationsOf(document)) {
     for (const { name, description } of operation.parameters ?? []) t.ok(description, `${title}: ${name}`)
     for (const [status, { headers = {} }] of Object.entries(operation.responses))
       for (const [name, { description }] of Object.entries(headers))
@@ -220,7 +216,7 @@ t.test('every parameter and every header says what it is', async (t) => {
 })
 
 t.test('every string, number and array has its bounds', async (t) => {
-  for (const { place, schema } of schemasIn(await readDocument(await buildApp(t)))) {
+  for (const { place, schema } of schemasIn(document)) {
     const types = [schema.type].flat()
     if (types.includes('string')) t.ok(schema.enum ?? schema.maxLength, `${place} has a maxLength`)
     if (types.includes('array')) t.ok(schema.maxItems, `${place} has maxItems`)
@@ -230,15 +226,12 @@ t.test('every string, number and array has its bounds', async (t) => {
 })
 
 t.test('every reference leads to something', async (t) => {
-  const document = await readDocument(await buildApp(t))
   const refs = new Set(refsOf(document))
   t.ok(refs.size > 0)
   for (const ref of refs) t.ok(resolve(document, ref), ref)
 })
 
 t.test('operations want the credentials that the document says', async (t) => {
-  const server = await buildApp(t)
-  const document = await readDocument(server)
   t.match(document.components.securitySchemes, {
     basic: { type: 'http', scheme: 'basic' },
     bearer: { type: 'http', scheme: 'bearer' }
@@ -259,10 +252,7 @@ t.test('operations want the credentials that the document says', async (t) => {
 })
 
 t.test('the problems of the document, of the service and of /problems are the same', async (t) => {
-  const server = await buildApp(t)
-  const documented = operationsOf(await readDocument(server)).flatMap(({ operation }) =>
-    problemsOf(operation)
-  )
+  const documented = operationsOf(document).flatMap(({ operation }) => problemsOf(operation))
   const codes = new Set(documented.map(({ value }) => value.code))
   t.strictSame([...codes, ...OF_NO_ROUTE].sort(), [...problemTypes.keys()].sort())
   for (const { status, name, value } of documented) {
@@ -322,7 +312,6 @@ function headersOf(answers: Answer[]): Set<string> {
 }
 
 t.test('what is answered in a walk through all operations is what the document says', async (t) => {
-  const document = await readDocument(await buildApp(t))
   const { documented, unknown } = responsesOf(document, await walk(t))
   const reached = documented.filter(({ answers }) => answers.length > 0)
 

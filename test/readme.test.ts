@@ -71,7 +71,7 @@ async function runBlocks(t: Test, blocks: Block[]) {
   const { server, url } = await listen(t)
   const notes = temporaryFolder(t)
   const env = { ...process.env, NOTES: notes, DATABASE_URL: server.config.DATABASE_URL }
-  const options = { cwd: folderWithOurFiles(t), env, timeout: 60_000 }
+  const options = { cwd: folderWithOurFiles(t), env, timeout: 100_000 }
   const script = toScript(blocks, url)
   const { stdout, stderr, code = 0 } = await run('bash', ['-c', script], options).catch((error) => error)
   return { code, stderr, printed: stdout.split('\f').slice(1) as string[], calls: readCalls(notes) }

@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { isUnavailable } from '../../db/dialect.ts'
 import {
@@ -21,8 +21,9 @@ import {
   ValidationFailed,
   withExtras
 } from '../../schemas/errors.ts'
+import { documentedHeaders } from '../../schemas/ref.ts'
 import { toFieldErrors } from './field-errors.ts'
-import { unsupportedMediaType } from './media-types.ts'
+import { acceptedTypes, unsupportedMediaType } from './media-types.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -60,7 +61,10 @@ async function errorsPlugin(fastify: FastifyInstance) {
   fastify.addHook('onRoute', (route) => {
     if (route.schema === undefined || route.schema.hide) return
     const errors = [...(route.config?.errors ?? []), ...commonErrors(route.schema)]
-    route.schema.response = { ...(route.schema.response as object), ...problemAnswers(errors) }
+    const answers = { ...(route.schema.response as Answers), ...problemAnswers(errors) }
+    route.schema.response = Object.fromEntries(
+      Object.entries(answers).map(([status, answer]) => [status, withSharedHeaders(route, status, answer)])
+    )
   })
 }
 
@@ -157,13 +161,30 @@ function problemAnswers(errors: ProblemClass[]) {
   return Object.fromEntries([...byStatus].map(([status, ofStatus]) => [status, problemAnswer(ofStatus)]))
 }
 
+interface Answers {
+  [status: string]: { headers?: Record<string, object> }
+}
+
+/** What a token goes with in every answer, and the media types that a PATCH takes (RFC 5789 section 2.2), beside the headers of its own. */
+function withSharedHeaders({ method, schema }: RouteOptions, status: string, answer: Answers[string]) {
+  // An address that is too long is told before anything is looked at.
+  const isBehindToken = schema?.security === undefined && status !== '414'
+  const headers = {
+    ...answer.headers,
+    ...(isBehindToken && documentedHeaders(['Vary', 'Cache-Control'])),
+    ...(method === 'PATCH' && status === '415' && { 'accept-patch': headerSchema(acceptedTypes(schema)) })
+  }
+  return { ...answer, headers }
+}
+
 function problemAnswer(types: ProblemType[]) {
-  const headers = Object.assign({}, ...types.map((type) => type.headers))
+  const headers = Object.assign({}, ...types.map((type) => ({ ...type.headers, ...type.ownHeaders })))
   return {
     description: types.map(({ title, code }) => `${title} (\`${code}\`)`).join('. '),
-    headers: Object.fromEntries(
-      Object.entries(headers).map(([name, example]) => [name, headerSchema(example)])
-    ),
+    headers: {
+      ...documentedHeaders(['Cache-Control']),
+      ...Object.fromEntries(Object.entries(headers).map(([name, example]) => [name, headerSchema(example)]))
+    },
     content: { 'application/problem+json': { schema: { $ref: 'Problem' }, examples: toExamples(types) } }
   }
 }

@@ -71,7 +71,8 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
       const author =
         version === undefined ? await getAuthor(db, idOrSlug) : await getVersion(db, idOrSlug, version)
       reply.header('etag', etagOf(author))
-      if (isUnmodified(author, request.headers['if-none-match'])) return reply.code(304).send(null)
+      if (isUnmodified(author, request.headers['if-none-match']))
+        return reply.code(304).send(undefined as never)
       return author
     }
   })
