@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { lastSequence } from '../db/changes.ts'
 
 export interface ChangesFeed {
-  /** Resolves to true as soon as there is a change after this sequence number, by whichever process; to false after so many ms. */
+  /** Resolves to true as soon as there is a change after this sequence number, by whichever process; to false after so many ms, or when the service ends. */
   waitFor(after: number, milliseconds: number): Promise<boolean>
 }
 
@@ -27,6 +27,7 @@ interface Waiter {
 async function changesFeedPlugin(fastify: FastifyInstance) {
   const waiters = new Set<Waiter>()
   let poll: NodeJS.Timeout | undefined
+  let isClosing = false
 
   async function wakeUp(): Promise<void> {
     const last = await lastSequence(fastify.db)
@@ -48,11 +49,13 @@ async function changesFeedPlugin(fastify: FastifyInstance) {
   }
 
   fastify.addHook('preClose', async () => {
+    isClosing = true
     for (const { settle } of waiters) settle(false)
   })
 
   fastify.decorate('changesFeed', {
     waitFor(after, milliseconds) {
+      if (isClosing) return Promise.resolve(false)
       const { promise, resolve } = Promise.withResolvers<boolean>()
       const waiter: Waiter = {
         after,
