@@ -89,7 +89,7 @@ async function transfersPlugin(fastify: FastifyInstance) {
         request.bodyTimer?.refresh()
         tellBytes(bytes)
       }
-      const summary = await whileSpooled(source, file, onChunk, ({ fd }) =>
+      const summary = await whileSpooled(source, file, onChunk, (fd) =>
         turns(() => work({ job: { ...job, user: request.user }, databaseFile: file, fd }, onProgress))
       )
       if (!summary.isAllowed) throw new InvalidToken()

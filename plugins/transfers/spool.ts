@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { closeSync, openSync, unlinkSync, write } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+
+const writeSome = promisify(write)
 
 /**
  * Writes what comes in to a file beside the database that has no name any more, so that nothing can stay behind of it, and does
@@ -10,21 +13,34 @@ export async function whileSpooled<T>(
   source: Readable,
   databaseFile: string,
   onChunk: (bytes: number) => void,
-  work: (file: FileHandle) => Promise<T>
+  work: (fd: number) => Promise<T>
 ): Promise<T> {
-  const path = `${databaseFile}.import-${randomUUID()}`
-  const file = await open(path, 'wx+', 0o600)
+  const fd = openNameless(`${databaseFile}.import-${randomUUID()}`)
   try {
-    await unlink(path)
     let bytes = 0
     // Left open, so that a refusal can still be answered.
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       bytes += chunk.length
       onChunk(bytes)
-      await file.write(chunk)
+      await writeAll(fd, chunk)
     }
-    return await work(file)
+    return await work(fd)
   } finally {
-    await file.close()
+    closeSync(fd)
+  }
+}
+
+/** Both at once, or else it could be left with its name. */
+function openNameless(path: string): number {
+  const fd = openSync(path, 'wx+', 0o600)
+  unlinkSync(path)
+  return fd
+}
+
+/** On a disk that is nearly full only a part is written, which is no error yet. */
+async function writeAll(fd: number, chunk: Buffer): Promise<void> {
+  for (let rest = chunk; rest.length > 0; ) {
+    const { bytesWritten } = await writeSome(fd, rest)
+    rest = rest.subarray(bytesWritten)
   }
 }

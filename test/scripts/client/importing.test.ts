@@ -65,7 +65,11 @@ const STRANGE: [string, RequestListener, RegExp][] = [
     (_, response) => response.writeHead(502).end('<p>'),
     /^\S+ is not .+ it \(it answered 502\): check/
   ],
-  ['much', (_, response) => response.end(`"${'x'.repeat(2_000_000)}"`), /^\S+ is not a Library API/],
+  [
+    'much',
+    (_, response) => response.end(`"${'x'.repeat(2_000_000)}"`),
+    /^\S+ is not a .+\(its answer is no JSON\)/
+  ],
   [
     '301',
     (_, response) => response.writeHead(301, { location: 'https://a.example/' }).end(),
@@ -84,7 +88,7 @@ const STRANGE: [string, RequestListener, RegExp][] = [
   [
     '500',
     (_, response) => problem(response, 500, { code: 'INTERNAL_ERROR', detail: 'It\x1b[31m failed.' }),
-    /^It.\[31m failed\. See http:\S+\/problems\/internal-error for what to do\.$/
+    /^It�\[31m failed\. See http:\S+\/problems\/internal-error for what to do\.$/
   ]
 ]
 for (const [what, listener, message] of STRANGE) {
@@ -93,13 +97,27 @@ for (const [what, listener, message] of STRANGE) {
   })
 }
 
+t.test('a refusal is heard amid a large upload', async (t) => {
+  const large = sample(t)
+  truncateSync(large, 64_000_000)
+  const url = await serve(t, (_, response) =>
+    problem(response, 401, { code: 'INVALID_TOKEN', detail: 'No.' })
+  )
+  await t.rejects(importFrom(url, large), { message: /^The token has expired/ })
+})
+
 t.test('when nothing answers, or not in HTTP', async (t) => {
   const { server, url } = await listen(t)
   await server.close()
   await t.rejects(importFrom(url, sample(t)), {
     message: `Nothing answers at ${url} (ECONNREFUSED): start the service with "npm start", or give its address with --url.`
   })
-  const other = createTcpServer((socket) => socket.on('error', () => {}).end('220 hello\r\n'))
+  const other = createTcpServer((socket) =>
+    socket
+      .on('error', () => {})
+      .resume()
+      .write('220 hello\r\n')
+  )
   await t.rejects(importFrom(await openPort(t, other), sample(t)), { message: /^\S+ is not a Library API/ })
 })
 
@@ -140,10 +158,10 @@ t.test('the service goes away amid the upload', async (t) => {
 
 t.test('a file that cannot be read', async (t) => {
   const folder = temporaryFolder(t)
-  await t.rejects(importFrom('http://unused', `${folder}/none.csv`), {
+  await t.rejects(openSource(`${folder}/none.csv`, 'csv'), {
     message: `${folder}/none.csv cannot be read: it or its folder is not there; check the path.`
   })
-  await t.rejects(importFrom('http://unused', folder), {
+  await t.rejects(openSource(folder, 'csv'), {
     message: `${folder} cannot be read: it is a folder; name a file.`
   })
   const url = await serve(t, (request, response) => {

@@ -7,6 +7,7 @@ t.test('a step in numbers', async (t) => {
   const unknown = { label: 'Uploading', unit: 'bytes', done: 12_300_000, total: undefined } as const
   t.equal(drawStep(unknown, 8_100_000, 79), 'Uploading  12.3 MB  8.1 MB/s')
   t.equal(drawStep(unknown, Number.NaN, 79), 'Uploading  12.3 MB')
+  t.equal(drawStep(unknown, Number.POSITIVE_INFINITY, 79), 'Uploading  12.3 MB')
   t.match(drawStep(STEP, 100, 100), '1 h 19 min left')
   t.match(drawStep(STEP, 1000, 100), '7 min 57 s left')
   const more = { ...STEP, done: 1_200_000 }
