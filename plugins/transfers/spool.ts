@@ -25,6 +25,10 @@ export async function whileSpooled<T>(
       await writeAll(fd, chunk)
     }
     return await work(fd)
+  } catch (error) {
+    // What still comes of a refused upload is let go, or else nobody would notice that its client has gone.
+    source.resume()
+    throw error
   } finally {
     closeSync(fd)
   }
