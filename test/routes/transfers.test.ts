@@ -390,6 +390,10 @@ t.test('who may write no more at the end of an upload imports nothing', async (t
     payload: Readable.from(slowly())
   })
   t.match(answer.json(), { code: 'INVALID_TOKEN', status: 401 })
+  const user = { id, sessionId: await sessionOf(server, id) }
+  const job = { mediaType: NDJSON, mode: 'all', dryRun: false, user } as const
+  const file = Readable.from([Buffer.from(oddNdjson)])
+  t.match(await runImport(server.db, file, job, () => {}), { created: 0, isAllowed: false })
   t.equal(await count(server), 0)
 })
 
@@ -423,6 +427,7 @@ t.test('in parts it lets others write in between; namesakes get slugs that are f
   t.match(await importing, { created: 3000, unchanged: 0, refused: 0, isAllowed: true })
   t.ok(written > 2, `${written} other authors came in between`)
   t.equal(progress.at(-1), 3000)
+  t.equal((await exported(server, headers, NDJSON)).trimEnd().split('\n').length, 3000 + written)
   const slugs = await server.db.selectFrom('authors').select('slug').where('name', '=', AUTHOR.name).execute()
   t.equal(new Set(slugs.map(({ slug }) => slug)).size, 3000)
   t.ok(slugs.every(({ slug }) => /^salman-rushdie(-\d+)?$/.test(slug)))
