@@ -113,11 +113,13 @@ class Engine {
   readonly writer: Handle
   readonly reader: Handle
   readonly #path: string
+  readonly #isInUse: boolean
   readonly #inode: number
   readonly #turns = pLimit(1)
 
   constructor(path: string, isInUse: boolean) {
     this.#path = path
+    this.#isInUse = isInUse
     this.writer = new Handle(openDatabase(path, { isInUse }))
     this.reader = new Handle(openReader(path))
     this.#inode = statSync(path).ino
@@ -145,7 +147,13 @@ class Engine {
 
   close(): void {
     this.reader.close()
+    if (this.#isInUse) this.#emptyLog()
     this.writer.close()
+  }
+
+  /** Here, for else the first write of another connection would do it: half a second after an import of a million authors. */
+  #emptyLog(): void {
+    this.writer.exec(`pragma busy_timeout = ${WRITE_PATIENCE_MS}; pragma wal_checkpoint(truncate)`)
   }
 }
 

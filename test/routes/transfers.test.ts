@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
 import path from 'node:path'
 import { Readable } from 'node:stream'
@@ -9,7 +9,7 @@ import t from 'tap'
 import { openKysely } from '../../db/database.ts'
 import { databaseFile } from '../../db/dialect.ts'
 import { runImport } from '../../plugins/transfers/import-job.ts'
-import { AUTHOR, buildApp, listen, signIn } from '../helpers.ts'
+import { AUTHOR, buildApp, listen, ROOT, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 
@@ -102,6 +102,30 @@ t.test('what goes in as NDJSON comes out byte for byte, and through CSV the same
   t.equal(await exported(other, otherHeaders, NDJSON), oddNdjson)
   t.equal(await exported(other, otherHeaders, CSV), csv)
 })
+
+t.test(
+  'the Booker list comes out as it went in, and its log is not left for the next write to cut',
+  async (t) => {
+    const booker = readFileSync(path.join(ROOT, 'data-samples/booker-winners.csv'), 'utf8')
+    const server = await buildApp(t)
+    const { headers } = await signIn(server)
+    const { created, errors } = (await post(server, headers, CSV, booker)).json()
+    t.strictSame({ created, errors }, { created: booker.trim().split('\n').length - 1, errors: [] })
+    t.equal(statSync(`${databaseFile(server.config.DATABASE_URL)}-wal`).size, 0)
+
+    const csv = await exported(server, headers, CSV)
+    const rows: Record<string, string>[] = parse(csv, { columns: true })
+    for (const [index, sent] of (parse(booker, { columns: true }) as object[]).entries())
+      t.match(rows[index], sent)
+    const ndjson = await exported(server, headers, NDJSON)
+
+    const other = await buildApp(t)
+    const { headers: otherHeaders } = await signIn(other)
+    await post(other, otherHeaders, NDJSON, ndjson)
+    t.equal(await exported(other, otherHeaders, NDJSON), ndjson)
+    t.equal(await exported(other, otherHeaders, CSV), csv)
+  }
+)
 
 t.test('the CSV is RFC 4180, and no cell of it is a formula', async (t) => {
   const server = await buildApp(t)
