@@ -3,7 +3,7 @@ import type { ApiKeysTable } from './api-keys.ts'
 import type { AuthorsTable } from './authors/table.ts'
 import type { AuthorWordsTable } from './authors/words.ts'
 import type { ChangesTable } from './changes.ts'
-import { createDialect } from './dialect.ts'
+import { LibraryDialect, type Usage } from './dialect.ts'
 import type { IdempotencyKeysTable } from './idempotency-keys.ts'
 import type { PasswordResetsTable } from './password-resets.ts'
 import type { RateLimitsTable } from './rate-limits.ts'
@@ -25,12 +25,24 @@ export interface Tables {
 /** A connection or a transaction: what every query function takes as its first argument. */
 export type Db = Kysely<Tables>
 
-/**
- * Opens the database file and proves that it answers; with `isInUse` one that this process has open already, of which nothing need
- * be checked. Throws `DatabaseRefused`.
- */
-export async function openKysely(path: string, { isInUse = false } = {}): Promise<Db> {
-  const db = new Kysely<Tables>({ dialect: createDialect(path, isInUse) })
+/** The database of the service, and what tells whether anything in it has changed. */
+export class Database extends Kysely<Tables> {
+  readonly #dialect: LibraryDialect
+
+  constructor(dialect: LibraryDialect) {
+    super({ dialect })
+    this.#dialect = dialect
+  }
+
+  /** Another number whenever anything was changed, by this process or another; only to be compared. */
+  dataVersion(): number {
+    return this.#dialect.dataVersion()
+  }
+}
+
+/** Opens the database file and proves that it answers. Throws `DatabaseRefused`. */
+export async function openKysely(path: string, usage: Usage = {}): Promise<Database> {
+  const db = new Database(new LibraryDialect(path, usage))
   await ping(db)
   return db
 }

@@ -33,5 +33,9 @@ function templateRow(columns: readonly string[]): any {
 }
 
 function parametersOf(rows: readonly object[], columns: readonly string[]): unknown[] {
-  return rows.flatMap((row) => columns.map((column) => (row as Record<string, unknown>)[column]))
+  const parameters: unknown[] = []
+  for (const row of rows as Record<string, unknown>[]) {
+    for (const column of columns) parameters.push(row[column])
+  }
+  return parameters
 }

@@ -24,6 +24,18 @@ export async function migrateToLatest(db: Db): Promise<void> {
   resultsOf(await createMigrator(db).migrateToLatest())
 }
 
+/** Leaves the schema, which other processes use, as it is. Throws `DatabaseRefused` unless it is that of this version. */
+export async function refuseOtherSchema(db: Db): Promise<void> {
+  await refuseNewerSchema(db)
+  const pending = (await createMigrator(db).getMigrations()).find(
+    ({ executedAt }) => executedAt === undefined
+  )
+  if (pending === undefined) return
+  throw new DatabaseRefused(
+    `The database lacks the migration "${pending.name}", and is used by workers of an older version: restart the service.`
+  )
+}
+
 /** The single results of a run; throws what made it fail. */
 export function resultsOf({ error, results }: MigrationResultSet) {
   if (error !== undefined) throw error

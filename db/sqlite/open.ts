@@ -8,20 +8,30 @@ export const APPLICATION_ID = 0x4c696241
 const HEADER = { length: 100, magic: 'SQLite format 3\0', applicationIdOffset: 68 }
 const STARTUP_PATIENCE_MS = 2000
 const IMPORT_CACHE_KIB = 256 * 1024
+const PAGES_A_CHECKPOINT = 10_000
 const LOG_KEPT_BYTES = 64 * 1024 * 1024
+
+export interface Usage {
+  /** The service has it open already: a log of writes is no sign of a crash, and nothing need be checked. */
+  isInUse?: boolean
+  /** Other processes write to it all the time, and must have their turn. */
+  isShared?: boolean
+  /** This process has it open already, and what is opened is for one large import. */
+  isForImport?: boolean
+}
 
 /**
  * Opens the file with settings under which an acknowledged write survives a power cut, and makes sure that they hold.
- * Whatever is not ours is refused before a byte of it is changed. With `isInUse`, by this process, a log of writes is no sign of a
- * crash. Throws `DatabaseRefused`.
+ * Whatever is not ours is refused before a byte of it is changed. Throws `DatabaseRefused`.
  */
-export function openDatabase(path: string, { isInUse = false } = {}): Sqlite.Database {
-  prepareFile(path)
-  const endedUncleanly = !isInUse && existsSync(`${path}-wal`)
+export function openDatabase(path: string, { isInUse, isForImport }: Usage = {}): Sqlite.Database {
+  // Whoever opens and closes the file beside SQLite gives up the locks that it holds on it in the same process.
+  if (!isForImport) prepareFile(path)
+  const endedUncleanly = !isInUse && !isForImport && existsSync(`${path}-wal`)
   const database = new Sqlite(path, { timeout: STARTUP_PATIENCE_MS })
   try {
     applySettings(database)
-    if (isInUse) tuneForImport(database)
+    if (isForImport) tuneForImport(database)
     if (endedUncleanly) checkIntegrity(database, path)
     return database
   } catch (error) {
@@ -87,17 +97,17 @@ function applySettings(database: Sqlite.Database): void {
   setPragma(database, 'synchronous', 2)
   setPragma(database, 'foreign_keys', 1)
   setPragma(database, 'trusted_schema', 0)
+  // What undoes one member of a batch is all the pages that it has changed, which would go to a file again and again.
+  setPragma(database, 'temp_store', 2)
+  // Checkpoints sync two files while everybody waits; a page that was written many times meanwhile is copied once.
+  setPragma(database, 'wal_autocheckpoint', PAGES_A_CHECKPOINT)
   // The log of a large import is not kept at its size for ever.
   setPragma(database, 'journal_size_limit', LOG_KEPT_BYTES)
 }
 
-/**
- * Measured at a million authors: in a smaller cache the same pages are written and read again and again, and beyond 64 KiB what
- * undoes a single statement goes to a temporary file, in two writes a page.
- */
+/** Measured at a million authors: in a smaller cache the same pages are written and read again and again. */
 function tuneForImport(database: Sqlite.Database): void {
   setPragma(database, 'cache_size', -IMPORT_CACHE_KIB)
-  setPragma(database, 'temp_store', 2)
 }
 
 function setPragma(database: Sqlite.Database, name: string, value: string | number): void {

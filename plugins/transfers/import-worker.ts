@@ -37,7 +37,7 @@ async function* bytesOf(fd: number): AsyncGenerator<Buffer> {
 }
 
 async function work(): Promise<ImportSummary> {
-  const db = await openKysely(databaseFile, { isInUse: true })
+  const db = await openKysely(databaseFile, { isForImport: true })
   try {
     return await runImport(
       db,

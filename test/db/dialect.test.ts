@@ -4,7 +4,7 @@ import path from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import t from 'tap'
-import { openKysely, ping } from '../../db/database.ts'
+import { type Db, openKysely, ping } from '../../db/database.ts'
 import { databaseFile, isUnavailable, violatedUnique } from '../../db/dialect.ts'
 import { migrateToLatest } from '../../db/migrator.ts'
 import { APPLICATION_ID, openDatabase } from '../../db/sqlite/open.ts'
@@ -137,9 +137,9 @@ t.test('reads neither wait for a transaction nor see what it has not committed',
   const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
-  const count = async (from: typeof db) =>
+  const count = async (from: Db) =>
     (await sql<{ n: number }>`select count(*) as n from users`.execute(from)).rows[0]?.n
-  const insert = (into: typeof db, name: string) => insertUser(into, { username: name, passwordHash: 'x' })
+  const insert = (into: Db, name: string) => insertUser(into, { username: name, passwordHash: 'x' })
   await db.transaction().execute(async (trx) => {
     await insert(trx, 'anna')
     t.equal(await count(db), 0, 'another reader')
@@ -183,6 +183,36 @@ t.test('who waits for another process to write does not hold up anybody else', a
   other.exec('rollback')
 })
 
+t.test('who shares the file lets others write however much there is to do', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const db = await openKysely(file, { isShared: true })
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const other = openDatabase(file)
+  t.teardown(() => other.close())
+  other.pragma('busy_timeout = 0')
+  const names = Array.from({ length: 3000 }, (_, number) => `user-${number}`)
+  let left = names.length
+  const writes = names.map(async (username) => {
+    await insertUser(db, { username, passwordHash: 'x' })
+    left -= 1
+  })
+  const leftAtTurn = new Promise<number>((resolve) => {
+    const attempt = setInterval(() => {
+      try {
+        other.exec('begin immediate; rollback')
+      } catch {
+        return
+      }
+      clearInterval(attempt)
+      resolve(left)
+    }, 1)
+  })
+  await Promise.all(writes)
+  const leftThen = await leftAtTurn
+  t.ok(leftThen > 0, `${leftThen} writes were still waiting`)
+})
+
 t.test('nothing is acknowledged into a file that is no longer there', async (t) => {
   const file = path.join(temporaryFolder(t), 'library.db')
   const db = await openKysely(file)
@@ -196,6 +226,50 @@ t.test('nothing is acknowledged into a file that is no longer there', async (t) 
   await t.rejects(ping(db), { name: 'DatabaseGone' })
   renameSync(`${file}.moved`, file)
   await insertUser(db, { username: 'boris', passwordHash: 'x' })
+})
+
+t.test('a second user of the file in this process empties the log of writes when it is done', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const db = await openKysely(file)
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  const importer = await openKysely(file, { isForImport: true })
+  await insertUser(importer, { username: 'anna', passwordHash: 'x' })
+  t.ok(statSync(`${file}-wal`).size > 0)
+  await importer.destroy()
+  t.equal(statSync(`${file}-wal`).size, 0)
+  t.equal((await sql`select * from users`.execute(db)).rows.length, 1)
+})
+
+// Older SQLites go by this lock alone, and delete the log when they close the file.
+t.test(
+  'a connection for an import leaves the process the lock on the file in use',
+  { skip: !existsSync('/proc/locks') && 'there is no /proc/locks' },
+  async (t) => {
+    const file = path.join(temporaryFolder(t), 'library.db')
+    const db = await openKysely(file)
+    const forImport = await openKysely(file, { isForImport: true })
+    t.match(
+      readFileSync('/proc/locks', 'utf8'),
+      new RegExp(`READ +${process.pid} \\S+:${statSync(file).ino} `)
+    )
+    await forImport.destroy()
+    await db.destroy()
+  }
+)
+
+t.test('a file in use is opened without being checked', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const db = await openKysely(file)
+  await migrateToLatest(db)
+  await db.destroy()
+  const damaged = readFileSync(file)
+  damaged.fill(0xff, damaged.length - 4096)
+  writeFileSync(file, damaged)
+  writeFileSync(`${file}-wal`, '')
+  t.throws(() => openDatabase(file), { message: /is damaged/ })
+  writeFileSync(`${file}-wal`, '')
+  openDatabase(file, { isInUse: true }).close()
 })
 
 t.test('more statements than are kept as prepared do no harm', async (t) => {

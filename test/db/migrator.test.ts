@@ -8,7 +8,7 @@ import { toRow } from '../../db/authors/table.ts'
 import { newAuthor } from '../../db/authors/writing.ts'
 import { listChanges } from '../../db/changes.ts'
 import { openKysely } from '../../db/database.ts'
-import { createMigrator, migrateToLatest, resultsOf } from '../../db/migrator.ts'
+import { createMigrator, migrateToLatest, refuseOtherSchema, resultsOf } from '../../db/migrator.ts'
 import { insertUser } from '../../db/users.ts'
 import { ROOT, temporaryFolder } from '../helpers.ts'
 
@@ -38,17 +38,18 @@ t.test('authors of an older version are found and have a history after it', asyn
     { name: 'Export', book: 'One', country: 'Perú', identifiers: { wikidata: 'Q1' } }
   ]
   const authors = contents.map((content, i) => newAuthor(content, i === 2 ? 'export' : `slug-${i}`, owner_id))
-  const rows = authors.map((author) => ({ ...toRow(author), version: 3 }))
-  for (const { country_key, birth_key, words, ...row } of rows)
+  const rows = authors.map((author) => toRow({ ...author, version: 3 }))
+  for (const { country_key, birth_key, words, record, ...row } of rows)
     await db
       .insertInto('authors')
       .values(row as never)
       .execute()
   await migrateToLatest(db)
 
-  const expected = rows.map((row) =>
-    row.slug === 'export' ? { ...row, slug: `author-export-${row.id.slice(-12)}` } : row
-  )
+  const expected = authors.map((author) => {
+    const slug = author.slug === 'export' ? `author-export-${author.id.slice(-12)}` : author.slug
+    return toRow({ ...author, slug, version: 3 })
+  })
   const migrated = await db.selectFrom('authors').selectAll().orderBy('id').execute()
   t.same(migrated, expected)
   const words = await db.selectFrom('author_words').selectAll().orderBy('word').execute()
@@ -101,6 +102,20 @@ t.test('a database that a newer version made is refused untouched', async (t) =>
   await t.rejects(migrateToLatest(again), { message: /9999-from-the-future.*newer version/ })
   await again.destroy()
   t.ok(readFileSync(file).equals(before))
+})
+
+t.test('who joins others changes nothing of the schema that they use', async (t) => {
+  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  await refuseOtherSchema(db)
+  resultsOf(await createMigrator(db).migrateDown())
+  const schema = await schemaOf(db)
+  await t.rejects(refuseOtherSchema(db), {
+    name: 'DatabaseRefused',
+    message: /lacks the migration .* restart/
+  })
+  t.equal(await schemaOf(db), schema)
 })
 
 t.test('npm run db:migrate', async (t) => {

@@ -1,0 +1,69 @@
+import path from 'node:path'
+import { Worker } from 'node:worker_threads'
+
+/** So many writes within a second are worth a thread. */
+const BUSY_WRITES = 500
+const WINDOW_MS = 1000
+const SHORTEST_PAUSE_MS = 100
+const PAUSE_AFTER_END_MS = 60_000
+
+/**
+ * Copies the log of writes into the database (a checkpoint, https://sqlite.org/wal.html#ckpt) from a thread of its own while many
+ * write, for it syncs two files, which would hold up everybody for some 25 ms again and again. Few writes are left to SQLite, which
+ * does it amid a commit once the log is long, and so it does when the thread cannot keep up.
+ */
+export class Checkpointer {
+  readonly #file: string
+  #worker: Worker | undefined
+  #writes = 0
+  #windowEnd = 0
+  #nextAt = 0
+  #isWorking = false
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  /** To be told of each commit with so many writes. */
+  noteCommit(writes: number): void {
+    const now = performance.now()
+    if (now >= this.#windowEnd) {
+      this.#writes = 0
+      this.#windowEnd = now + WINDOW_MS
+    }
+    this.#writes += writes
+    if (this.#writes < BUSY_WRITES || now < this.#nextAt || this.#isWorking) return
+    this.#nextAt = now + SHORTEST_PAUSE_MS
+    this.#isWorking = true
+    this.#worker ??= this.#start()
+    this.#worker.postMessage('checkpoint')
+  }
+
+  /** Resolves when the thread has closed its connection. */
+  async end(): Promise<void> {
+    if (this.#worker === undefined) return
+    const worker = this.#worker
+    worker.ref()
+    worker.postMessage('end')
+    await new Promise((resolve) => worker.once('exit', resolve))
+  }
+
+  #start(): Worker {
+    const worker = new Worker(path.join(import.meta.dirname, 'checkpoint-thread.ts'), {
+      workerData: this.#file
+    })
+    worker.unref()
+    worker.on('message', () => {
+      this.#isWorking = false
+    })
+    // Another is started when it is needed; meanwhile SQLite does it.
+    worker.once('exit', () => {
+      this.#worker = undefined
+      this.#isWorking = false
+      // Or else one that cannot work would be started again and again.
+      this.#nextAt = performance.now() + PAUSE_AFTER_END_MS
+    })
+    worker.once('error', () => {})
+    return worker
+  }
+}

@@ -1,0 +1,270 @@
+import type { CompiledQuery, QueryResult } from 'kysely'
+import type { Connection } from './connection.ts'
+import { isBusy } from './errors.ts'
+
+/** How long a write waits while another process writes. */
+const PATIENCE_MS = 2000
+const RETRY_AFTER_MS = 1
+/** Between the batches of a process that shares the file, or else it would have the lock again before others have tried. */
+const OTHERS_TURN_MS = 1
+/** Bounds of a batch, looked at between members, so that those who read have their turn and few wait for the work of many. */
+const MOST_MEMBERS = 256
+const LONGEST_BATCH_MS = 20
+/** How much of a round of the event loop goes to writes, before those who have asked meanwhile have their turn. */
+const LONGEST_SLICE_MS = 2
+/** The savepoint of a member; under a name that nobody gives to a savepoint within it. */
+const MEMBER = '"a member of the batch"'
+
+/** Between its first member and its commit; `settled` tells all of them what became of it. */
+interface Batch {
+  members: number
+  fullAt: number
+  settled: PromiseWithResolvers<void>
+}
+
+interface Waiter extends PromiseWithResolvers<void> {
+  deadline: number
+}
+
+interface Options {
+  /** Other processes want to write too. */
+  isShared: boolean
+  /** May throw to refuse all that wait to write. */
+  beforeBatch(): void
+  beforeCommit(): void
+  /** After the commit of a batch of so many writes. */
+  afterCommit(writes: number): void
+}
+
+/**
+ * Group commit: transactions and single writes that come together share one `BEGIN IMMEDIATE ... COMMIT`, and so one sync of
+ * the disk. They take turns, one after the other, each transaction in a savepoint of its own, so that a failure undoes that one
+ * alone. What was done is told only once the batch is on the disk; when that fails it fails for all of them. A refusal waits for
+ * the disk too, for what it found in its way may be the work of another member.
+ *
+ * The commit comes at the end of the event loop's present round, when all requests that had arrived have had their turn: a
+ * client that is alone waits for no other.
+ */
+export class GroupCommit {
+  /** With 1, each is committed on its own and at once: what the benchmark compares with. */
+  static mostMembers = MOST_MEMBERS
+
+  readonly #writer: Connection
+  readonly #options: Options
+  readonly #waiting: Waiter[] = []
+  #batch: Batch | undefined
+  #isTaken = false
+  /** Whether who has the turn has begun its savepoint. */
+  #isInMember = false
+  #roundEnd: NodeJS.Immediate | undefined
+  /** When writes have had their part of this round; none has begun while it is infinite. */
+  #sliceEnd = Number.POSITIVE_INFINITY
+  #retry: NodeJS.Timeout | undefined
+  #othersTurn: NodeJS.Timeout | undefined
+
+  constructor(writer: Connection, options: Options) {
+    this.#writer = writer
+    this.#options = options
+  }
+
+  /** Waits for a turn, and begins a transaction in it, which `commit` or `rollback` must end. */
+  async begin(): Promise<void> {
+    await this.#turn()
+    try {
+      this.#do(() => this.#writer.exec(`savepoint ${MEMBER}`))
+      this.#isInMember = true
+    } catch (error) {
+      await this.#pass()
+      throw error
+    }
+  }
+
+  /** Runs a query of the transaction that has its turn. */
+  run<R>(query: CompiledQuery): QueryResult<R> {
+    return this.#do(() => this.#writer.run<R>(query))
+  }
+
+  /** Ends the transaction, unless that throws; the promise resolves when it is on the disk. */
+  commit(): Promise<void> {
+    this.#do(() => this.#writer.exec(`release ${MEMBER}`))
+    return this.#pass()
+  }
+
+  /** Undoes the transaction; the promise resolves when all that it has seen is on the disk. */
+  rollback(): Promise<void> {
+    if (this.#isOpen) this.#undoMember()
+    return this.#pass()
+  }
+
+  /** A single write, which is undone by SQLite itself when it fails. */
+  async write<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    await this.#turn()
+    let result: QueryResult<R> | undefined
+    let failure: { error: unknown } | undefined
+    try {
+      result = this.run<R>(query)
+    } catch (error) {
+      failure = { error }
+    }
+    await this.#pass()
+    if (failure !== undefined) throw failure.error
+    return result as QueryResult<R>
+  }
+
+  /** Commits what waits for that, undoes the transaction that has its turn, and refuses those that wait for theirs. */
+  close(): void {
+    clearTimeout(this.#retry)
+    clearTimeout(this.#othersTurn)
+    clearImmediate(this.#roundEnd)
+    if (this.#isInMember && this.#isOpen) this.#undoMember()
+    this.#isTaken = false
+    this.#flush()
+    for (const { reject } of this.#waiting.splice(0)) reject(new TransactionLost('closed'))
+  }
+
+  /** After some errors, a full disk among them, SQLite has rolled back by itself. */
+  get #isOpen(): boolean {
+    return this.#writer.inTransaction
+  }
+
+  /** What is done in a batch that is lost would be on its own, and stay. */
+  #do<T>(work: () => T): T {
+    if (!this.#isOpen) throw new TransactionLost('rolled back')
+    try {
+      return work()
+    } catch (error) {
+      if (!this.#isOpen) this.#batch?.settled.reject(error)
+      throw error
+    }
+  }
+
+  /** Or the whole batch, when that does not go. */
+  #undoMember(): void {
+    try {
+      this.#writer.exec(`rollback to ${MEMBER}`)
+      this.#writer.exec(`release ${MEMBER}`)
+    } catch (error) {
+      this.#undoBatch(error)
+    }
+  }
+
+  #undoBatch(error: unknown): void {
+    this.#batch?.settled.reject(error)
+    if (this.#isOpen) this.#writer.exec('rollback')
+  }
+
+  async #turn(): Promise<void> {
+    const waiter = { ...Promise.withResolvers<void>(), deadline: performance.now() + PATIENCE_MS }
+    this.#waiting.push(waiter)
+    this.#next()
+    return waiter.promise
+  }
+
+  /** Ends a turn; resolves when the batch is on the disk. */
+  #pass(): Promise<void> {
+    const batch = this.#batch
+    this.#isTaken = false
+    this.#isInMember = false
+    if (!this.#isOpen) this.#forgetBatch()
+    this.#next()
+    return batch?.settled.promise ?? Promise.reject(new TransactionLost('closed'))
+  }
+
+  /** One that is no more, though nobody may have been told yet, as when a member has sent a ROLLBACK of its own. */
+  #forgetBatch(): void {
+    this.#batch?.settled.reject(new TransactionLost('rolled back'))
+    this.#batch = undefined
+  }
+
+  /** Gives the turn to whoever waits for it, or when nobody does or it is others' turn, sees to the end of the round. */
+  #next(): void {
+    if (this.#isTaken || this.#othersTurn !== undefined) return
+    const isRoundOver = this.#isBatchDone || performance.now() >= this.#sliceEnd
+    if (isRoundOver && GroupCommit.mostMembers === 1) this.#endRound()
+    else if (isRoundOver) this.#roundEnd ??= setImmediate(() => this.#endRound())
+    else if (this.#waiting.length > 0 && this.#open()) this.#giveTurn(this.#batch as Batch)
+  }
+
+  get #isBatchDone(): boolean {
+    return this.#batch !== undefined && (this.#waiting.length === 0 || isFull(this.#batch))
+  }
+
+  #giveTurn(batch: Batch): void {
+    if (this.#sliceEnd === Number.POSITIVE_INFINITY) this.#sliceEnd = performance.now() + LONGEST_SLICE_MS
+    this.#isTaken = true
+    batch.members += 1
+    this.#waiting.shift()?.resolve()
+  }
+
+  #endRound(): void {
+    this.#roundEnd = undefined
+    this.#sliceEnd = Number.POSITIVE_INFINITY
+    if (this.#isTaken) return
+    const isCommitted = this.#isBatchDone
+    if (isCommitted) this.#flush()
+    if (isCommitted && this.#options.isShared) this.#letOthers()
+    else this.#next()
+  }
+
+  #letOthers(): void {
+    this.#othersTurn = setTimeout(() => {
+      this.#othersTurn = undefined
+      this.#next()
+    }, OTHERS_TURN_MS)
+  }
+
+  /** Whether there is a batch now. */
+  #open(): boolean {
+    if (this.#batch !== undefined) return true
+    try {
+      this.#options.beforeBatch()
+      this.#writer.exec('begin immediate')
+    } catch (error) {
+      this.#refuse(error)
+      return false
+    }
+    const settled = Promise.withResolvers<void>()
+    // A batch may be lost before the first of its members asks.
+    settled.promise.catch(() => {})
+    this.#batch = { members: 0, fullAt: performance.now() + LONGEST_BATCH_MS, settled }
+    return true
+  }
+
+  /** While another process writes, those that wait try again, without blocking the event loop as SQLite's own waiting would. */
+  #refuse(error: unknown): void {
+    const now = performance.now()
+    const isOverdue = ({ deadline }: Waiter) => !isBusy(error) || now > deadline
+    while (this.#waiting[0] !== undefined && isOverdue(this.#waiting[0])) this.#waiting.shift()?.reject(error)
+    if (this.#waiting.length === 0) return
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined
+      this.#next()
+    }, RETRY_AFTER_MS)
+  }
+
+  #flush(): void {
+    if (this.#batch === undefined) return
+    try {
+      this.#options.beforeCommit()
+      this.#writer.exec('commit')
+      this.#batch.settled.resolve()
+      this.#options.afterCommit(this.#batch.members)
+    } catch (error) {
+      this.#undoBatch(error)
+    }
+    this.#batch = undefined
+  }
+}
+
+function isFull({ members, fullAt }: Batch): boolean {
+  return members >= GroupCommit.mostMembers || performance.now() >= fullAt
+}
+
+/** The transaction ended amid its work: rolled back by the engine, the error of the query before says why, or by closing it. */
+class TransactionLost extends Error {
+  override readonly name = 'TransactionLost'
+
+  constructor(why: 'rolled back' | 'closed') {
+    super(why === 'closed' ? 'the database was closed' : 'the transaction was rolled back by the database')
+  }
+}

@@ -1,0 +1,48 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { setImmediate as nextRound } from 'node:timers/promises'
+import { sql } from 'kysely'
+import t from 'tap'
+import { openKysely } from '../../db/database.ts'
+import { Checkpointer } from '../../db/sqlite/checkpointer.ts'
+import { temporaryFolder } from '../helpers.ts'
+
+const MIB = 1024 * 1024
+/** With salts that are others each time that it begins. */
+const LOG_HEADER_BYTES = 32
+
+t.test('while many write, a thread copies the log, and has it begun anew when it is long', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const db = await openKysely(file)
+  await sql`create table entries (content blob)`.execute(db)
+  let written = 0
+  async function insert(count: number, bytes: number): Promise<void> {
+    const content = Buffer.alloc(bytes)
+    await Promise.all(
+      Array.from({ length: count }, () => sql`insert into entries values (${content})`.execute(db))
+    )
+    written += count
+  }
+  // A log of 3 MiB, which SQLite itself would not copy yet.
+  await insert(600, 4000)
+  while (statSync(file).size < 2 * MIB) await nextRound()
+
+  const log = () => readFileSync(`${file}-wal`).toString('latin1', 0, LOG_HEADER_BYTES)
+  const before = log()
+  await insert(600, 40_000)
+  while (log() === before) await insert(500, 100)
+  const { rows } = await sql<{ n: number }>`select count(*) as n from entries`.execute(db)
+  t.equal(rows[0]?.n, written)
+  await db.destroy()
+  t.notOk(existsSync(`${file}-wal`), 'it ends with the database')
+})
+
+t.test('a thread that cannot work does no harm', async (t) => {
+  const checkpointer = new Checkpointer(path.join(temporaryFolder(t), 'nothing.db'))
+  checkpointer.noteCommit(1)
+  await checkpointer.end()
+  checkpointer.noteCommit(1000)
+  await checkpointer.end()
+  checkpointer.noteCommit(1000)
+  await checkpointer.end()
+})
