@@ -1,5 +1,6 @@
-import type { Generated } from 'kysely'
-import type { AuthorRecord } from './authors/table.ts'
+import type { Generated, Insertable } from 'kysely'
+import type { AuthorRecord, AuthorsTable } from './authors/table.ts'
+import { compiledOnce } from './compiled.ts'
 import type { Db } from './database.ts'
 import { inserter } from './insert-many.ts'
 
@@ -56,7 +57,7 @@ const insertChanges = inserter('changes', [
 /** Writes down that each author has come to be as it is now. */
 export async function logChanges(
   trx: Db,
-  authors: readonly AuthorRecord[],
+  authors: readonly Insertable<AuthorsTable>[],
   operation: Exclude<Operation, 'deleted'>,
   actorId: string
 ): Promise<void> {
@@ -68,7 +69,7 @@ export async function logChanges(
       actor_id: actorId,
       at: author.updated_at,
       operation,
-      record: JSON.stringify(author),
+      record: author.record,
       deleted_slug: null
     }))
   )
@@ -99,6 +100,20 @@ export async function listChanges(db: Db, { limit, after }: { limit: number; aft
     .limit(limit)
     .execute()
   return rows.map(toChange)
+}
+
+const selectChangedAuthors = compiledOnce((db) =>
+  db
+    .selectFrom('changes')
+    .select(['sequence', 'author_id'])
+    .where('sequence', '>', 0)
+    .orderBy('sequence')
+    .limit(1)
+)
+
+/** Which authors changed after the sequence number `after`; up to `limit` changes, in order. */
+export async function listChangedAuthors(db: Db, { limit, after }: { limit: number; after: number }) {
+  return (await selectChangedAuthors(db, [after, limit])).rows
 }
 
 /** The sequence number of the newest change; 0 before the first. */

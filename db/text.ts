@@ -13,8 +13,12 @@ export function usernameKey(username: string): string {
 /** Elsewhere a mark makes another letter (й, が, मे), and Hangul falls apart without its own normal form. */
 const DIACRITICS = /(?<=[\p{Script=Latin}\p{Script=Greek}])\p{M}+/gu
 
+const ASCII = /^[ -~]*$/
+
 /** What two texts have in common when they differ only in case, Latin and Greek diacritics, or white space. */
 export function foldText(text: string): string {
+  // Most text is, and takes a tenth of the time.
+  if (ASCII.test(text)) return text.toLowerCase().replace(/ +/g, ' ').trim()
   return foldCase(text.normalize('NFKD').replace(DIACRITICS, ''))
     .normalize('NFC')
     .replace(/\s+/gu, ' ')

@@ -3,6 +3,8 @@ import { type Kysely, sql } from 'kysely'
 export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable('idempotency_keys')
+    // In the order of their age, so that the oldest are found and new ones are written side by side.
+    .addColumn('id', 'integer', (column) => column.primaryKey())
     .addColumn('user_id', 'text', (column) => column.notNull().references('users.id').onDelete('cascade'))
     .addColumn('key', 'text', (column) => column.notNull())
     .addColumn('fingerprint', 'text', (column) => column.notNull())
@@ -10,11 +12,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('headers', 'text', (column) => column.notNull())
     .addColumn('body', 'text')
     .addColumn('created_at', 'text', (column) => column.notNull())
-    .addPrimaryKeyConstraint('idempotency_keys_key', ['user_id', 'key'])
-    .modifyEnd(sql`strict, without rowid`)
+    .addUniqueConstraint('idempotency_keys_key', ['user_id', 'key'])
+    .modifyEnd(sql`strict`)
     .execute()
-  // What is too old is looked for here, to be deleted.
-  await db.schema.createIndex('idempotency_keys_age').on('idempotency_keys').column('created_at').execute()
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {

@@ -12,8 +12,10 @@ import {
   RoleRequired,
   TokenRequired
 } from '../schemas/errors.ts'
+import type { AccessTokenClaims } from '../schemas/tokens.ts'
 
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+type CallbackHook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -22,7 +24,7 @@ declare module 'fastify' {
      * `request.user`. What it answers is for this bearer alone and must be asked for again. A resource is protected by the one line `fastify.addHook('onRequest', fastify.authenticate)`.
      * Throws `TokenRequired`, `InvalidToken`, or `InsufficientScope` when a key that may only read would write.
      */
-    authenticate: Hook
+    authenticate: CallbackHook
     /**
      * Looks again, first thing in the transaction of a write, whether the credential is still good and its user has the
      * role: while the body came in, or a password was hashed, it may have ended. Throws `InvalidToken` or `RoleRequired`.
@@ -31,7 +33,7 @@ declare module 'fastify' {
     /** An `onRequest` hook after `authenticate` for the account itself: it refuses API keys, and nothing is to be stored. Throws `AccessTokenOnly`. */
     refuseApiKeys: Hook
     /** Makes an `onRequest` hook after `authenticate` that asks for this role or a higher one. It throws `RoleRequired`. */
-    requireRole(role: Role): Hook
+    requireRole(role: Role): CallbackHook
   }
 }
 
@@ -54,15 +56,35 @@ const BEARER = /^bearer(?: +([\w.~+/-]+=*))? *$/i
 const READING = new Set(['GET', 'HEAD'])
 const ROLES: Role[] = ['reader', 'editor', 'admin']
 
+/** Who a session was found to be, which is so while nothing in the database has changed, and it has not expired. */
+interface Finding {
+  user: FastifyRequest['user']
+  dataVersion: number
+  /** In ms since 1970. */
+  until: number
+}
+
 /** `fastify.authenticate` and what builds on it: tokens come from the Authorization header alone, never from the URL or the body. */
 async function authenticatePlugin(fastify: FastifyInstance) {
   const { db, accessTokens, apiKeys } = fastify
 
-  async function userOfSession(token: string) {
-    const { sub, sid } = accessTokens.verify(token)
-    const user = await findSessionUser(db, sid)
-    if (user?.id !== sub) throw new InvalidToken()
-    return { id: user.id, role: user.role, sessionId: sid }
+  const findings = new WeakMap<AccessTokenClaims, Finding>()
+
+  /** The user if it was found before, and nothing has changed since. */
+  function knownUser(claims: AccessTokenClaims, dataVersion: number): FastifyRequest['user'] | undefined {
+    const finding = findings.get(claims)
+    const isStillSo =
+      finding !== undefined && finding.dataVersion === dataVersion && finding.until > Date.now()
+    return isStillSo ? finding.user : undefined
+  }
+
+  async function findUser(claims: AccessTokenClaims, dataVersion: number) {
+    const { sub, sid } = claims
+    const found = await findSessionUser(db, sid)
+    if (found?.id !== sub) throw new InvalidToken()
+    const user = Object.freeze({ id: found.id, role: found.role, sessionId: sid })
+    findings.set(claims, { user, dataVersion, until: Date.parse(found.until) })
+    return user
   }
 
   async function userOfKey(token: string, method: string) {
@@ -76,11 +98,30 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     return { id: user.id, role: user.role === 'admin' ? ('editor' as const) : user.role, keyHash: hash }
   }
 
-  fastify.decorate('authenticate', async function authenticate(request, reply) {
-    reply.vary('Authorization')
-    reply.header('cache-control', 'private, no-cache')
+  /** The bearer, at once where that needs no look at the database. */
+  function bearerOf(request: FastifyRequest): FastifyRequest['user'] | Promise<FastifyRequest['user']> {
     const token = bearerToken(request.headers.authorization)
-    request.user = apiKeys.isKey(token) ? await userOfKey(token, request.method) : await userOfSession(token)
+    if (apiKeys.isKey(token)) return userOfKey(token, request.method)
+    const claims = accessTokens.verify(token)
+    // Before the look, or else a change in between would go unnoticed.
+    const dataVersion = request.dataVersion()
+    return knownUser(claims, dataVersion) ?? findUser(claims, dataVersion)
+  }
+
+  fastify.decorate('authenticate', function authenticate(request, reply, done) {
+    reply.header('cache-control', 'private, no-cache')
+    // Of several fields one list is made, which takes longer.
+    if (reply.hasHeader('vary')) reply.vary('Authorization')
+    else reply.header('vary', 'Authorization')
+    let bearer: ReturnType<typeof bearerOf>
+    try {
+      bearer = bearerOf(request)
+    } catch (error) {
+      return done(error as Error)
+    }
+    // Nothing is returned, for Fastify would take a promise for the end of the hook too.
+    if (bearer instanceof Promise) bearer.then((user) => pass(request, user, done), done)
+    else pass(request, bearer, done)
   })
   fastify.decorate('refuseApiKeys', async function refuseApiKeys(request, reply) {
     reply.header('cache-control', 'no-store')
@@ -94,10 +135,15 @@ async function authenticatePlugin(fastify: FastifyInstance) {
   fastify.decorate(
     'requireRole',
     (role) =>
-      async function requireRole(request) {
-        if (!hasRole(request.user, role)) throw new RoleRequired(role)
+      function requireRole(request, _reply, done) {
+        done(hasRole(request.user, role) ? undefined : new RoleRequired(role))
       }
   )
+}
+
+function pass(request: FastifyRequest, user: FastifyRequest['user'], done: () => void): void {
+  request.user = user
+  done()
 }
 
 function hasRole(user: { role: Role }, role: Role): boolean {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { InvalidCursor } from '../schemas/errors.ts'
@@ -27,6 +27,8 @@ declare module 'fastify' {
      * the position of its last; by default that is its id.
      */
     page<Item>(items: Item[], limit: number, positionOf?: (item: Item) => Position): Page<Item>
+    /** The address of the page after the one of `limit` entries that ends at this position, linked to; null without a position. */
+    nextPage(limit: number, last: Position | undefined): string | null
   }
 }
 
@@ -48,15 +50,17 @@ async function paginationPlugin(fastify: FastifyInstance) {
     Item
   >(this: FastifyReply, items: Item[], limit: number, positionOf = byId as (item: Item) => Position) {
     const data = items.slice(0, limit)
-    const last = data.at(-1)
-    if (last === undefined || items.length <= limit) return { data, next: null }
+    const last = items.length > limit ? data.at(-1) : undefined
+    return { data, next: this.nextPage(limit, last && positionOf(last)) }
+  })
+
+  fastify.decorateReply('nextPage', function nextPage(this: FastifyReply, limit, last) {
+    if (last === undefined) return null
     const list = listOf(this.request)
-    const query = new URLSearchParams(list.parameters)
-    query.set('limit', String(limit))
-    query.set('cursor', encodeCursor(list, positionOf(last)))
-    const next = `${list.path}?${query}`
+    const others = list.parameters.length === 0 ? '' : `${new URLSearchParams(list.parameters)}&`
+    const next = `${list.path}?${others}limit=${limit}&cursor=${encodeCursor(list, last)}`
     this.header('link', `<${next}>; rel="next"`)
-    return { data, next }
+    return next
   })
 }
 
@@ -107,7 +111,7 @@ function parsePosition(text: string, types: readonly ValueType[]): Position | un
 
 function checksum({ path, parameters }: List, position: string): Buffer {
   const text = JSON.stringify([path, parameters, position])
-  return createHash('sha256').update(text).digest().subarray(0, CHECKSUM_LENGTH)
+  return hash('sha256', text, 'buffer').subarray(0, CHECKSUM_LENGTH)
 }
 
 export default fp(paginationPlugin, { name: 'pagination' })

@@ -1,7 +1,21 @@
 import { findDeletedBySlug, findLastChange } from '../changes.ts'
+import { compiledOnce } from '../compiled.ts'
 import type { Db } from '../database.ts'
 import { foldSlug, foldText, isUuid } from '../text.ts'
 import { type AuthorRecord, RECORD_COLUMNS, toAuthor } from './table.ts'
+
+const selectTextBy = (column: 'id' | 'slug') =>
+  compiledOnce((db) =>
+    db.selectFrom('authors').select(['id', 'slug', 'version', 'record']).where(column, '=', 'the id or slug')
+  )
+const [selectTextById, selectTextBySlug] = [selectTextBy('id'), selectTextBy('slug')]
+
+/** The author with this id or slug, in upper or lower case, as JSON, with what it is named and versioned by. */
+export async function findAuthorText(db: Db, idOrSlug: string) {
+  const key = foldSlug(idOrSlug)
+  const { rows } = await (isUuid(key) ? selectTextById : selectTextBySlug)(db, [key])
+  return rows[0]
+}
 
 /** The author with this id or slug, in upper or lower case. */
 export async function findAuthor(db: Db, idOrSlug: string): Promise<AuthorRecord | undefined> {

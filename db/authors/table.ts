@@ -30,6 +30,8 @@ export interface AuthorsTable {
   birth_key: number
   /** The words of name, book and country by which the author is found, each after a space: see `wordsOf`. */
   words: string
+  /** The author as the API shows it, as JSON: to make that anew for each reader took most of the time of a page. */
+  record: string
 }
 
 /** Later than any year, so that authors whose birth is unknown come last. */
@@ -105,7 +107,8 @@ export function toAuthor(row: RecordRow): AuthorRecord {
 }
 
 /** A record as a row, with the keys by which it is compared and found. */
-export function toRow({ identifiers, booker_prize, ...author }: AuthorRecord): Insertable<AuthorsTable> {
+export function toRow(record: AuthorRecord): Insertable<AuthorsTable> {
+  const { identifiers, booker_prize, ...author } = record
   return {
     ...author,
     ...identifiers,
@@ -116,7 +119,8 @@ export function toRow({ identifiers, booker_prize, ...author }: AuthorRecord): I
     birth_key: author.birth_year ?? UNKNOWN_YEAR,
     words: wordsOf(author.name, author.book, author.country)
       .map((word) => ` ${word}`)
-      .join('')
+      .join(''),
+    record: JSON.stringify(record)
   }
 }
 

@@ -16,7 +16,8 @@ const insertRows = inserter('authors', [
   'book_key',
   'country_key',
   'birth_key',
-  'words'
+  'words',
+  'record'
 ])
 
 /** A new author that is in no table yet; its time of creation is that of its id, so that both have one order. */
@@ -44,7 +45,7 @@ export async function insertAuthors(
   const rows = authors.map(toRow)
   await insertRows(trx, rows)
   await addWords(trx, rows)
-  await logChanges(trx, authors, operation, actorId)
+  await logChanges(trx, rows, operation, actorId)
 }
 
 /** Inserts an author; takes a transaction, as all that writes here does. Breaks a uniqueness when it is a duplicate. */
@@ -72,10 +73,11 @@ async function updateAuthor(
   actorId: string
 ): Promise<AuthorRecord> {
   const author = { ...changed, version: changed.version + 1, updated_at: new Date().toISOString() }
-  const { id, ...columns } = toRow(author)
-  await replaceWords(trx, { id, words: columns.words })
+  const row = toRow(author)
+  const { id, ...columns } = row
+  await replaceWords(trx, row)
   await trx.updateTable('authors').set(columns).where('id', '=', id).execute()
-  await logChanges(trx, [author], operation, actorId)
+  await logChanges(trx, [row], operation, actorId)
   return author
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { Db } from '../../db/database.ts'
 import { findKeptAnswer, keepAnswer } from '../../db/idempotency-keys.ts'
@@ -16,9 +16,7 @@ export function idempotencyKeyOf({ method, headers }: FastifyRequest): string | 
 
 /** What a repetition of the request has in common with it. */
 function fingerprintOf({ method, url, body }: FastifyRequest): string {
-  return createHash('sha256')
-    .update(JSON.stringify([method, url, body]))
-    .digest('base64url')
+  return hash('sha256', JSON.stringify([method, url, body]), 'base64url')
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
   type AuthorFilter,
   type AuthorOrder,
   countAuthors,
   listAuthors,
-  type Position,
-  positionOf
+  type Position
 } from '../../db/authors/finding.ts'
 import { wordsOf } from '../../db/text.ts'
 import { AuthorSearch } from '../../schemas/author-search.ts'
@@ -19,13 +19,14 @@ import {
 } from '../../schemas/errors.ts'
 import { IfNoneMatch } from '../../schemas/headers.ts'
 import { answer, emptyAnswer } from '../../schemas/ref.ts'
-import { getAuthor, getVersion } from './lookup.ts'
-import { etagOf, isUnmodified } from './preconditions.ts'
+import { pageBody, sendAuthor, sendJson, sendWhenThere } from './answers.ts'
+import { getAuthorAnswer, getVersion } from './lookup.ts'
+import { etagOf } from './preconditions.ts'
 
 const MOST_WORDS = 10
 
 const finding: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { db } = fastify
+  const { db, keptAnswers } = fastify
 
   fastify.route({
     method: 'GET',
@@ -38,16 +39,26 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 200: answer('A page of authors.', AuthorPage, ['Link']) }
     },
     config: { errors: [InvalidCursor] },
-    handler: async (request, reply) => {
-      const { limit = 20, count = false, sort = '-created_at' } = request.query
-      const filter = filterOf(request.query, request.user.id)
-      const order = orderOf(sort)
-      const after = request.pageStart<Position>(typesOf(order))
-      const authors = await listAuthors(db, filter, order, { limit: limit + 1, after })
-      const page = reply.page(authors, limit, (author) => positionOf(author, order))
-      return count ? { ...page, total: await countAuthors(db, filter) } : page
+    handler: (request, reply) => {
+      const isMine = request.query.owner === 'me'
+      const name = isMine ? `${request.url} ${request.user.id}` : request.url
+      return sendWhenThere(
+        keptAnswers.page(request, name, () => findPage(request, reply)),
+        ({ body, link }) => sendJson(link === undefined ? reply : reply.header('link', link), body)
+      )
     }
   })
+
+  async function findPage(request: FastifyRequest<{ Querystring: AuthorSearch }>, reply: FastifyReply) {
+    const { limit = 20, count = false, sort = '-created_at' } = request.query
+    const filter = filterOf(request.query, request.user.id)
+    const order = orderOf(sort)
+    const after = request.pageStart<Position>(typesOf(order))
+    const { records, last } = await listAuthors(db, filter, order, { limit, after })
+    const next = reply.nextPage(limit, last)
+    const total = count ? await countAuthors(db, filter) : undefined
+    return { body: pageBody(records, next, total), link: reply.getHeader('link') as string | undefined }
+  }
 
   fastify.route({
     method: 'GET',
@@ -65,15 +76,17 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
       }
     },
     config: { errors: [AuthorNotFound, VersionNotFound] },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { author: idOrSlug } = request.params
       const { version } = request.query
-      const author =
-        version === undefined ? await getAuthor(db, idOrSlug) : await getVersion(db, idOrSlug, version)
-      reply.header('etag', etagOf(author))
-      if (isUnmodified(author, request.headers['if-none-match']))
-        return reply.code(304).send(undefined as never)
-      return author
+      const found =
+        version === undefined
+          ? keptAnswers.author(request, idOrSlug, () => getAuthorAnswer(db, idOrSlug))
+          : getVersion(db, idOrSlug, version).then((author) => ({
+              etag: etagOf(author),
+              body: JSON.stringify(author)
+            }))
+      return sendWhenThere(found, (author) => sendAuthor(request, reply, author))
     }
   })
 }

@@ -1,8 +1,9 @@
-import { findAuthor, findAuthorId } from '../../db/authors/reading.ts'
+import { findAuthor, findAuthorId, findAuthorText } from '../../db/authors/reading.ts'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { findVersion } from '../../db/changes.ts'
 import type { Db } from '../../db/database.ts'
 import { AuthorNotFound, NotOwner, VersionNotFound } from '../../schemas/errors.ts'
+import { etagOf } from './preconditions.ts'
 
 interface User {
   id: string
@@ -14,6 +15,14 @@ export async function getAuthor(db: Db, idOrSlug: string): Promise<AuthorRecord>
   const author = await findAuthor(db, idOrSlug)
   if (author === undefined) throw new AuthorNotFound(idOrSlug)
   return author
+}
+
+/** The author as it is sent. Throws `AuthorNotFound`. */
+export async function getAuthorAnswer(db: Db, idOrSlug: string) {
+  const author = await findAuthorText(db, idOrSlug)
+  if (author === undefined) throw new AuthorNotFound(idOrSlug)
+  const { id, slug, record: body } = author
+  return { id, slug, etag: etagOf(author), body }
 }
 
 /** The id of an author, also of one that was deleted. Throws `AuthorNotFound`. */

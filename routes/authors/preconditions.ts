@@ -27,14 +27,14 @@ export function refuseStale(current: Versioned, conditions: Conditions): void {
   const { 'if-match': ifMatch = '*', 'if-none-match': ifNoneMatch = '' } = conditions
   // The strong comparison: a weak tag matches nothing.
   const matches = ifMatch.trim() === '*' || tagsIn(ifMatch).includes(etag)
-  if (matches && !isUnmodified(current, ifNoneMatch)) return
+  if (matches && !isUnmodified(etag, ifNoneMatch)) return
   throw withExtras(new StaleVersion(etag), { headers: { etag } })
 }
 
-/** Whether `If-None-Match` names the version, by the weak comparison, or is `*`. */
-export function isUnmodified(current: Versioned, ifNoneMatch = ''): boolean {
-  if (ifNoneMatch.trim() === '*') return true
-  return tagsIn(ifNoneMatch).some((tag) => tag.replace(/^W\//, '') === etagOf(current))
+/** Whether `If-None-Match` names this ETag, by the weak comparison, or is `*`. */
+export function isUnmodified(etag: string, ifNoneMatch = ''): boolean {
+  if (ifNoneMatch === etag || ifNoneMatch.trim() === '*') return true
+  return tagsIn(ifNoneMatch).some((tag) => tag.replace(/^W\//, '') === etag)
 }
 
 function tagsIn(list: string): string[] {

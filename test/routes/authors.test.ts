@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { deleteUser } from '../../db/users.ts'
 import { etagOf } from '../../routes/authors/preconditions.ts'
 import { AUTHOR, buildApp, signIn } from '../helpers.ts'
 
@@ -204,7 +205,7 @@ t.test('everyone reads an author, only its owner changes it', async (t) => {
   }
   t.strictSame((await server.inject({ url, headers: owner.headers })).json(), author)
 
-  await server.db.deleteFrom('users').where('id', '=', owner.id).execute()
+  await deleteUser(server.db, owner.id, owner.id)
   const orphan = await server.inject({ url, headers: stranger.headers })
   t.equal(orphan.json().owner_id, null, 'the authors of a deleted user stay')
 })

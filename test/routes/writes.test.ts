@@ -259,8 +259,10 @@ t.test('a key is kept for 24 hours, then forgotten', async (t) => {
   const row = { user_id: id, fingerprint: 'x', status: 201, headers: '{}', body: null }
   for (let i = 0; i < 30; i++) await keepAnswer(server.db, { ...row, key: `old ${i}` })
   await age(25)
-  await keepAnswer(server.db, { ...row, key: 'new 1' })
-  await keepAnswer(server.db, { ...row, key: 'new 2' })
-  const left = await server.db.selectFrom('idempotency_keys').select('key').execute()
-  t.strictSame(left.map(({ key }) => key).sort(), ['new 1', 'new 2'])
+  const keys = async () =>
+    (await server.db.selectFrom('idempotency_keys').select('key').execute()).map(({ key }) => key)
+  // Now and then, so that not each request looks for old ones.
+  for (let i = 0; (await keys()).includes('old 29'); i++)
+    await keepAnswer(server.db, { ...row, key: `new ${i}` })
+  t.ok((await keys()).every((key) => key.startsWith('new ')))
 })
