@@ -7,11 +7,14 @@ import fp from 'fastify-plugin'
 import type { Config } from './config.ts'
 import { answerClientError } from './plugins/errors/client-errors.ts'
 import { sendProblem } from './plugins/errors/index.ts'
+import { buildSerializer } from './plugins/schemas/serializers.ts'
 import { buildValidator } from './plugins/validation.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     config: Config
+    /** Whether other processes serve the same data already. */
+    isJoining: boolean
   }
 }
 
@@ -35,7 +38,7 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
       connectionsCheckingInterval: Math.min(timeout, 5_000) / 2
     },
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
-    schemaController: { compilersFactory: { buildValidator } },
+    schemaController: { compilersFactory: { buildValidator, buildSerializer } },
     genReqId: () => randomUUID(),
     clientErrorHandler: answerClientError,
     frameworkErrors: sendProblem,
@@ -53,9 +56,15 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
   }
 }
 
+interface AppOptions {
+  config: Config
+  isJoining?: boolean
+}
+
 /** The whole service as one plugin: the plugins in `plugins/`, each a concern, then the routes in `routes/`, each a resource. */
-async function library(fastify: FastifyInstance, { config }: { config: Config }) {
+async function library(fastify: FastifyInstance, { config, isJoining = false }: AppOptions) {
   fastify.decorate('config', config)
+  fastify.decorate('isJoining', isJoining)
   await fastify.register(autoload, {
     dir: path.join(import.meta.dirname, 'plugins'),
     dirNameRoutePrefix: false

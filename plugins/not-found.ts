@@ -45,8 +45,9 @@ async function notFound(fastify: FastifyInstance) {
     throw withExtras(new MethodNotAllowed(request.method, allow), { headers: { allow } })
   }
 
-  fastify.addHook('onRequest', async (request, reply) => {
-    if (request.is404) return answerUnrouted(request, reply)
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) return done()
+    answerUnrouted(request, reply).catch(done)
   })
   // For a route that finds out itself that there is nothing, as that of the docs' files does.
   fastify.setNotFoundHandler(answerUnrouted)

@@ -1,6 +1,7 @@
 import AjvCompiler from '@fastify/ajv-compiler'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { madeOnce } from './schemas/made-once.ts'
 
 /** What Fastify hands to a compiler, which its types do not tell. */
 interface Route {
@@ -18,10 +19,22 @@ const OPTIONS = {
   formats: { isni: hasIsniCheckCharacter }
 } as const
 
+/** It makes one compiler for all parts of the service that know the same named schemas. */
+const compilers = AjvCompiler()
+
 /** Nothing is dropped or made up, and nothing in a body is converted. A query is all text, so there numbers and booleans are read. */
 export const buildValidator: ReturnType<typeof AjvCompiler> = (externalSchemas) => {
-  const compile = AjvCompiler()(externalSchemas, { customOptions: OPTIONS })
-  const compileQuery = AjvCompiler()(externalSchemas, { customOptions: { ...OPTIONS, useDefaults: true } })
+  const withDefaults = { ...OPTIONS, useDefaults: true }
+  const compile = madeOnce(
+    'validator',
+    externalSchemas,
+    compilers(externalSchemas, { customOptions: OPTIONS })
+  )
+  const compileQuery = madeOnce(
+    'query validator',
+    externalSchemas,
+    compilers(externalSchemas, { customOptions: withDefaults })
+  )
   return (route) => {
     if (isFile(route as unknown as Route)) return (() => true) as never
     if ((route as unknown as Route).httpPart !== 'querystring') return compile(route)

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { schemas } from '../schemas/index.ts'
+import { schemas } from '../../schemas/index.ts'
 
 /** Registers every named schema, so that routes can refer to them. */
 async function schemasPlugin(fastify: FastifyInstance) {

@@ -1,0 +1,85 @@
+import cluster from 'node:cluster'
+import closeWithGrace from 'close-with-grace'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { app, serverOptions } from './app.ts'
+import { WorkerFailed } from './cluster/member.ts'
+import { JOINING, lead } from './cluster/primary.ts'
+import { addressOf, obeyPrimary, report } from './cluster/worker.ts'
+import { type Config, ConfigRefused, loadConfig, workersOf } from './config.ts'
+import { DatabaseRefused, databaseFile } from './db/dialect.ts'
+import { KeysRefused } from './plugins/signing-keys/index.ts'
+
+/** The process: reads the environment, then serves, or with several WORKERS lets others serve; ends gracefully on a signal. */
+async function main(): Promise<void> {
+  const config = loadConfig(process.env, { dotenv: true })
+  if (cluster.isWorker) await serveForPrimary(config)
+  else announce(await (workersOf(config) > 1 ? lead(config) : serveAlone(config)), config)
+}
+
+async function serveAlone(config: Config): Promise<string> {
+  const server = Fastify(serverOptions(config))
+  // In a terminal it says that this was closed; elsewhere that we should start anew, while others serve.
+  const isFromTerminal = process.stdin.isTTY
+  endWithGrace(server, config, isFromTerminal ? [] : ['SIGHUP'])
+  if (!isFromTerminal)
+    process.on('SIGHUP', () => server.log.warn('SIGHUP does nothing with less than 2 WORKERS'))
+  return listen(server, config)
+}
+
+async function serveForPrimary(config: Config): Promise<void> {
+  const server = Fastify(serverOptions(config))
+  const { close } = endWithGrace(server, config, ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  obeyPrimary(server, close)
+  const isJoining = process.env[JOINING] !== undefined
+  report(await listen(server, { ...config, HOST: await addressOf(config.HOST) }, isJoining))
+}
+
+function endWithGrace(server: FastifyInstance, config: Config, skip: closeWithGrace.AllEvents[]) {
+  const delay = (config.SHUTDOWN_TIMEOUT + 5) * 1000
+  return closeWithGrace({ delay, logger: server.log, skip }, async ({ err }) => {
+    if (err) server.log.fatal({ err }, 'unexpected failure')
+    await drain(server, config.SHUTDOWN_TIMEOUT * 1000)
+  })
+}
+
+async function listen(server: FastifyInstance, config: Config, isJoining = false): Promise<string> {
+  try {
+    await server.register(app, { config, isJoining })
+    return await server.listen({ host: config.HOST, port: config.PORT })
+  } catch (error) {
+    // Or else the next start would take this one for a crash.
+    await server.close()
+    throw error
+  }
+}
+
+/** Stops listening, lets running requests finish for so many milliseconds, and closes the database. */
+async function drain(server: FastifyInstance, timeout: number): Promise<void> {
+  // Node closes the connections that are idle at the start of the end, not those that become so later.
+  const idle = setInterval(() => server.server.closeIdleConnections(), 50)
+  const overdue = setTimeout(() => server.server.closeAllConnections(), timeout)
+  await server.close()
+  clearInterval(idle)
+  clearTimeout(overdue)
+}
+
+function announce(address: string, config: Config): void {
+  console.log(`Library API   ${address}`)
+  console.log(`docs          ${address}/docs`)
+  console.log(`data          ${databaseFile(config.DATABASE_URL)}`)
+}
+
+/** What the operator can mend is told in a sentence; anything else with its stack. */
+function fail(error: NodeJS.ErrnoException & { address?: string; port?: number }): void {
+  const isExplained =
+    error instanceof ConfigRefused ||
+    error instanceof DatabaseRefused ||
+    error instanceof KeysRefused ||
+    error instanceof WorkerFailed ||
+    error.syscall !== undefined
+  const isToldAlready = error instanceof WorkerFailed && error.hasSaidWhy
+  if (!isToldAlready) console.error(isExplained ? error.message : error)
+  process.exit(1)
+}
+
+main().catch(fail)
