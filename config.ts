@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
@@ -32,6 +33,11 @@ export const Config = Type.Object({
     pattern: '^(sqlite:.+|(?![A-Za-z][A-Za-z0-9+.-]+:).+)$',
     default: 'data/library.db',
     description: 'a file path or a sqlite: URL (PostgreSQL is not supported yet)'
+  }),
+  WORKERS: Type.String({
+    pattern: '^(auto|[1-9]|[1-5]\\d|6[0-4])$',
+    default: '1',
+    description: 'auto (one for each core) or a whole number from 1 to 64'
   }),
   LOG_LEVEL: OneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
   ACCESS_TOKEN_TTL: Whole(1, 86400, 600, ' of seconds'),
@@ -90,6 +96,11 @@ export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}
     if (violations.length === 0) throw error
     throw new ConfigRefused(violations.map(describe).join('\n'))
   }
+}
+
+/** How many processes are to serve. */
+export function workersOf({ WORKERS }: Pick<Config, 'WORKERS'>): number {
+  return WORKERS === 'auto' ? Math.min(64, availableParallelism()) : Number(WORKERS)
 }
 
 const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal']

@@ -35,8 +35,11 @@ t.test('it starts without any configuration, and says where everything is', asyn
   const file = path.join(folder, 'library.db')
   t.match(output(), `data          ${file}`)
   t.equal(statSync(file).mode & 0o777, 0o600)
+  child.kill('SIGHUP')
+  t.equal((await fetch(`${url}/health/ready`)).status, 200, 'a request to start anew does nothing')
   child.kill('SIGTERM')
   t.equal(await exited, 0)
+  t.match(output(), /SIGHUP does nothing with less than 2 WORKERS/)
   t.notMatch(output(), /warn|deprecat/i, 'and it starts and ends without a warning')
 })
 

@@ -35,12 +35,13 @@ const QUEUE_LENGTH = 128
 
 /** `fastify.passwords`: passwords are compared in NFKC (NIST SP 800-63B), hashed with argon2id, a few at a time. */
 async function passwordsPlugin(fastify: FastifyInstance) {
-  const slots = pLimit(AT_ONCE)
+  const slots = pLimit(fastify.shareOf(AT_ONCE))
+  const queueLength = fastify.shareOf(QUEUE_LENGTH)
   const decoy = decoyHash()
   const common = loadCommonPasswords()
 
   function whenFree<T>(work: () => Promise<T>): Promise<T> {
-    if (slots.pendingCount >= QUEUE_LENGTH) throw new TooBusy()
+    if (slots.pendingCount >= queueLength) throw new TooBusy()
     return slots(work)
   }
 
@@ -67,4 +68,4 @@ function normalize(password: string): string {
   return password.normalize('NFKC')
 }
 
-export default fp(passwordsPlugin, { name: 'passwords' })
+export default fp(passwordsPlugin, { name: 'passwords', dependencies: ['share'] })

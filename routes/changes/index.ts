@@ -11,6 +11,7 @@ const STREAMS_A_USER = 10
 /** The change log of all authors, in pages and as a stream. */
 const changes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { db, changesFeed } = fastify
+  const streamsAUser = fastify.shareOf(STREAMS_A_USER)
   const open = new Map<string, number>()
   let isClosing = false
   fastify.addHook('onRequest', fastify.authenticate)
@@ -60,7 +61,7 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
       const since = Number(headers['last-event-id'] ?? query.since ?? (await lastSequence(db)))
       reply.type('text/event-stream; charset=utf-8').header('cache-control', 'no-store')
       if (request.method === 'HEAD') return reply.send()
-      if ((open.get(user.id) ?? 0) >= STREAMS_A_USER) throw new TooManyStreams(STREAMS_A_USER)
+      if ((open.get(user.id) ?? 0) >= streamsAUser) throw new TooManyStreams(streamsAUser)
       // The stream ends when the service does, which must not wait for its connection to be used again.
       return reply.header('connection', 'close').stream(events())
 

@@ -1,0 +1,57 @@
+import closeWithGrace from 'close-with-grace'
+import Fastify from 'fastify'
+import { serverOptions } from '../app.ts'
+import { type Config, workersOf } from '../config.ts'
+import { Pool } from './pool.ts'
+
+/** More than a worker takes to end by itself. */
+const GRACE_MS = 10_000
+/** Tells a worker that others serve the same data already. */
+export const JOINING = 'LIBRARY_WORKER_JOINS'
+
+/**
+ * The process that starts the workers, replaces those that die, and ends them all; it serves nothing itself. Gives the address
+ * when all of them listen. Throws `WorkerFailed`.
+ */
+export async function lead(config: Config): Promise<string> {
+  const { log } = Fastify(serverOptions(config))
+  const size = workersOf(config)
+  const pool = new Pool({ size, log, variablesOf: (isJoining) => variablesOf(config, isJoining) })
+  const delay = config.SHUTDOWN_TIMEOUT * 1000 + GRACE_MS
+  // Of a terminal that is closed it means the end.
+  const isFromTerminal = process.stdin.isTTY
+  closeWithGrace({ delay, logger: log, skip: isFromTerminal ? [] : ['SIGHUP'] }, async ({ err }) => {
+    if (err) log.fatal({ err }, 'unexpected failure')
+    if (!(await pool.end())) throw new Error('a worker did not end well')
+  })
+  if (!isFromTerminal) process.on('SIGHUP', () => pool.roll())
+  process.once('exit', () => pool.kill())
+  return startIn(pool)
+}
+
+/** Of a pool that is ended while it starts nothing more is told: whoever ended it has its exit code already. */
+async function startIn(pool: Pool): Promise<string> {
+  try {
+    const address = await pool.start()
+    if (!pool.isEnding) return address
+  } catch (error) {
+    if (!pool.isEnding) {
+      await pool.end()
+      throw error
+    }
+  }
+  return new Promise(() => {})
+}
+
+/** What all workers must have in common is as it was at the start, even if `.env` has changed since. */
+function variablesOf(config: Config, isJoining: boolean): Record<string, string> {
+  const { HOST, PORT, DATABASE_URL, SHUTDOWN_TIMEOUT } = config
+  const common = {
+    HOST,
+    PORT: String(PORT),
+    DATABASE_URL,
+    SHUTDOWN_TIMEOUT: String(SHUTDOWN_TIMEOUT),
+    WORKERS: String(workersOf(config))
+  }
+  return isJoining ? { ...common, [JOINING]: 'yes' } : common
+}

@@ -1,0 +1,45 @@
+import cluster from 'node:cluster'
+import { lookup } from 'node:dns/promises'
+import { Server as HttpServer } from 'node:http'
+import { Server } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { Order, Report } from './member.ts'
+
+/** As long as the longest upload may take: other requests, and connections without one, end much earlier by themselves. */
+const RETIREMENT_MS = 3_600_000
+
+/** Does what the primary says: `end` is called once, when it says so, when it is gone, or at a signal to all processes. */
+export function obeyPrimary(server: FastifyInstance, end: () => void): void {
+  let isEnding = false
+  const endOnce = () => {
+    if (!isEnding) end()
+    isEnding = true
+  }
+  process.on('message', (order: Order) => (order === 'end' ? endOnce() : retire(server)))
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, endOnce)
+  // A closed terminal sends it to all processes; the primary decides.
+  process.on('SIGHUP', () => {})
+  // Or else Node would end this process the moment that the primary is gone.
+  if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
+  process.once('disconnect', endOnce)
+}
+
+/** Only one address, of which the primary hands on connections: Fastify would take two for `localhost`, and close one too late. */
+export async function addressOf(host: string): Promise<string> {
+  return (await lookup(host)).address
+}
+
+/** Tells the primary that this worker listens. */
+export function report(address: string): void {
+  process.send?.({ address } satisfies Report, undefined, undefined, () => {})
+}
+
+/** Accepts no more connections, ends when clients have let go of the open ones, and until then answers that they should. */
+async function retire(server: FastifyInstance): Promise<void> {
+  server.log.info({ event: 'worker_retired' }, 'this worker takes no more connections')
+  // HTTP's own would cut off the connections that are idle, on which a request may be on its way, and no longer look for slow ones.
+  HttpServer.prototype.close = Server.prototype.close as typeof HttpServer.prototype.close
+  setTimeout(() => server.server.closeAllConnections(), RETIREMENT_MS)
+  await server.close()
+  process.exit(0)
+}
