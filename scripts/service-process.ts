@@ -9,7 +9,7 @@ const ROOT = path.join(import.meta.dirname, '..')
 /** Headers of a signed-in client that sends JSON. */
 export type Headers = Record<string, string>
 
-/** The service as a process of its own. */
+/** It listens at `url`. */
 export interface Service {
   url: string
   pid: number
@@ -17,17 +17,38 @@ export interface Service {
   end(signal: NodeJS.Signals): Promise<unknown>
 }
 
-/** Starts the service as `npm start` does, on a free port; throws what it printed when it does not come up. */
+/** A service that is starting; `url` is there once it listens, and fails with what was printed when it does not come up. */
+export interface Starting {
+  url: Promise<string>
+  pid: number
+  end: Service['end']
+}
+
+/**
+ * Starts the service as `npm start` does, or by another file that ends up there, on a free port; throws what it printed when it does
+ * not come up.
+ */
 export async function startService(
   databaseFile: string,
-  variables: Record<string, string> = {}
+  variables: Record<string, string> = {},
+  file = 'server.ts'
 ): Promise<Service> {
+  const { url, pid, end } = spawnService(databaseFile, variables, file)
+  return { url: await url, pid, end }
+}
+
+/** The same without waiting until it listens. */
+export function spawnService(
+  databaseFile: string,
+  variables: Record<string, string> = {},
+  file = 'server.ts'
+): Starting {
   const settings = { HOST: '127.0.0.1', PORT: '0', DATABASE_URL: databaseFile, LOG_LEVEL: 'error' }
   const env = { ...process.env, REGISTRATION: 'open', ...settings, ...variables }
-  const child = spawn(process.execPath, ['server.ts'], { cwd: ROOT, env })
+  const child = spawn(process.execPath, [file], { cwd: ROOT, env })
   const closed = once(child, 'close')
   let output = ''
-  const url = await new Promise<string>((resolve, reject) => {
+  const url = new Promise<string>((resolve, reject) => {
     const read = (data: Buffer) => {
       output += data
       const address = /^Library API +(\S+)\n/m.exec(output)?.[1]

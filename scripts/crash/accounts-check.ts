@@ -1,0 +1,93 @@
+/** The restarted service's accounts against what their owners were told. */
+import { randomInt } from 'node:crypto'
+import { type Account, login, register, type Session, stranger, type Visitor } from './accounts.ts'
+import type { Journal } from './journal.ts'
+import { ask, type Client, readAll } from './requests.ts'
+
+const OLD_ACCOUNTS_LOOKED_AT = 10
+
+/** Compares after each restart. */
+export class AccountsCheck {
+  readonly #journal: Journal
+  readonly #visitors: readonly Visitor[]
+  /** Of accounts that are none of the visitors'. */
+  readonly #others: readonly string[]
+
+  constructor(journal: Journal, visitors: readonly Visitor[], others: readonly string[]) {
+    this.#journal = journal
+    this.#visitors = visitors
+    this.#others = others
+  }
+
+  /** What was touched since the last restart, and some of the others, or at the last all of them. */
+  async compare(client: Client, isLast: boolean): Promise<void> {
+    await this.#readList(client)
+    for (const account of this.#chosen(isLast)) await this.#lookAt(client, account)
+    for (const { touched } of this.#visitors) touched.clear()
+  }
+
+  #chosen(isLast: boolean): Set<Account> {
+    const accounts = this.#visitors.flatMap((visitor) => visitor.accounts)
+    if (isLast) return new Set(accounts)
+    const some = Array.from(
+      { length: OLD_ACCOUNTS_LOOKED_AT },
+      () => accounts[randomInt(accounts.length)] as Account
+    )
+    return new Set([...this.#visitors.flatMap(({ touched }) => [...touched]), ...some])
+  }
+
+  /** All that were acknowledged, and nobody who did not ask. */
+  async #readList(client: Client): Promise<void> {
+    const listed = new Map<string, string>()
+    for await (const { username, id } of readAll<{ username: string; id: string }>(
+      client,
+      '/users?limit=100'
+    )) {
+      listed.set(username, id)
+    }
+    for (const { username, id } of this.#visitors.flatMap(({ accounts }) => accounts)) {
+      if (id !== undefined && listed.get(username) !== id)
+        this.#journal.addLost(`account ${username}`, 'the user')
+      listed.delete(username)
+    }
+    for (const other of this.#others) listed.delete(other)
+    for (const username of listed.keys()) this.#journal.addForeign(username)
+  }
+
+  async #lookAt(client: Client, account: Account): Promise<void> {
+    if (account.id === undefined) await this.#registerAgain(client, account)
+    if (!account.isProven) await this.#logIn(client, account)
+    for (const session of account.sessions) await this.#lookAtSession(client, session)
+  }
+
+  /** When it is not known whether it is there: both may be, but nothing between. */
+  async #registerAgain(client: Client, account: Account): Promise<void> {
+    const { call } = register(account)
+    const { status, text } = await ask(stranger(client), call)
+    if (![201, 409].includes(status))
+      this.#journal.addFault(`/register of ${account.username} again: ${status} ${text}`)
+  }
+
+  async #logIn(client: Client, account: Account): Promise<void> {
+    const { call, done, status } = login(account)
+    const answer = await ask(stranger(client), call)
+    if (answer.status !== status) return this.#journal.addLost(`account ${account.username}`, 'the login')
+    done(answer)
+  }
+
+  async #lookAtSession(client: Client, session: Session): Promise<void> {
+    const { account, token, isOpen } = session
+    const me = { url: client.url, headers: { authorization: `Bearer ${token}` } }
+    const { status, text } = await ask(me, { path: '/me' })
+    session.isOpen = status === 200
+    const isRight = isOpen === undefined ? [200, 401].includes(status) : status === (isOpen ? 200 : 401)
+    if (!isRight) {
+      const missing = isOpen === false ? 'the logout' : 'the whole'
+      return this.#journal.addLost(`a session of ${account.username}`, missing)
+    }
+    if (status !== 200) return
+    const { id } = JSON.parse(text)
+    account.id ??= id
+    if (id !== account.id) this.#journal.addFault(`a session of ${account.username} is another's`)
+  }
+}

@@ -1,0 +1,69 @@
+import type { Life } from './life.ts'
+
+export interface Counts {
+  /** Requests that were answered 2xx. */
+  acknowledged: number
+  /** Requests that were not answered. */
+  unknown: number
+  /** Authors, accounts and sessions of which something is missing that was acknowledged. */
+  lost: number
+}
+
+/** What the clients of all rounds were told, and what turned out to be otherwise. */
+export class Journal {
+  /** Those whose creation was sent, answered or not. */
+  readonly lives = new Set<Life>()
+  /** Those of which something was asked since the last restart. */
+  readonly touched = new Set<Life>()
+  acknowledged = 0
+  unknown = 0
+  readonly #faults: string[] = []
+  readonly #lost = new Set<string>()
+  readonly #foreign = new Set<string>()
+
+  get faults(): readonly string[] {
+    return this.#faults
+  }
+
+  get counts(): Counts {
+    return { acknowledged: this.acknowledged, unknown: this.unknown, lost: this.#lost.size }
+  }
+
+  /** Gives what tells how much has come since. */
+  report(): () => { counts: Counts; faults: readonly string[] } {
+    const before = this.counts
+    const faultsBefore = this.#faults.length
+    return () => {
+      const { acknowledged, unknown, lost } = this.counts
+      const counts = {
+        acknowledged: acknowledged - before.acknowledged,
+        unknown: unknown - before.unknown,
+        lost: lost - before.lost
+      }
+      return { counts, faults: this.#faults.slice(faultsBefore) }
+    }
+  }
+
+  addFault(fault: string): void {
+    this.#faults.push(fault)
+  }
+
+  addLost(what: string, missing: string): void {
+    this.#lost.add(what)
+    this.addFault(`lost: ${missing} of ${what}`)
+  }
+
+  /** Tells what is wrong with an author, of which no more is asked then, for one fault would bring others. */
+  distrust(life: Life, fault: string): void {
+    if (!life.isTrusted) return
+    life.isTrusted = false
+    this.addFault(fault)
+  }
+
+  /** Tells once of what is there and was never sent. */
+  addForeign(id: string): void {
+    if (this.#foreign.has(id)) return
+    this.#foreign.add(id)
+    this.addFault(`not as it was sent: ${id}`)
+  }
+}

@@ -1,0 +1,42 @@
+/** A thread that watches the files of the database and kills the service at the moment that it waits for, or when time is up. */
+import { statSync } from 'node:fs'
+import { workerData } from 'node:worker_threads'
+import { type Backfill, isUnderWay, readBackfill } from './wal-index.ts'
+
+/** In a checkpoint, or when the database is opened, so that the recovery is interrupted. */
+export type Moment = 'checkpoint' | 'opening'
+
+export interface Orders {
+  pid: number
+  databaseFile: string
+  moment: Moment
+  afterRecovery: Backfill
+  longestDelay: number
+}
+
+const POLL_MS = 0.05
+const PATIENCE_MS = 10_000
+
+const { pid, databaseFile, moment, afterRecovery, longestDelay }: Orders = workerData
+const deadline = performance.now() + PATIENCE_MS
+const openedBefore = lastOpened()
+const isMoment = {
+  checkpoint: () => isUnderWay(readBackfill(databaseFile), afterRecovery),
+  opening: () => lastOpened() !== openedBefore
+}[moment]
+
+/** Whoever opens it first empties the index of the log. */
+function lastOpened(): bigint {
+  return statSync(`${databaseFile}-shm`, { bigint: true }).mtimeNs
+}
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
+const isTimeUp = () => performance.now() > deadline
+
+do {
+  while (!isMoment() && !isTimeUp()) Atomics.wait(sleeper, 0, 0, POLL_MS)
+  const end = performance.now() + Math.random() * longestDelay
+  while (performance.now() < end);
+  // Else it has passed meanwhile, and another will come.
+} while (!isMoment() && !isTimeUp())
+process.kill(pid, 'SIGKILL')
