@@ -5,15 +5,7 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  createReadStream,
-  createWriteStream,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync
-} from 'node:fs'
+import { createReadStream, createWriteStream, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { cpus, tmpdir } from 'node:os'
 import path from 'node:path'
@@ -25,6 +17,7 @@ import { parseArgs } from 'node:util'
 import { parse } from 'csv-parse'
 import { type Headers, type Service, signIn, startService } from '../scripts/service-process.ts'
 import { ndjsonOf, WORDS } from './generate-authors.ts'
+import { residentMegabytes } from './process-usage.ts'
 
 const CSV = 'text/csv'
 const NDJSON = 'application/x-ndjson'
@@ -302,11 +295,6 @@ class Watch {
       megabytesOf(`${this.#running.databaseFile}-wal`)
     )
   }
-}
-
-function residentMegabytes(pid: number): number {
-  const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return Number(kilobytes) / 1024
 }
 
 function megabytesOf(file: string): number {

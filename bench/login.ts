@@ -2,11 +2,12 @@
  * `npm run bench:login`: whether the clock tells an unknown user from a wrong password, and what hammering POST /login does
  * to everybody else. Against the service as its own process, with its limits off, for they would refuse the hammering.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Headers, signIn, startService } from '../scripts/service-process.ts'
+import { residentMegabytes } from './process-usage.ts'
 
 const HAMMERING_CONNECTIONS = 16
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -79,11 +80,6 @@ async function readTimes(url: string, headers: Headers, seconds: number): Promis
     times.push(performance.now() - start)
   }
   return times
-}
-
-function residentMegabytes(pid: number): number {
-  const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return Number(kilobytes) / 1024
 }
 
 function describeReads(times: number[]): string {

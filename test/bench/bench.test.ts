@@ -1,0 +1,157 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { CompiledQuery } from 'kysely'
+import t, { type Test } from 'tap'
+import { failedOf } from '../../bench/bench.ts'
+import { type Competitor, Contenders } from '../../bench/contenders.ts'
+import { buildFixture } from '../../bench/fixture.ts'
+import { measureGrowth } from '../../bench/growth.ts'
+import { toMarkdown } from '../../bench/report.ts'
+import { ask } from '../../bench/requests.ts'
+import { SCENARIOS, scenarioOf } from '../../bench/scenarios.ts'
+import { Connection } from '../../db/sqlite/connection.ts'
+import { GroupCommit } from '../../db/sqlite/group-commit.ts'
+import { openDatabase } from '../../db/sqlite/open.ts'
+import { ROOT, temporaryFolder } from '../helpers.ts'
+
+const hasWrk = spawnSync('wrk', ['-v']).error === undefined
+const skip = !hasWrk && 'wrk is not installed'
+const SMALL = { authors: 50, users: 1, rounds: 1, seconds: 0.2, warmUp: 0 }
+
+/** The command in a process of its own, on small data: its exit code and what it printed. */
+async function runCommand(t: Test, parts: string[], sabotage = '(fixture) => fixture') {
+  const output = temporaryFolder(t)
+  const small = [
+    '--authors',
+    '200',
+    '--users',
+    '5',
+    '--rounds',
+    '1',
+    '--seconds',
+    '0.2',
+    '--warm-up',
+    '0',
+    '--output',
+    output
+  ]
+  const file = path.join(temporaryFolder(t), 'command.mjs')
+  const settings = `{ idleSeconds: 0.1, sabotage: ${sabotage} }`
+  writeFileSync(
+    file,
+    `import { run } from ${JSON.stringify(path.join(ROOT, 'bench/bench.ts'))}
+     process.exitCode = await run(${JSON.stringify([...small, ...parts.flatMap((part) => ['--only', part])])}, ${settings})`
+  )
+  const ended = promisify(execFile)(process.execPath, [file], { cwd: ROOT })
+  const { code = 0, stdout, stderr } = await ended.catch((error) => error)
+  return { code, stdout: String(stdout), stderr: String(stderr), output }
+}
+
+t.test('every scenario is answered as it should be, and reported', { skip }, async (t) => {
+  const parts = [...SCENARIOS.map(({ name }) => name), 'alone', 'beside-writes', 'start']
+  const { code, stdout, stderr, output } = await runCommand(t, parts)
+  t.equal(code, 0, stderr)
+  t.comment(stdout)
+  const page = readFileSync(path.join(output, 'results.md'), 'utf8')
+  const picture = readFileSync(path.join(output, 'ratios.svg'), 'utf8')
+  t.equal(stdout, `${page}\n`)
+  t.match(picture, /^<svg .+<\/svg>\n$/s)
+  for (const { title, rivals } of SCENARIOS) {
+    t.match(page, new RegExp(`^\\| ${title} \\| .+ \\| 0 \\|$`, 'm'))
+    t.equal(picture.includes(`>${title}</text>`), rivals.includes('raw'))
+    t.equal(page.includes(`\n| ${title} | the plain stack | `), rivals.includes('plain'))
+    t.equal(page.includes(`\n| ${title} | one commit per request | `), rivals.includes('commit'))
+  }
+  for (const figure of [
+    'one client alone',
+    'p99 of one author',
+    'start, from the spawn',
+    'memory of an idle'
+  ]) {
+    t.match(page, `\n| ${figure}`)
+  }
+})
+
+t.test('an answer that is not as it should be makes it fail', { skip }, async (t) => {
+  const sabotage = "(fixture) => ({ ...fixture, tokens: ['wrong'] })"
+  const { code, stdout, stderr } = await runCommand(t, ['search'], sabotage)
+  t.equal(code, 1)
+  t.match(stderr, /\n[1-9]\d* requests were not answered as they should be\.\n/)
+  t.match(stdout, /^\| search, a page of 20 \| .+ \| [1-9]\d* \|$/m)
+})
+
+t.test('a part that it does not know is told, and that wrk is missing', async (t) => {
+  const unknown = await runCommand(t, ['everything'])
+  t.equal(unknown.code, 1)
+  t.match(unknown.stderr, '--only everything: there is one-author, first-page, ')
+  const env = { ...process.env, PATH: temporaryFolder(t) }
+  const missing = spawnSync(process.execPath, ['bench/bench.ts'], { cwd: ROOT, env })
+  t.equal(missing.status, 1)
+  t.match(String(missing.stderr), /^wrk is missing: install it with /)
+})
+
+t.test(
+  'growth is measured on each catalogue; the rivals answer what the service answers',
+  { skip },
+  async (t) => {
+    const folder = temporaryFolder(t)
+    const fixture = await buildFixture(path.join(folder, 'service'), 50, 1)
+    const results = { outcomes: [], figures: [], growths: await measureGrowth([fixture], folder, SMALL) }
+    t.match(toMarkdown(results, SMALL), /\n\| scenario \| 50 authors \|\n/)
+    t.equal(results.growths.length, 4)
+    t.equal(failedOf(results), 0)
+
+    const contenders = new Contenders(folder, fixture)
+    t.teardown(() => contenders.end())
+    const [service, plain, raw] = await Promise.all([
+      contenders.service(),
+      contenders.plain(),
+      contenders.raw()
+    ])
+    const read = async ({ url, context: { tokens } }: Competitor, path: string) => {
+      const headers = { authorization: `Bearer ${tokens[0]}` }
+      return JSON.parse((await ask(url, { method: 'GET', path, headers, status: 200 })).body)
+    }
+    const author = `/authors/${service.context.ids[0]}`
+    t.same(await read(plain, author), await read(service, author))
+    const { next } = await read(plain, '/authors?limit=20')
+    t.same(
+      (await read(plain, next)).data.map(({ id }: { id: string }) => id),
+      service.context.ids.toReversed().slice(20, 40)
+    )
+    // Last, for this changes authors.
+    for (const name of ['one-author', 'first-page', 'not-modified', 'create', 'mix']) {
+      const requests = await scenarioOf(name).requests(service.context)
+      t.same(await raw.imitate(service.url, requests), undefined, name)
+    }
+  }
+)
+
+t.test('with one member a batch each write has a commit of its own, and else they share one', async (t) => {
+  const most = GroupCommit.mostMembers
+  t.teardown(() => {
+    GroupCommit.mostMembers = most
+  })
+  const writer = new Connection(openDatabase(path.join(temporaryFolder(t), 'library.db')))
+  t.teardown(() => writer.close())
+  let commits = 0
+  const writes = new GroupCommit(writer, {
+    beforeBatch: () => {},
+    beforeCommit: () => commits++,
+    afterCommit: () => {},
+    isShared: false
+  })
+  await writes.write(CompiledQuery.raw('create table entries (number integer)'))
+  for (const [mostMembers, expected] of [
+    [1, 20],
+    [most, 1]
+  ] as const) {
+    commits = 0
+    GroupCommit.mostMembers = mostMembers
+    const inserts = Array.from({ length: 20 }, (_, number) => `insert into entries values (${number})`)
+    await Promise.all(inserts.map((sql) => writes.write(CompiledQuery.raw(sql))))
+    t.equal(commits, expected)
+  }
+})
