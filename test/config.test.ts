@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import t from 'tap'
-import { loadConfig } from '../config.ts'
+import { loadConfig, workersOf } from '../config.ts'
 import { temporaryFolder } from './helpers.ts'
 
 t.test('there is a default for everything, so that nothing must be configured', async (t) => {
@@ -34,6 +35,19 @@ t.test('a bad variable is named with what it got and what it expects', async (t)
   ]
   for (const [variables, message] of cases) t.throws(() => loadConfig(variables), { message }, message)
   t.throws(() => loadConfig(cases[0]?.[0] ?? {}), { name: 'ConfigRefused' })
+})
+
+t.test('WORKERS is a number, or one for each core', async (t) => {
+  for (const [WORKERS, count] of [
+    ['1', 1],
+    ['64', 64],
+    ['auto', Math.min(64, availableParallelism())]
+  ] as const)
+    t.equal(workersOf(loadConfig({ WORKERS })), count)
+  for (const WORKERS of ['0', '65', '1.5', '-1', '', 'all', '01'])
+    t.throws(() => loadConfig({ WORKERS }), {
+      message: `WORKERS is "${WORKERS}", but must be auto (one for each core) or a whole number from 1 to 64.`
+    })
 })
 
 t.test('several bad variables are told at once', async (t) => {
