@@ -120,8 +120,8 @@ function positionOf(row: KeyRow, { by }: AuthorOrder): Position {
 }
 
 /**
- * The two reads of a page see one state, that of the request's snapshot. Without a condition there are few statements, so that each is compiled once. The engine joins the records itself: to make a text
- * of each, and bytes of them all again, takes twice the time.
+ * Without a condition there are few statements, so that each is compiled once. The engine joins the records itself: to make a
+ * text of each, and bytes of them all again, takes twice the time. Both reads see one state, that of the request's snapshot.
  */
 async function listAll(db: Db, order: AuthorOrder, { limit, after }: PageBounds): Promise<Page> {
   const { selectRecords, selectLast } = statementsFor(order, after)
