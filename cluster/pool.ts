@@ -79,6 +79,7 @@ export class Pool {
       try {
         await this.#join()
       } catch (error) {
+        if (this.#isEnding) return
         const reason = (error as Error).message
         log.error({ event: 'roll_failed', reason }, 'the workers stay as they were')
         return
@@ -89,7 +90,6 @@ export class Pool {
 
   /** One more that serves, in the place of the oldest if there are enough. Throws `WorkerFailed`. */
   async #join(): Promise<Member> {
-    // Whoever was told to start before may still be found by `end`, whoever is not there yet cannot.
     if (this.#isEnding) throw new PoolEnding()
     const isJoining = [...this.#members].some(({ hasListened }) => hasListened)
     const member = new Member(this.#options.variablesOf(isJoining))
@@ -129,6 +129,7 @@ export class Pool {
         await this.#join()
         return
       } catch (error) {
+        if (this.#isEnding) return
         this.#options.log.error(
           { event: 'worker_failed', reason: (error as Error).message },
           'a worker did not start'
