@@ -7,15 +7,15 @@ export function sendAuthor(
   request: FastifyRequest,
   reply: FastifyReply,
   author: { etag: string; body: string }
-): FastifyReply {
+): void {
   const { 'if-none-match': ifNoneMatch } = request.headers
   reply.header('etag', author.etag)
-  if (ifNoneMatch !== undefined && isUnmodified(author.etag, ifNoneMatch)) return reply.code(304).send()
-  return sendJson(reply, author.body)
+  if (ifNoneMatch !== undefined && isUnmodified(author.etag, ifNoneMatch)) reply.code(304).send()
+  else sendJson(reply, author.body)
 }
 
-export function sendJson(reply: FastifyReply, body: string | Buffer): FastifyReply {
-  return reply.header('content-type', 'application/json; charset=utf-8').send(body)
+export function sendJson(reply: FastifyReply, body: string | Buffer): void {
+  reply.header('content-type', 'application/json; charset=utf-8').send(body)
 }
 
 /** An `AuthorPage` as JSON, in bytes: Node sends these sooner than a long text, and a short text sooner than bytes. */
@@ -26,8 +26,12 @@ export function pageBody(records: Buffer, next: string | null, total: number | u
 
 const PAGE_BEGIN = Buffer.from('{"data":[')
 
-/** Sends what is there at once, for a promise costs more than sending does; typed as a handler that leaves sending to the reply. */
-export function sendWhenThere<T>(answer: T | Promise<T>, send: (answer: T) => FastifyReply): Promise<never> {
-  const sent = answer instanceof Promise ? answer.then(send) : send(answer)
-  return sent as unknown as Promise<never>
+/** Sends what is there, or comes to be; at once if it can be, for a promise costs more than sending does. */
+export function sendWhenThere<T>(
+  reply: FastifyReply,
+  answer: T | Promise<T>,
+  send: (answer: T) => void
+): void {
+  if (answer instanceof Promise) answer.then(send).catch((error) => reply.send(error))
+  else send(answer)
 }

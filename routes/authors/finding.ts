@@ -42,9 +42,9 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: (request, reply) => {
       const isMine = request.query.owner === 'me'
       const name = isMine ? `${request.url} ${request.user.id}` : request.url
-      return sendWhenThere(
-        keptAnswers.page(request, name, () => findPage(request, reply)),
-        ({ body, link }) => sendJson(link === undefined ? reply : reply.header('link', link), body)
+      const page = keptAnswers.page(request, name, () => findPage(request, reply))
+      sendWhenThere(reply, page, ({ body, link }) =>
+        sendJson(link === undefined ? reply : reply.header('link', link), body)
       )
     }
   })
@@ -86,7 +86,7 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
               etag: etagOf(author),
               body: JSON.stringify(author)
             }))
-      return sendWhenThere(found, (author) => sendAuthor(request, reply, author))
+      sendWhenThere(reply, found, (author) => sendAuthor(request, reply, author))
     }
   })
 }
