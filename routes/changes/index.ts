@@ -13,6 +13,7 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { db, changesFeed } = fastify
   const streamsAUser = fastify.shareOf(STREAMS_A_USER)
   const open = new Map<string, number>()
+  const openOf = (userId: string) => open.get(userId) ?? 0
   let isClosing = false
   fastify.addHook('onRequest', fastify.authenticate)
   fastify.addHook('preClose', async () => {
@@ -61,23 +62,20 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
       const since = Number(headers['last-event-id'] ?? query.since ?? (await lastSequence(db)))
       reply.type('text/event-stream; charset=utf-8').header('cache-control', 'no-store')
       if (request.method === 'HEAD') return reply.send()
-      if ((open.get(user.id) ?? 0) >= streamsAUser) throw new TooManyStreams(streamsAUser)
+      if (openOf(user.id) >= streamsAUser) throw new TooManyStreams(streamsAUser)
+      open.set(user.id, openOf(user.id) + 1)
+      reply.raw.once('close', () => open.set(user.id, openOf(user.id) - 1))
       // The stream ends when the service does, which must not wait for its connection to be used again.
       return reply.header('connection', 'close').stream(events())
 
       async function* events() {
-        open.set(user.id, (open.get(user.id) ?? 0) + 1)
-        try {
-          // At once, so that the client knows that it is connected.
-          yield ': changes\n\n'
-          for (let after = since; !isClosing && (await isStillGood()); ) {
-            const found = await listChanges(db, { limit: CHANGES_AT_ONCE, after })
-            after = found.at(-1)?.sequence ?? after
-            if (found.length > 0) yield found.map(toEvent).join('')
-            else if (!(await changesFeed.waitFor(after, HEARTBEAT_MS))) yield ': still here\n\n'
-          }
-        } finally {
-          open.set(user.id, (open.get(user.id) as number) - 1)
+        // At once, so that the client knows that it is connected.
+        yield ': changes\n\n'
+        for (let after = since; !isClosing && (await isStillGood()); ) {
+          const found = await listChanges(db, { limit: CHANGES_AT_ONCE, after })
+          after = found.at(-1)?.sequence ?? after
+          if (found.length > 0) yield found.map(toEvent).join('')
+          else if (!(await changesFeed.waitFor(after, HEARTBEAT_MS))) yield ': still here\n\n'
         }
       }
 
