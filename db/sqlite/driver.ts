@@ -13,6 +13,7 @@ import { Checkpointer } from './checkpointer.ts'
 import { Connection } from './connection.ts'
 import { DatabaseGone } from './errors.ts'
 import { GroupCommit } from './group-commit.ts'
+import { LogSync } from './log-sync.ts'
 import { openDatabase, openReader, type Usage } from './open.ts'
 import { Snapshot } from './snapshot.ts'
 
@@ -132,6 +133,7 @@ class Engine {
   readonly #path: string
   readonly #isForImport: boolean
   readonly #inode: number
+  readonly #log: LogSync | undefined
   #checkpointer: Checkpointer | undefined
 
   constructor(path: string, usage: Usage) {
@@ -144,13 +146,22 @@ class Engine {
     this.writes = new GroupCommit(this.#writer, {
       isShared,
       beforeBatch: () => this.#refuseMissingFile(),
-      beforeCommit: () => this.snapshot.end(),
-      afterCommit: (writes) => this.#checkpointer?.noteCommit(writes)
+      beforeCommit: () => this.snapshot.hold(),
+      afterCommit: (writes) => this.#checkpointer?.noteCommit(writes),
+      sync: async () => this.#log?.sync(),
+      beforeTelling: () => this.snapshot.release()
     })
     // An import has a thread of its own already.
     if (!isForImport) this.#checkpointer = new Checkpointer(path)
     this.#inode = statSync(path).ino
     this.#writer.pragma('busy_timeout = 0')
+    if (!isShared && !isForImport) this.#log = this.#syncLog()
+  }
+
+  /** Not where others read the file too, for they would see what is not on the disk yet: there SQLite itself syncs, amid each commit. */
+  #syncLog(): LogSync {
+    this.#writer.pragma('synchronous = normal')
+    return new LogSync(this.#path)
   }
 
   #refuseMissingFile(): void {
@@ -162,9 +173,10 @@ class Engine {
   }
 
   async close(): Promise<void> {
-    this.writes.close()
+    await this.writes.close()
     await this.#checkpointer?.end()
-    this.snapshot.end()
+    this.snapshot.release()
+    this.#log?.close()
     this.reader.close()
     if (this.#isForImport) this.#emptyLog()
     this.#writer.close()

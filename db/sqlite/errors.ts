@@ -10,6 +10,18 @@ export class DatabaseGone extends Error {
   override readonly name = 'DatabaseGone'
 }
 
+/** What was committed could not be put on the disk: nobody knows what of it is there, and no later write would be safe. */
+export class DatabaseBroken extends Error {
+  override readonly name = 'DatabaseBroken'
+
+  constructor(cause: unknown) {
+    super(
+      `the log of writes cannot be put on the disk (${(cause as Error).message}); see to the disk, then start anew`,
+      { cause }
+    )
+  }
+}
+
 /** Another connection held the lock for too long; for a thread that cannot hand on SQLite's own error. */
 export class DatabaseBusy extends Error {
   override readonly name = 'DatabaseBusy'
@@ -21,13 +33,14 @@ export function violatedUnique(error: unknown): string | undefined {
   return error.message.replace('UNIQUE constraint failed: ', '')
 }
 
+const OURS = [DatabaseGone, DatabaseBroken, DatabaseBusy]
 /** Of a file beside the database. */
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EROFS'])
 const UNAVAILABLE = /^SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN)/
 
 /** Whether the engine could not do it now though nothing is wrong with the request: locked, full, not writable, gone. */
 export function isUnavailable(error: unknown): boolean {
-  if (error instanceof DatabaseGone || error instanceof DatabaseBusy) return true
+  if (OURS.some((unavailable) => error instanceof unavailable)) return true
   if (NO_SPACE.has((error as NodeJS.ErrnoException | undefined)?.code ?? '')) return true
   return isSqliteError(error) && UNAVAILABLE.test(error.code)
 }

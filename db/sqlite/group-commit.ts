@@ -1,26 +1,23 @@
+import { setImmediate as nextRound } from 'node:timers/promises'
 import type { CompiledQuery, QueryResult } from 'kysely'
+import { Batch } from './batch.ts'
 import type { Connection } from './connection.ts'
-import { isBusy } from './errors.ts'
+import { DatabaseBroken, isBusy } from './errors.ts'
 
 /** How long a write waits while another process writes. */
 const PATIENCE_MS = 2000
 const RETRY_AFTER_MS = 1
 /** Between the batches of a process that shares the file, or else it would have the lock again before others have tried. */
 const OTHERS_TURN_MS = 1
-/** Bounds of a batch, looked at between members, so that those who read have their turn and few wait for the work of many. */
+/** Bounds of a batch, looked at between members, so that few wait for the work of many. */
 const MOST_MEMBERS = 256
 const LONGEST_BATCH_MS = 20
 /** How much of a round of the event loop goes to writes, before those who have asked meanwhile have their turn. */
-const LONGEST_SLICE_MS = 2
+const LONGEST_SLICE_MS = 1
+/** To so many writes a round is told that they are done: each then takes its answer, and mostly a next request. */
+const TOLD_A_ROUND = 4
 /** The savepoint of a member; under a name that nobody gives to a savepoint within it. */
 const MEMBER = '"a member of the batch"'
-
-/** Between its first member and its commit; `settled` tells all of them what became of it. */
-interface Batch {
-  members: number
-  fullAt: number
-  settled: PromiseWithResolvers<void>
-}
 
 interface Waiter extends PromiseWithResolvers<void> {
   deadline: number
@@ -34,6 +31,10 @@ interface Options {
   beforeCommit(): void
   /** After the commit of a batch of so many writes. */
   afterCommit(writes: number): void
+  /** Resolves when what was committed is on the disk. */
+  sync(): Promise<undefined>
+  /** When the batch is on the disk or undone. */
+  beforeTelling(): void
 }
 
 /**
@@ -42,8 +43,9 @@ interface Options {
  * alone. What was done is told only once the batch is on the disk; when that fails it fails for all of them. A refusal waits for
  * the disk too, for what it found in its way may be the work of another member.
  *
- * The commit comes at the end of the event loop's present round, when all requests that had arrived have had their turn: a
- * client that is alone waits for no other.
+ * The commit comes after the event loop's present round, when all requests that had arrived have had their turn: a client that
+ * is alone waits for no other. While many write, a batch is told a few at a time, so that they neither all answer nor
+ * all ask again in one round; those that ask again share the next commit, which comes when all have been told of this one.
  */
 export class GroupCommit {
   /** With 1, each is committed on its own and at once: what the benchmark compares with. */
@@ -53,6 +55,10 @@ export class GroupCommit {
   readonly #options: Options
   readonly #waiting: Waiter[] = []
   #batch: Batch | undefined
+  /** Until all of the batch that was committed last have been told. */
+  #settling: Promise<void> | undefined
+  /** Why nothing can be written any more. */
+  #breakdown: DatabaseBroken | undefined
   #isTaken = false
   /** Whether who has the turn has begun its savepoint. */
   #isInMember = false
@@ -61,6 +67,7 @@ export class GroupCommit {
   #sliceEnd = Number.POSITIVE_INFINITY
   #retry: NodeJS.Timeout | undefined
   #othersTurn: NodeJS.Timeout | undefined
+  #isClosed = false
 
   constructor(writer: Connection, options: Options) {
     this.#writer = writer
@@ -112,14 +119,17 @@ export class GroupCommit {
   }
 
   /** Commits what waits for that, undoes the transaction that has its turn, and refuses those that wait for theirs. */
-  close(): void {
+  async close(): Promise<void> {
+    this.#isClosed = true
     clearTimeout(this.#retry)
     clearTimeout(this.#othersTurn)
     clearImmediate(this.#roundEnd)
+    for (const { reject } of this.#waiting.splice(0)) reject(new TransactionLost('closed'))
     if (this.#isInMember && this.#isOpen) this.#undoMember()
     this.#isTaken = false
+    const before = this.#settling
     this.#flush()
-    for (const { reject } of this.#waiting.splice(0)) reject(new TransactionLost('closed'))
+    await Promise.all([before, this.#settling])
   }
 
   /** After some errors, a full disk among them, SQLite has rolled back by itself. */
@@ -133,7 +143,7 @@ export class GroupCommit {
     try {
       return work()
     } catch (error) {
-      if (!this.#isOpen) this.#batch?.settled.reject(error)
+      if (!this.#isOpen) this.#batch?.fail(error)
       throw error
     }
   }
@@ -149,11 +159,12 @@ export class GroupCommit {
   }
 
   #undoBatch(error: unknown): void {
-    this.#batch?.settled.reject(error)
+    this.#batch?.fail(error)
     if (this.#isOpen) this.#writer.exec('rollback')
   }
 
   async #turn(): Promise<void> {
+    if (this.#isClosed) throw new TransactionLost('closed')
     const waiter = { ...Promise.withResolvers<void>(), deadline: performance.now() + PATIENCE_MS }
     this.#waiting.push(waiter)
     this.#next()
@@ -162,37 +173,45 @@ export class GroupCommit {
 
   /** Ends a turn; resolves when the batch is on the disk. */
   #pass(): Promise<void> {
-    const batch = this.#batch
+    const outcome = this.#batch?.outcome() ?? Promise.reject(new TransactionLost('closed'))
     this.#isTaken = false
     this.#isInMember = false
     if (!this.#isOpen) this.#forgetBatch()
     this.#next()
-    return batch?.settled.promise ?? Promise.reject(new TransactionLost('closed'))
+    return outcome
   }
 
   /** One that is no more, though nobody may have been told yet, as when a member has sent a ROLLBACK of its own. */
   #forgetBatch(): void {
-    this.#batch?.settled.reject(new TransactionLost('rolled back'))
+    this.#batch?.fail(new TransactionLost('rolled back'))
     this.#batch = undefined
   }
 
-  /** Gives the turn to whoever waits for it, or when nobody does or it is others' turn, sees to the end of the round. */
+  /** Gives the turn to whoever waits for it, or when nobody may have it now, sees to the end of the round. */
   #next(): void {
-    if (this.#isTaken || this.#othersTurn !== undefined) return
-    const isRoundOver = this.#isBatchDone || performance.now() >= this.#sliceEnd
-    if (isRoundOver && GroupCommit.mostMembers === 1) this.#endRound()
-    else if (isRoundOver) this.#roundEnd ??= setImmediate(() => this.#endRound())
-    else if (this.#waiting.length > 0 && this.#open()) this.#giveTurn(this.#batch as Batch)
+    if (this.#isTaken || this.#isClosed || this.#othersTurn !== undefined) return
+    if (this.#isTurnFree && performance.now() < this.#sliceEnd) this.#giveTurn()
+    else if (this.#isCommitDue && GroupCommit.mostMembers === 1) this.#commitBatch()
+    else if (this.#isTurnFree || this.#isCommitDue) this.#roundEnd ??= setImmediate(() => this.#endRound())
   }
 
-  get #isBatchDone(): boolean {
-    return this.#batch !== undefined && (this.#waiting.length === 0 || isFull(this.#batch))
+  /** Whether somebody waits for a turn, and there is room. */
+  get #isTurnFree(): boolean {
+    return this.#waiting.length > 0 && !this.#batch?.isFull
   }
 
-  #giveTurn(batch: Batch): void {
-    if (this.#sliceEnd === Number.POSITIVE_INFINITY) this.#sliceEnd = performance.now() + LONGEST_SLICE_MS
+  get #isCommitDue(): boolean {
+    return this.#batch !== undefined && this.#settling === undefined && !this.#isTurnFree
+  }
+
+  #giveTurn(): void {
+    if (!this.#open()) return
+    if (this.#sliceEnd === Number.POSITIVE_INFINITY) {
+      this.#sliceEnd = performance.now() + LONGEST_SLICE_MS
+      this.#roundEnd ??= setImmediate(() => this.#endRound())
+    }
     this.#isTaken = true
-    batch.members += 1
+    this.#batch?.join()
     this.#waiting.shift()?.resolve()
   }
 
@@ -200,9 +219,18 @@ export class GroupCommit {
     this.#roundEnd = undefined
     this.#sliceEnd = Number.POSITIVE_INFINITY
     if (this.#isTaken) return
-    const isCommitted = this.#isBatchDone
-    if (isCommitted) this.#flush()
-    if (isCommitted && this.#options.isShared) this.#letOthers()
+    // The answers of this round leave first.
+    if (this.#isCommitDue) this.#roundEnd = setImmediate(() => this.#commitBatch())
+    else this.#next()
+  }
+
+  #commitBatch(): void {
+    this.#roundEnd = undefined
+    this.#sliceEnd = Number.POSITIVE_INFINITY
+    if (this.#isTaken) return
+    const commits = this.#isCommitDue
+    if (commits) this.#flush()
+    if (commits && this.#options.isShared) this.#letOthers()
     else this.#next()
   }
 
@@ -217,16 +245,14 @@ export class GroupCommit {
   #open(): boolean {
     if (this.#batch !== undefined) return true
     try {
+      if (this.#breakdown !== undefined) throw this.#breakdown
       this.#options.beforeBatch()
       this.#writer.exec('begin immediate')
     } catch (error) {
       this.#refuse(error)
       return false
     }
-    const settled = Promise.withResolvers<void>()
-    // A batch may be lost before the first of its members asks.
-    settled.promise.catch(() => {})
-    this.#batch = { members: 0, fullAt: performance.now() + LONGEST_BATCH_MS, settled }
+    this.#batch = new Batch(GroupCommit.mostMembers, LONGEST_BATCH_MS)
     return true
   }
 
@@ -243,21 +269,34 @@ export class GroupCommit {
   }
 
   #flush(): void {
-    if (this.#batch === undefined) return
+    const batch = this.#batch
+    if (batch === undefined) return
     try {
+      if (this.#breakdown !== undefined) throw this.#breakdown
       this.#options.beforeCommit()
       this.#writer.exec('commit')
-      this.#batch.settled.resolve()
-      this.#options.afterCommit(this.#batch.members)
     } catch (error) {
+      this.#options.beforeTelling()
       this.#undoBatch(error)
+      return
+    } finally {
+      this.#batch = undefined
     }
-    this.#batch = undefined
+    this.#options.afterCommit(batch.members)
+    this.#settling = this.#settle(batch)
   }
-}
 
-function isFull({ members, fullAt }: Batch): boolean {
-  return members >= GroupCommit.mostMembers || performance.now() >= fullAt
+  async #settle(batch: Batch): Promise<void> {
+    const failure = await this.#options.sync().catch((error) => new DatabaseBroken(error))
+    this.#options.beforeTelling()
+    if (failure !== undefined) {
+      this.#breakdown = failure
+      batch.fail(failure)
+    }
+    while (batch.tell(TOLD_A_ROUND)) await nextRound()
+    this.#settling = undefined
+    this.#next()
+  }
 }
 
 /** The transaction ended amid its work: rolled back by the engine, the error of the query before says why, or by closing it. */

@@ -22,15 +22,12 @@ export interface FinalAnswer {
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Does the work of a write in one transaction, in which it first looks again at who asks, and sends its answer.
+     * Does the work of a write in one transaction, in which it first looks again at who asks, and gives what the handler is to
+     * return: the body of the answer as JSON, typed so that any handler may.
      * An `Idempotency-Key` is honoured on POST and PATCH, and `Prefer: return=minimal` (RFC 7240) everywhere.
      * Throws what `recheck` and the work throw, `IdempotencyKeyInUse` and `IdempotencyKeyReused`.
      */
-    write(
-      request: FastifyRequest,
-      reply: FastifyReply,
-      work: (trx: Db) => Promise<Answer>
-    ): Promise<FastifyReply>
+    write(request: FastifyRequest, reply: FastifyReply, work: (trx: Db) => Promise<Answer>): Promise<never>
   }
 }
 
@@ -46,7 +43,7 @@ async function writesPlugin(fastify: FastifyInstance) {
         return key === undefined ? answerIn(trx) : onceOnly(trx, request, key, () => answerIn(trx))
       })
     const answer = key === undefined ? await transact() : await keysInUse.hold(request.user.id, key, transact)
-    return send(reply, answer)
+    return answerWith(reply, answer) as never
   })
 }
 
@@ -71,9 +68,12 @@ function toFinal(
   return { status, headers: { ...headers, ...applied }, body: text }
 }
 
-function send(reply: FastifyReply, { status, headers, body }: FinalAnswer): FastifyReply {
+/** A body to be returned, for Fastify would wait for a reply until it has left. */
+function answerWith(reply: FastifyReply, { status, headers, body }: FinalAnswer): string | FastifyReply {
   reply.code(status).headers(headers).vary('Prefer')
-  return body === null ? reply.send() : reply.type('application/json; charset=utf-8').send(body)
+  if (body === null) return reply.send()
+  reply.type('application/json; charset=utf-8')
+  return body
 }
 
 export default fp(writesPlugin, { name: 'writes', dependencies: ['authenticate', 'database', 'sensible'] })

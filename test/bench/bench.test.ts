@@ -141,6 +141,8 @@ t.test('with one member a batch each write has a commit of its own, and else the
     beforeBatch: () => {},
     beforeCommit: () => commits++,
     afterCommit: () => {},
+    sync: async () => undefined,
+    beforeTelling: () => {},
     isShared: false
   })
   await writes.write(CompiledQuery.raw('create table entries (number integer)'))

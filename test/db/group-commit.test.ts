@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs'
+import fs, { readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import path from 'node:path'
+import { setImmediate as nextRound } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { type Db, openKysely } from '../../db/database.ts'
+import { type Db, openKysely, ping } from '../../db/database.ts'
 import { isUnavailable } from '../../db/dialect.ts'
 import { temporaryFolder } from '../helpers.ts'
 
@@ -66,6 +68,27 @@ function breakStatements(t: Test, pattern: RegExp) {
   return broken
 }
 
+type Sync = (error?: Error) => void
+
+/** Lets no sync of a file end before its function is called; `next` waits for one that is asked for. */
+function holdSyncs(t: Test) {
+  const held: Sync[] = []
+  const { fdatasync } = fs
+  const replace = (by: unknown) => {
+    fs.fdatasync = by as typeof fdatasync
+    syncBuiltinESMExports()
+  }
+  t.teardown(() => replace(fdatasync))
+  replace((handle: number, done: (error: Error | null) => void) => {
+    held.push((error) => (error === undefined ? fdatasync(handle, done) : done(error)))
+  })
+  const next = async () => {
+    while (held[0] === undefined) await nextRound()
+    return held[0]
+  }
+  return Object.assign(held, { next })
+}
+
 /** Lets promises go as far as they come within one round of the event loop. */
 async function promisesOnly(): Promise<void> {
   for (let i = 0; i < 100; i++) await null
@@ -93,17 +116,102 @@ t.test('a batch is bounded', async (t) => {
   t.ok(commits >= 3 && commits <= 150, `${commits} commits`)
 })
 
-t.test('who comes alone waits for nobody: the commit is in the same round of the event loop', async (t) => {
+t.test(
+  'who comes alone waits for nobody: the commit is in this round of the event loop or the next',
+  async (t) => {
+    const { db, file } = await openWords(t)
+    const syncs = holdSyncs(t)
+    await stat(file)
+    const written = transact(db, 'alone')
+    // The first two end before the commit in their round.
+    for (let round = 0; round < 3; round++) await nextRound()
+    t.equal(syncs.length, 1)
+    syncs[0]?.()
+    await written
+  }
+)
+
+t.test('a write is told once the log is on the disk, and nobody sees it sooner', async (t) => {
   const { db, file } = await openWords(t)
-  await stat(file)
-  let isNextRound = false
-  setImmediate(() =>
-    setImmediate(() => {
-      isNextRound = true
-    })
-  )
-  await transact(db, 'alone')
-  t.notOk(isNextRound)
+  const syncs = holdSyncs(t)
+  const told: string[] = []
+  const tell = (word: string) => insert(db, word).then(() => told.push(word))
+  const seen = async () => (await sql<{ word: string }>`select word from words`.execute(db)).rows.length
+  const first = tell('first')
+  await syncs.next()
+  const second = tell('second')
+  for (let round = 0; round < 5; round++) await stat(file)
+  t.equal(syncs.length, 1, 'the next commit waits for the sync of this one')
+  t.strictSame([told, await seen()], [[], 0])
+  syncs.shift()?.()
+  await first
+  t.strictSame([told, await seen()], [['first'], 1])
+  await syncs.next()
+  t.strictSame([told, await seen()], [['first'], 1])
+  syncs.shift()?.()
+  await second
+  t.equal(await seen(), 2)
+})
+
+t.test('when the log cannot be put on the disk, nothing is told to be there, now and later', async (t) => {
+  const { db } = await openWords(t)
+  const syncs = holdSyncs(t)
+  const lost = [insert(db, 'first'), transact(db, 'first too')]
+  await syncs.next()
+  const next = insert(db, 'amid the sync')
+  await promisesOnly()
+  syncs.shift()?.(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' }))
+  for (const write of [...lost, next, transact(db, 'later')]) {
+    const error = await write.catch((error) => error)
+    t.match(error, { name: 'DatabaseBroken', message: /EIO.*start anew/ })
+    t.ok(isUnavailable(error))
+  }
+  await t.rejects(ping(db), { name: 'DatabaseBroken' }, 'and it is not ready')
+  t.equal(syncs.length, 0)
+})
+
+t.test('many are told a few at a time, and share the next commit if they write again', async (t) => {
+  const { db, file } = await openWords(t)
+  const before = commitsIn(file)
+  let told = 0
+  const writeTwice = async (_: unknown, i: number) => {
+    await insert(db, `word ${i}`)
+    told += 1
+    await insert(db, `word ${i} again`)
+  }
+  const writes = Promise.all(Array.from({ length: 64 }, writeTwice))
+  let most = 0
+  while (told < 64) {
+    const toldBefore = told
+    await nextRound()
+    most = Math.max(most, told - toldBefore)
+  }
+  await writes
+  t.ok(most <= 8, `${most} in a round`)
+  const commits = commitsIn(file) - before
+  t.ok(commits <= 4, `${commits} commits`)
+})
+
+t.test('where other processes share the file, SQLite itself syncs each commit', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const syncs = holdSyncs(t)
+  const levels: unknown[] = []
+  const endSync = async () => {
+    await syncs.next()
+    syncs.shift()?.()
+  }
+  for (const isShared of [true, false]) {
+    const opened = openKysely(file, { isShared })
+    if (!isShared) await endSync()
+    const db = await opened
+    t.teardown(() => db.destroy())
+    const level = db
+      .transaction()
+      .execute((trx) => sql<{ synchronous: number }>`pragma synchronous`.execute(trx))
+    if (!isShared) await endSync()
+    levels.push((await level).rows[0]?.synchronous)
+  }
+  t.strictSame(levels, [2, 1])
 })
 
 t.test('a refusal is told once that for which it was refused is on the disk', async (t) => {

@@ -13,7 +13,7 @@ export function replay(effects: Effect[]): Entries {
 }
 
 /** What comes of an operation: so many rows changed, or why not. */
-export type Outcome = number | 'duplicate' | 'no such savepoint' | 'full' | 'lost' | 'broken'
+export type Outcome = number | 'duplicate' | 'no such savepoint' | 'full' | 'lost' | 'broken' | 'unknown'
 
 /** What a transaction must see and do, from what it finds at its beginning. */
 export class Draft {

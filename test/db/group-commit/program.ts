@@ -48,7 +48,13 @@ export interface Foreigner {
   commits: boolean
 }
 
-export type Actor = SingleWrite | Reader | Transaction | Foreigner
+/** After it the disk takes nothing any more: the next sync fails. */
+export interface DiskFailure {
+  kind: 'disk failure'
+  pause: Pause
+}
+
+export type Actor = SingleWrite | Reader | Transaction | Foreigner | DiskFailure
 
 const pause = fc.constantFrom<Pause>('none', 'microtask', 'immediate', 'timer', 'poll')
 const keyed = fc.record({
@@ -103,5 +109,11 @@ const actor: fc.Arbitrary<Actor> = fc.oneof(
   }
 )
 
+const actors = fc.array(actor, { minLength: 1, maxLength: 14 })
+const diskFailure = fc.record({ kind: fc.constant('disk failure' as const), pause })
+
 /** Actors that all begin together, each after its first pause. */
-export const program = fc.array(actor, { minLength: 1, maxLength: 14 })
+export const program: fc.Arbitrary<Actor[]> = fc.oneof(
+  { weight: 5, arbitrary: actors },
+  { weight: 1, arbitrary: fc.tuple(actors, diskFailure).map(([others, failure]) => [failure, ...others]) }
+)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import path from 'node:path'
 import { setImmediate as roundEnd, setTimeout as timer } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
@@ -34,7 +36,10 @@ const PAGES_LEFT = 200
 const FLOOD_BYTES = 2_000_000
 
 /** What all runs together came across; a property that never meets a failure proves nothing. */
-export const met = { committed: 0, refused: 0, rolledBack: 0, lost: 0, shared: 0, foreign: 0 }
+export const met = { committed: 0, refused: 0, rolledBack: 0, lost: 0, unknown: 0, shared: 0, foreign: 0 }
+
+const disk = { isBroken: false }
+breakableSync()
 
 /** A database, its driver, another connection to it, and what is known of both. */
 export class World {
@@ -45,7 +50,7 @@ export class World {
   #told = 0
   #active: string | undefined
   readonly #bases = new Map<string, { count: number; entries: Entries; effects: Effect[] }>()
-  readonly #ends = new Map<string, 'committed' | 'refused'>()
+  readonly #ends = new Map<string, 'committed' | 'refused' | 'unknown'>()
   readonly #mayFail: boolean
 
   static async open(folder: string, program: Actor[]): Promise<World> {
@@ -65,10 +70,11 @@ export class World {
     this.#db = db
     this.#file = file
     this.#other = other
-    this.#mayFail = /flood|orphan/.test(program)
+    this.#mayFail = /flood|orphan|disk failure/.test(program)
   }
 
   async close(): Promise<void> {
+    disk.isBroken = false
     await this.#db.destroy()
     this.#other.close()
   }
@@ -77,6 +83,10 @@ export class World {
     await this.#pause(actor.pause)
     if (actor.kind === 'write') return this.#playWrite(actor, id)
     if (actor.kind === 'reader') return this.#playReader(actor)
+    if (actor.kind === 'disk failure') {
+      disk.isBroken = true
+      return
+    }
     if (actor.kind === 'foreign') return this.#playForeign(actor, id)
     return this.#playTransaction(actor, id)
   }
@@ -89,6 +99,7 @@ export class World {
       const own = journal.filter(({ value }) => value.startsWith(`${id}.`))
       const base = this.#bases.get(id)
       if (end === 'refused') assert.deepEqual(own, [], `${id} was refused`)
+      else if (end === 'unknown' && own.length === 0) continue
       else if (base !== undefined) {
         const { count, entries, effects } = base
         assert.deepEqual(journal.slice(count, count + effects.length), effects, `${id} is whole`)
@@ -213,6 +224,11 @@ export class World {
   }
 
   #refused(id: string, reason: unknown): void {
+    if (reason === 'unknown' || isOfBrokenDisk(reason)) {
+      met.unknown += 1
+      this.#ends.set(id, 'unknown')
+      return
+    }
     const isOwn = reason instanceof Refusal || reason === 'duplicate'
     const isLost = reason === 'full' || reason === 'broken' || isUnavailable(reason) || isBroken(reason)
     assert.ok(isOwn || (isLost && this.#mayFail), String((reason as Error).stack ?? reason))
@@ -253,6 +269,16 @@ export class World {
   }
 }
 
+/** Syncs as ever, until the disk is broken. */
+function breakableSync(): void {
+  const { fdatasync } = fs
+  fs.fdatasync = ((handle, done) => {
+    if (disk.isBroken) setImmediate(done, new Error('EIO: i/o error, fdatasync'))
+    else fdatasync(handle, done)
+  }) as typeof fdatasync
+  syncBuiltinESMExports()
+}
+
 class Refusal extends Error {}
 
 async function readAll(db: Db): Promise<{ count: number; entries: Entries }> {
@@ -283,7 +309,12 @@ function isBroken(error: unknown): boolean {
   return (error as { code?: string }).code === 'SQLITE_CONSTRAINT_FOREIGNKEY'
 }
 
+function isOfBrokenDisk(error: unknown): boolean {
+  return (error as Error).name === 'DatabaseBroken'
+}
+
 function outcomeOf(error: unknown): Outcome {
+  if (isOfBrokenDisk(error)) return 'unknown'
   const { code, name, message } = error as { code?: string; name: string; message: string }
   if (code === 'SQLITE_CONSTRAINT_PRIMARYKEY') return 'duplicate'
   if (code === 'SQLITE_FULL') return 'full'
