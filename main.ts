@@ -1,4 +1,6 @@
 import cluster from 'node:cluster'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from './app.ts'
@@ -8,6 +10,8 @@ import { addressOf, obeyPrimary, report } from './cluster/worker.ts'
 import { type Config, ConfigRefused, loadConfig, workersOf } from './config.ts'
 import { DatabaseRefused, databaseFile } from './db/dialect.ts'
 import { KeysRefused } from './plugins/signing-keys/index.ts'
+
+const START_UP_MS = 1000
 
 /** The process: reads the environment, then serves, or with several WORKERS lets others serve; ends gracefully on a signal. */
 async function main(): Promise<void> {
@@ -45,12 +49,20 @@ function endWithGrace(server: FastifyInstance, config: Config, skip: closeWithGr
 async function listen(server: FastifyInstance, config: Config, isJoining = false): Promise<string> {
   try {
     await server.register(app, { config, isJoining })
-    return await server.listen({ host: config.HOST, port: config.PORT })
+    const address = await server.listen({ host: config.HOST, port: config.PORT })
+    setTimeout(forgetStartUp, START_UP_MS).unref()
+    return address
   } catch (error) {
     // Or else the next start would take this one for a crash.
     await server.close()
     throw error
   }
+}
+
+/** What only the start has needed is a quarter of the memory, and V8 would keep it until the service has asked for a lot more. */
+function forgetStartUp(): void {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
 }
 
 /** Stops listening, lets running requests finish for so many milliseconds, and closes the database. */

@@ -33,7 +33,7 @@ export interface RawServer extends Contender {
 export async function startCompetitor(
   fixture: Fixture,
   variables: Record<string, string> = {},
-  file = 'server.ts'
+  file = 'server.js'
 ): Promise<Competitor> {
   const service = await startService(fixture.databaseFile, { ...SETTINGS, ...variables }, file)
   return { ...toContender(service), context: { ...fixture, url: service.url } }

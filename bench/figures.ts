@@ -24,6 +24,9 @@ const READERS = 8
 /** Each reader asks at most so often. */
 const READERS_PAUSE_MS = 5
 const READS = ['one-author', 'first-page']
+const LONGEST_START_MS = 600
+const MOST_IDLE_MEGABYTES = 120
+const LEAST_GAIN_OF_TWO_WORKERS = 1.6
 
 export interface Figure {
   title: string
@@ -125,12 +128,18 @@ export async function measureStart(fixture: Fixture, rounds: number, idleSeconds
     await service.end()
   }
   const [low, high] = [Math.min(...times), Math.max(...times)].map((time) => time.toFixed(0))
-  const value = `${median(times).toFixed(0)} ms (${low} to ${high})`
+  const [time, size] = [median(times), median(sizes)]
   return [
-    { title: 'start, from the spawn of the process to the first 200', value, failed: 0 },
+    {
+      title: 'start, from the spawn of the process to the first 200',
+      value: `${time.toFixed(0)} ms (${low} to ${high})`,
+      target: { text: `< ${LONGEST_START_MS} ms`, isMet: time < LONGEST_START_MS },
+      failed: 0
+    },
     {
       title: `memory of an idle worker, ${idleSeconds} s after its start`,
-      value: `${median(sizes).toFixed(0)} MB`,
+      value: `${size.toFixed(0)} MB`,
+      target: { text: `< ${MOST_IDLE_MEGABYTES} MB`, isMet: size < MOST_IDLE_MEGABYTES },
       failed: 0
     }
   ]
@@ -173,9 +182,14 @@ async function twoToOne(
   const load = await loadFor(name, one.context, folder)
   const entries = [two, one].map((contender) => ({ contender, load }))
   const [ofTwo = [], ofOne = []] = await interleave(entries, pace)
+  const ratio = ratioOf(ofTwo, ofOne)
   return {
     title: `two workers to one, ${scenarioOf(name).title}`,
-    value: `${formatRatio(ratioOf(ofTwo, ofOne))}: ${formatRate(ofTwo)} to ${formatRate(ofOne)} requests/s`,
+    value: `${formatRatio(ratio)}: ${formatRate(ofTwo)} to ${formatRate(ofOne)} requests/s`,
+    target: {
+      text: `>= ${LEAST_GAIN_OF_TWO_WORKERS}`,
+      isMet: ratio.median >= LEAST_GAIN_OF_TWO_WORKERS
+    },
     failed: failedIn([...ofTwo, ...ofOne])
   }
 }

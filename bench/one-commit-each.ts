@@ -2,4 +2,4 @@
 import { GroupCommit } from '../db/sqlite/group-commit.ts'
 
 GroupCommit.mostMembers = 1
-await import('../server.ts')
+await import('../main.ts')

@@ -31,7 +31,7 @@ export interface Starting {
 export async function startService(
   databaseFile: string,
   variables: Record<string, string> = {},
-  file = 'server.ts'
+  file = 'server.js'
 ): Promise<Service> {
   const { url, pid, end } = spawnService(databaseFile, variables, file)
   return { url: await url, pid, end }
@@ -41,7 +41,7 @@ export async function startService(
 export function spawnService(
   databaseFile: string,
   variables: Record<string, string> = {},
-  file = 'server.ts'
+  file = 'server.js'
 ): Starting {
   const settings = { HOST: '127.0.0.1', PORT: '0', DATABASE_URL: databaseFile, LOG_LEVEL: 'error' }
   const env = { ...process.env, REGISTRATION: 'open', ...settings, ...variables }

@@ -345,7 +345,7 @@ async function lastChange(url: string, headers: Headers): Promise<number> {
 t.test('SIGTERM while workers are still starting ends the service', async (t) => {
   const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
   const env = { ...process.env, WORKERS: '3', PORT: '0', DATABASE_URL, LOG_LEVEL: 'info' }
-  const child = spawn(process.execPath, ['server.ts'], { cwd: ROOT, env })
+  const child = spawn(process.execPath, ['server.js'], { cwd: ROOT, env })
   t.teardown(() => child.kill('SIGKILL'))
   let output = ''
   for await (const data of child.stdout) {

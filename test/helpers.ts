@@ -71,7 +71,7 @@ export async function signIn(server: FastifyInstance, username = 'salman') {
  */
 export async function startServer(t: Test, variables: Record<string, string> = {}, limits = 'true') {
   const folder = temporaryFolder(t)
-  const child = spawn('bash', ['-c', `${limits}; exec "$0" server.ts`, process.execPath], {
+  const child = spawn('bash', ['-c', `${limits}; exec "$0" server.js`, process.execPath], {
     cwd: ROOT,
     env: { ...process.env, PORT: '0', DATABASE_URL: path.join(folder, 'library.db'), ...variables }
   })

@@ -208,10 +208,18 @@ t.test(
   }
 )
 
+t.test('a Node that does not know TypeScript is told to be too old', async (t) => {
+  const started = run(process.execPath, ['--no-strip-types', path.join(ROOT, 'server.js')])
+  await t.rejects(started, {
+    code: 1,
+    stderr: /^Node \S+ is too old, 22.18 or newer is needed: npm start brings it.\n$/
+  })
+})
+
 t.test('.env is read', async (t) => {
   const cwd = temporaryFolder(t)
   writeFileSync(path.join(cwd, '.env'), 'PORT=nonsense\n')
-  const started = run(process.execPath, [path.join(ROOT, 'server.ts')], { cwd })
+  const started = run(process.execPath, [path.join(ROOT, 'server.js')], { cwd })
   await t.rejects(started, { code: 1, stderr: /PORT is "nonsense"/ })
 })
 
