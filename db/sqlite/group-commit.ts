@@ -13,9 +13,9 @@ const OTHERS_TURN_MS = 1
 const MOST_MEMBERS = 256
 const LONGEST_BATCH_MS = 20
 /** How much of a round of the event loop goes to writes, before those who have asked meanwhile have their turn. */
-const LONGEST_SLICE_MS = 1
+const LONGEST_SLICE_MS = 0.5
 /** To so many writes a round is told that they are done: each then takes its answer, and mostly a next request. */
-const TOLD_A_ROUND = 4
+const TOLD_A_ROUND = 2
 /** The savepoint of a member; under a name that nobody gives to a savepoint within it. */
 const MEMBER = '"a member of the batch"'
 
