@@ -155,10 +155,9 @@ function mayUse(scope: KeyScope, method: string): boolean {
 }
 
 function bearerToken(authorization = ''): string {
-  if (!/^bearer\b/i.test(authorization)) throw new TokenRequired()
   const token = BEARER.exec(authorization)?.[1]
-  if (token === undefined) throw new InvalidToken()
-  return token
+  if (token !== undefined) return token
+  throw /^bearer\b/i.test(authorization) ? new InvalidToken() : new TokenRequired()
 }
 
 export default fp(authenticatePlugin, {
