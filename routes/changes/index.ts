@@ -14,6 +14,17 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
   const streamsAUser = fastify.shareOf(STREAMS_A_USER)
   const open = new Map<string, number>()
   const openOf = (userId: string) => open.get(userId) ?? 0
+
+  /** Counts a stream, until the function that is given is called, however often. */
+  function count(userId: string): () => void {
+    open.set(userId, openOf(userId) + 1)
+    let isOpen = true
+    return () => {
+      if (isOpen) open.set(userId, openOf(userId) - 1)
+      isOpen = false
+    }
+  }
+
   let isClosing = false
   fastify.addHook('onRequest', fastify.authenticate)
   fastify.addHook('preClose', async () => {
@@ -63,19 +74,24 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
       reply.type('text/event-stream; charset=utf-8').header('cache-control', 'no-store')
       if (request.method === 'HEAD') return reply.send()
       if (openOf(user.id) >= streamsAUser) throw new TooManyStreams(streamsAUser)
-      open.set(user.id, openOf(user.id) + 1)
-      reply.raw.once('close', () => open.set(user.id, openOf(user.id) - 1))
+      const close = count(user.id)
+      // Of a stream that has ended by itself, or of which the client has gone before it had begun.
+      reply.raw.once('close', close)
       // The stream ends when the service does, which must not wait for its connection to be used again.
       return reply.header('connection', 'close').stream(events())
 
       async function* events() {
-        // At once, so that the client knows that it is connected.
-        yield ': changes\n\n'
-        for (let after = since; !isClosing && (await isStillGood()); ) {
-          const found = await listChanges(db, { limit: CHANGES_AT_ONCE, after })
-          after = found.at(-1)?.sequence ?? after
-          if (found.length > 0) yield found.map(toEvent).join('')
-          else if (!(await changesFeed.waitFor(after, HEARTBEAT_MS))) yield ': still here\n\n'
+        try {
+          // At once, so that the client knows that it is connected.
+          yield ': changes\n\n'
+          for (let after = since; !isClosing && (await isStillGood()); ) {
+            const found = await listChanges(db, { limit: CHANGES_AT_ONCE, after })
+            after = found.at(-1)?.sequence ?? after
+            if (found.length > 0) yield found.map(toEvent).join('')
+            else if (!(await changesFeed.waitFor(after, HEARTBEAT_MS))) yield ': still here\n\n'
+          }
+        } finally {
+          close()
         }
       }
 
