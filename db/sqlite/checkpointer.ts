@@ -5,12 +5,13 @@ import { Worker } from 'node:worker_threads'
 const BUSY_WRITES = 500
 const WINDOW_MS = 1000
 const SHORTEST_PAUSE_MS = 100
+/** A log of so many pages is begun anew, for which writers must wait a moment: under steady writes it would grow for ever. */
+const LONG_LOG = 4000
 const PAUSE_AFTER_END_MS = 60_000
 
 /**
  * Copies the log of writes into the database (a checkpoint, https://sqlite.org/wal.html#ckpt) from a thread of its own while many
- * write, for it syncs two files, which would hold up everybody for some 25 ms again and again. Few writes are left to SQLite, which
- * does it amid a commit once the log is long, and so it does when the thread cannot keep up.
+ * write, for it syncs two files, which would hold up everybody for some 25 ms again and again. Few writes are not worth a thread.
  */
 export class Checkpointer {
   readonly #file: string
@@ -19,24 +20,35 @@ export class Checkpointer {
   #windowEnd = 0
   #nextAt = 0
   #isWorking = false
+  #isRestarting = false
+  readonly #whenRestarted: () => void
 
-  constructor(file: string) {
+  /** Calls `whenRestarted` each time that writes may begin again. */
+  constructor(file: string, whenRestarted: () => void) {
     this.#file = file
+    this.#whenRestarted = whenRestarted
   }
 
-  /** To be told of each commit with so many writes. */
-  noteCommit(writes: number): void {
+  /** Whether the log is about to be begun anew, for which nobody may write. */
+  get isRestarting(): boolean {
+    return this.#isRestarting
+  }
+
+  /** To be told of each commit with so many writes; gives whether they are so many that the thread sees to the log. */
+  noteCommit(writes: number): boolean {
     const now = performance.now()
     if (now >= this.#windowEnd) {
       this.#writes = 0
       this.#windowEnd = now + WINDOW_MS
     }
     this.#writes += writes
-    if (this.#writes < BUSY_WRITES || now < this.#nextAt || this.#isWorking) return
+    if (this.#writes < BUSY_WRITES) return false
+    if (now < this.#nextAt || this.#isWorking) return this.#worker !== undefined
     this.#nextAt = now + SHORTEST_PAUSE_MS
     this.#isWorking = true
     this.#worker ??= this.#start()
-    this.#worker.postMessage('checkpoint')
+    this.#worker.postMessage('passive')
+    return true
   }
 
   /** Resolves when the thread has closed its connection. */
@@ -53,17 +65,27 @@ export class Checkpointer {
       workerData: this.#file
     })
     worker.unref()
-    worker.on('message', () => {
-      this.#isWorking = false
+    worker.on('message', (pages: number) => {
+      if (pages > LONG_LOG && !this.#isRestarting) {
+        this.#isRestarting = true
+        worker.postMessage('restart')
+      } else this.#rest()
     })
     // Another is started when it is needed; meanwhile SQLite does it.
     worker.once('exit', () => {
       this.#worker = undefined
-      this.#isWorking = false
+      this.#rest()
       // Or else one that cannot work would be started again and again.
       this.#nextAt = performance.now() + PAUSE_AFTER_END_MS
     })
     worker.once('error', () => {})
     return worker
+  }
+
+  #rest(): void {
+    this.#isWorking = false
+    if (!this.#isRestarting) return
+    this.#isRestarting = false
+    this.#whenRestarted()
   }
 }

@@ -16,6 +16,8 @@ const LONGEST_BATCH_MS = 20
 const LONGEST_SLICE_MS = 0.5
 /** To so many writes a round is told that they are done: each then takes its answer, and mostly a next request. */
 const TOLD_A_ROUND = 2
+/** Or to more, so that all have been told after so many rounds: the next batch has the lock meanwhile. */
+const MOST_ROUNDS = 32
 /** The savepoint of a member; under a name that nobody gives to a savepoint within it. */
 const MEMBER = '"a member of the batch"'
 
@@ -26,6 +28,8 @@ interface Waiter extends PromiseWithResolvers<void> {
 interface Options {
   /** Other processes want to write too. */
   isShared: boolean
+  /** While it does not, those that wait go on waiting, until `goOn`. */
+  mayBegin(): boolean
   /** May throw to refuse all that wait to write. */
   beforeBatch(): void
   beforeCommit(): void
@@ -118,6 +122,11 @@ export class GroupCommit {
     return result as QueryResult<R>
   }
 
+  /** Batches may begin again. */
+  goOn(): void {
+    this.#next()
+  }
+
   /** Commits what waits for that, undoes the transaction that has its turn, and refuses those that wait for theirs. */
   async close(): Promise<void> {
     this.#isClosed = true
@@ -127,9 +136,8 @@ export class GroupCommit {
     for (const { reject } of this.#waiting.splice(0)) reject(new TransactionLost('closed'))
     if (this.#isInMember && this.#isOpen) this.#undoMember()
     this.#isTaken = false
-    const before = this.#settling
     this.#flush()
-    await Promise.all([before, this.#settling])
+    await this.#settling
   }
 
   /** After some errors, a full disk among them, SQLite has rolled back by itself. */
@@ -190,6 +198,7 @@ export class GroupCommit {
   /** Gives the turn to whoever waits for it, or when nobody may have it now, sees to the end of the round. */
   #next(): void {
     if (this.#isTaken || this.#isClosed || this.#othersTurn !== undefined) return
+    if (this.#batch === undefined && !this.#options.mayBegin()) return
     if (this.#isTurnFree && performance.now() < this.#sliceEnd) this.#giveTurn()
     else if (this.#isCommitDue && GroupCommit.mostMembers === 1) this.#commitBatch()
     else if (this.#isTurnFree || this.#isCommitDue) this.#roundEnd ??= setImmediate(() => this.#endRound())
@@ -276,24 +285,24 @@ export class GroupCommit {
       this.#options.beforeCommit()
       this.#writer.exec('commit')
     } catch (error) {
-      this.#options.beforeTelling()
       this.#undoBatch(error)
+      this.#options.beforeTelling()
       return
     } finally {
       this.#batch = undefined
     }
+    this.#settling = this.#settle(batch, this.#settling)
     this.#options.afterCommit(batch.members)
-    this.#settling = this.#settle(batch)
   }
 
-  async #settle(batch: Batch): Promise<void> {
-    const failure = await this.#options.sync().catch((error) => new DatabaseBroken(error))
+  /** Only at the close there is another `before` it, without which it is not whole. */
+  async #settle(batch: Batch, before: Promise<void> | undefined): Promise<void> {
+    await before
+    this.#breakdown ??= await this.#options.sync().catch((error) => new DatabaseBroken(error))
     this.#options.beforeTelling()
-    if (failure !== undefined) {
-      this.#breakdown = failure
-      batch.fail(failure)
-    }
-    while (batch.tell(TOLD_A_ROUND)) await nextRound()
+    if (this.#breakdown !== undefined) batch.fail(this.#breakdown)
+    const count = Math.max(TOLD_A_ROUND, Math.ceil(batch.members / MOST_ROUNDS))
+    while (batch.tell(count)) await nextRound()
     this.#settling = undefined
     this.#next()
   }

@@ -143,6 +143,7 @@ t.test('with one member a batch each write has a commit of its own, and else the
     afterCommit: () => {},
     sync: async () => undefined,
     beforeTelling: () => {},
+    mayBegin: () => true,
     isShared: false
   })
   await writes.write(CompiledQuery.raw('create table entries (number integer)'))

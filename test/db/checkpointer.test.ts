@@ -37,8 +37,22 @@ t.test('while many write, a thread copies the log, and has it begun anew when it
   t.notOk(existsSync(`${file}-wal`), 'it ends with the database')
 })
 
+t.test('while few write, the log is copied between their commits, and begins anew', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const db = await openKysely(file)
+  t.teardown(() => db.destroy())
+  await sql`create table entries (content text)`.execute(db)
+  const bytes = 'x'.repeat(1000)
+  for (let i = 0; i < 60; i++) {
+    await sql`with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < 1000)
+      insert into entries select ${bytes} from numbers`.execute(db)
+  }
+  const size = statSync(`${file}-wal`).size / MIB
+  t.ok(size < 15, `60 MiB were written, the log has ${size.toFixed(1)}`)
+})
+
 t.test('a thread that cannot work does no harm', async (t) => {
-  const checkpointer = new Checkpointer(path.join(temporaryFolder(t), 'nothing.db'))
+  const checkpointer = new Checkpointer(path.join(temporaryFolder(t), 'nothing.db'), () => {})
   checkpointer.noteCommit(1)
   await checkpointer.end()
   checkpointer.noteCommit(1000)
