@@ -71,7 +71,7 @@ export class Checkpointer {
         worker.postMessage('restart')
       } else this.#rest()
     })
-    // Another is started when it is needed; meanwhile SQLite does it.
+    // Another is started when it is needed; until then there is none that sees to the log, and `noteCommit` says so.
     worker.once('exit', () => {
       this.#worker = undefined
       this.#rest()

@@ -28,7 +28,7 @@ interface Waiter extends PromiseWithResolvers<void> {
 interface Options {
   /** Other processes want to write too. */
   isShared: boolean
-  /** While it does not, those that wait go on waiting, until `goOn`. */
+  /** Whether a batch may begin now; if not, those that wait go on waiting, until `goOn`. */
   mayBegin(): boolean
   /** May throw to refuse all that wait to write. */
   beforeBatch(): void

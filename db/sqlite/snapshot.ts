@@ -50,7 +50,11 @@ export class Snapshot {
 
   /** First sees to the end, which must come even when the version cannot be read: reads would find the same for ever. */
   #begin(): void {
-    if (!this.#isHeld) setImmediate(() => this.#isHeld || this.#end())
+    setImmediate(() => this.#endWithRound())
     this.#reader.exec('begin')
+  }
+
+  #endWithRound(): void {
+    if (!this.#isHeld) this.#end()
   }
 }
