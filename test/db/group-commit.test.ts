@@ -330,11 +330,19 @@ t.test('a transaction that cannot be undone alone is undone with its batch', asy
 
 t.test('closing commits what waits for that', async (t) => {
   const { db, words } = await openWords(t)
+  const syncs = holdSyncs(t)
+  const first = insert(db, 'first')
+  await syncs.next()
   const waiting = [insert(db, 'single'), transact(db, 'in a transaction')]
-  await promisesOnly()
-  t.strictSame(words(), [])
-  await Promise.all([...waiting, db.destroy()])
-  t.strictSame(words(), ['single', 'in a transaction'])
+  // Each round gives a turn to one of them at least; their commit waits for the sync of the first.
+  for (let round = 0; round < 10; round++) await nextRound()
+  t.strictSame(words(), ['first'])
+  const closed = db.destroy()
+  syncs.shift()?.()
+  await syncs.next()
+  syncs.shift()?.()
+  await Promise.all([first, ...waiting, closed])
+  t.strictSame(words(), ['first', 'single', 'in a transaction'])
 })
 
 t.test('closing undoes the transaction amid its work, and refuses who waits', async (t) => {
