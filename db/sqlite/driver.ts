@@ -18,8 +18,6 @@ import { openDatabase, openReader, type Usage } from './open.ts'
 import { Snapshot } from './snapshot.ts'
 
 const CHECKPOINT_PATIENCE_MS = 2000
-/** Rows that are changed before the log is copied: some thousand pages of it. */
-const CHANGES_A_CHECKPOINT = 5000
 
 /**
  * Kysely's driver over two connections to one file: reads have their own, so that they never wait for a write nor see
@@ -137,15 +135,12 @@ class Engine {
   readonly #inode: number
   readonly #log: LogSync | undefined
   #checkpointer: Checkpointer | undefined
-  readonly #changes: () => number
-  #copiedChanges = 0
 
   constructor(path: string, usage: Usage) {
     const { isShared = false, isForImport = false } = usage
     this.#path = path
     this.#isForImport = isForImport
     this.#writer = new Connection(openDatabase(path, usage))
-    this.#changes = this.#writer.valueOf<number>('select total_changes()')
     this.reader = new Connection(openReader(path))
     this.snapshot = new Snapshot(this.reader)
     this.writes = new GroupCommit(this.#writer, {
@@ -153,15 +148,15 @@ class Engine {
       mayBegin: () => !this.#checkpointer?.isRestarting,
       beforeBatch: () => this.#refuseMissingFile(),
       beforeCommit: () => this.snapshot.hold(),
-      afterCommit: (writes) => this.#noteCommit(writes),
+      afterCommit: (writes) => this.#checkpointer?.noteCommit(writes),
       sync: async () => this.#log?.sync(),
       beforeTelling: () => {
         this.snapshot.release()
-        this.#checkpointIfDue()
+        this.#copyLogIfDue()
       }
     })
     // An import has a thread of its own already.
-    if (!isForImport) this.#checkpointer = new Checkpointer(path, () => this.writes.goOn())
+    if (!isForImport) this.#checkpointer = new Checkpointer(path, this.#writer, () => this.writes.goOn())
     this.#inode = statSync(path).ino
     this.#writer.pragma('busy_timeout = 0')
     if (!isShared && !isForImport) this.#log = this.#syncLog()
@@ -173,24 +168,9 @@ class Engine {
     return new LogSync(this.#path)
   }
 
-  #noteCommit(writes: number): void {
-    if (this.#checkpointer?.noteCommit(writes)) this.#copiedChanges = this.#changes()
-  }
-
-  /**
-   * What SQLite would do amid a commit; but there the state before it is held, so that it could never begin the log anew. Between
-   * two batches it may.
-   */
-  #checkpointIfDue(): void {
-    if (this.#checkpointer === undefined || this.#writer.inTransaction) return
-    const changes = this.#changes()
-    if (changes - this.#copiedChanges < CHANGES_A_CHECKPOINT) return
-    this.#copiedChanges = changes
-    try {
-      this.#writer.pragma('wal_checkpoint(passive)')
-    } catch {
-      // As on a full disk: what is in the log is safe there until another time.
-    }
+  /** Amid a batch, as one that has begun while the last was synced, it has to wait for the next. */
+  #copyLogIfDue(): void {
+    if (!this.#writer.inTransaction) this.#checkpointer?.copyIfDue()
   }
 
   #refuseMissingFile(): void {

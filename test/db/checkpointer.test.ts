@@ -1,10 +1,12 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import path from 'node:path'
 import { setImmediate as nextRound } from 'node:timers/promises'
 import { sql } from 'kysely'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { openKysely } from '../../db/database.ts'
 import { Checkpointer } from '../../db/sqlite/checkpointer.ts'
+import { Connection } from '../../db/sqlite/connection.ts'
+import { openDatabase } from '../../db/sqlite/open.ts'
 import { temporaryFolder } from '../helpers.ts'
 
 const MIB = 1024 * 1024
@@ -52,7 +54,11 @@ t.test('while few write, the log is copied between their commits, and begins ane
 })
 
 t.test('a thread that cannot work does no harm', async (t) => {
-  const checkpointer = new Checkpointer(path.join(temporaryFolder(t), 'nothing.db'), () => {})
+  const checkpointer = new Checkpointer(
+    path.join(temporaryFolder(t), 'nothing.db'),
+    emptyDatabase(t).writer,
+    () => {}
+  )
   checkpointer.noteCommit(1)
   await checkpointer.end()
   checkpointer.noteCommit(1000)
@@ -60,3 +66,21 @@ t.test('a thread that cannot work does no harm', async (t) => {
   checkpointer.noteCommit(1000)
   await checkpointer.end()
 })
+
+t.test('a log that cannot be copied does no harm', async (t) => {
+  const { file, writer } = emptyDatabase(t)
+  writer.exec('create table entries (n integer)')
+  writer.exec(`with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < 10000)
+    insert into entries select n from numbers`)
+  truncateSync(`${file}-wal`)
+  t.throws(() => writer.pragma('wal_checkpoint(passive)'))
+  const checkpointer = new Checkpointer(file, writer, () => {})
+  checkpointer.copyIfDue()
+})
+
+function emptyDatabase(t: Test): { file: string; writer: Connection } {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const writer = new Connection(openDatabase(file))
+  t.teardown(() => writer.close())
+  return { file, writer }
+}
