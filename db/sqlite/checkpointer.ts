@@ -7,7 +7,7 @@ const BUSY_WRITES = 500
 const WINDOW_MS = 1000
 const SHORTEST_PAUSE_MS = 100
 /** A log of so many pages is begun anew, for which writers must wait a moment: under steady writes it would grow for ever. */
-const LONG_LOG = 8000
+const LONG_LOG = 4000
 const PAUSE_AFTER_END_MS = 60_000
 /** Rows that are changed before the log is copied while few write: some thousand pages of it. */
 const CHANGES_A_COPY = 5000

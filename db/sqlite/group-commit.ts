@@ -9,13 +9,8 @@ const PATIENCE_MS = 2000
 const RETRY_AFTER_MS = 1
 /** Between the batches of a process that shares the file, or else it would have the lock again before others have tried. */
 const OTHERS_TURN_MS = 1
-/**
- * Bounds of a batch, looked at between members, so that few wait for the work of many. While one small batch is synced the clients
- * of others work: with 64 clients that gives 4 to 8 % more writes than one batch of all of them.
- */
-const MOST_MEMBERS = 24
-/** Of a process that shares the file, which pauses after each batch. */
-const MOST_MEMBERS_SHARED = 256
+/** Bounds of a batch, looked at between members, so that few wait for the work of many. */
+const MOST_MEMBERS = 256
 const LONGEST_BATCH_MS = 20
 /** How much of a round of the event loop goes to writes, before those who have asked meanwhile have their turn. */
 const LONGEST_SLICE_MS = 0.5
@@ -58,7 +53,7 @@ interface Options {
  */
 export class GroupCommit {
   /** With 1, each is committed on its own and at once: what the benchmark compares with. */
-  static mostMembers = MOST_MEMBERS_SHARED
+  static mostMembers = MOST_MEMBERS
 
   readonly #writer: Connection
   readonly #options: Options
@@ -266,8 +261,7 @@ export class GroupCommit {
       this.#refuse(error)
       return false
     }
-    const most = this.#options.isShared ? MOST_MEMBERS_SHARED : MOST_MEMBERS
-    this.#batch = new Batch(Math.min(most, GroupCommit.mostMembers), LONGEST_BATCH_MS)
+    this.#batch = new Batch(GroupCommit.mostMembers, LONGEST_BATCH_MS)
     return true
   }
 

@@ -31,7 +31,7 @@ t.test('while many write, a thread copies the log, and has it begun anew when it
 
   const log = () => readFileSync(`${file}-wal`).toString('latin1', 0, LOG_HEADER_BYTES)
   const before = log()
-  await insert(1200, 40_000)
+  await insert(600, 40_000)
   while (log() === before) await insert(500, 100)
   const { rows } = await sql<{ n: number }>`select count(*) as n from entries`.execute(db)
   t.equal(rows[0]?.n, written)
