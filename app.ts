@@ -5,8 +5,8 @@ import autoload from '@fastify/autoload'
 import { type FastifyHttpOptions, type FastifyInstance, LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from './config.ts'
-import { answerClientError } from './plugins/errors/client-errors.ts'
 import { sendProblem } from './plugins/errors/index.ts'
+import { createServer } from './plugins/http/server.ts'
 import { buildSerializer } from './plugins/schemas/serializers.ts'
 import { buildValidator } from './plugins/validation.ts'
 
@@ -30,6 +30,11 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     // For files that are uploaded; see plugins/body-timeout.ts for the others.
     requestTimeout: UPLOAD_TIMEOUT_MS,
     keepAliveTimeout: 65_000,
+    // Later than the others, which answer what is wrong.
+    connectionTimeout: timeout + Math.min(timeout, 5_000),
+    serverFactory: createServer,
+    // Fastify would attach it to the first of several addresses alone; see plugins/http/server.ts.
+    clientErrorHandler: () => {},
     // A request that comes in on an open connection while the service ends is still answered, not refused.
     return503OnClosing: false,
     http: {
@@ -40,7 +45,6 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
     schemaController: { compilersFactory: { buildValidator, buildSerializer } },
     genReqId: () => randomUUID(),
-    clientErrorHandler: answerClientError,
     frameworkErrors: sendProblem,
     logController: new LogController({
       disableRequestLogging: !['debug', 'trace'].includes(config.LOG_LEVEL)

@@ -70,5 +70,5 @@ function toPattern(url: string): RegExp {
 
 export default fp(notFound, {
   name: 'not-found',
-  dependencies: ['cors', 'errors', 'request-id', 'security-headers']
+  dependencies: ['errors', 'http']
 })

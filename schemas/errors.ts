@@ -84,11 +84,11 @@ export const MalformedJson = problem({
   detail: 'The body is not a JSON text in UTF-8, or has a "__proto__" or "constructor" key.',
   remedy: 'Send one complete JSON text in UTF-8 (RFC 8259).'
 })
-export const MalformedRequest = problem({
+export const MalformedRequest = problem<[string]>({
   code: 'MALFORMED_REQUEST',
   status: 400,
   title: 'The request is not valid HTTP',
-  detail: 'The request line, a header or the percent-encoding of the URL is malformed.',
+  detail: 'The request cannot be understood: %s.',
   remedy: 'Percent-encode the URL as UTF-8 and let an HTTP library write the request.'
 })
 export const InvalidCursor = problem({
@@ -277,6 +277,13 @@ export const RequestTimeout = problem({
   detail: 'The request was not complete when its time was over.',
   remedy: 'Send the request again, over a better connection if need be.'
 })
+export const ExpectationFailed = problem({
+  code: 'EXPECTATION_FAILED',
+  status: 417,
+  title: 'The expectation is not known here',
+  detail: 'The request has an "Expect" other than "100-continue".',
+  remedy: 'Leave the "Expect" header out.'
+})
 export const UsernameTaken = problem<[string]>({
   code: 'USERNAME_TAKEN',
   status: 409,
@@ -380,12 +387,12 @@ export const TooManyRequests = problem<[string, string]>({
     ratelimit: '"login";r=0;t=900'
   }
 })
-export const TooManyStreams = problem<[number]>({
+export const TooManyStreams = problem<[number, string]>({
   code: 'TOO_MANY_STREAMS',
   status: 429,
   title: 'Too many streams at once',
-  detail: 'You have %d streams of changes open, which is as many as one user may have.',
-  remedy: 'Close one of them, or share one.',
+  detail: 'You have %d %s open, which is as many as one user may have at once.',
+  remedy: 'Close one of them, let one come to its end, or share one.',
   headers: { 'retry-after': '60' }
 })
 export const HeadersTooLarge = problem({
@@ -403,6 +410,13 @@ export const InternalError = problem({
   remedy:
     'Try again; if it stays, send the operator the id in "instance". A write may or may not have happened: look before you repeat it.'
 })
+export const CodingNotImplemented = problem({
+  code: 'CODING_NOT_IMPLEMENTED',
+  status: 501,
+  title: 'The transfer coding is not known here',
+  detail: 'The request has a "Transfer-Encoding" other than "chunked".',
+  remedy: 'Send the body as it is, with a "Content-Length" or "Transfer-Encoding: chunked".'
+})
 export const TooBusy = problem({
   code: 'TOO_BUSY',
   status: 503,
@@ -411,11 +425,19 @@ export const TooBusy = problem({
   remedy: 'Wait for the seconds in "Retry-After" and try again.',
   headers: { 'retry-after': '2' }
 })
+export const Overloaded = problem({
+  code: 'OVERLOADED',
+  status: 503,
+  title: 'The service has too much to keep in memory at this moment',
+  detail: 'Too many answers wait to be read, or too many large bodies arrive at once.',
+  remedy: 'Read the answers that you have asked for, wait for the seconds in "Retry-After", and try again.',
+  headers: { 'retry-after': '1' }
+})
 export const StorageUnavailable = problem({
   code: 'STORAGE_UNAVAILABLE',
   status: 503,
   title: 'The database cannot do this now',
-  detail: 'The database is locked, full, gone or not writable.',
+  detail: 'The database is locked, full, gone or not writable, or the system lets no more files be opened.',
   remedy:
     'Wait for the seconds in "Retry-After", look whether the write has happened, and try again; if it stays, the operator must look at the disk.',
   headers: { 'retry-after': '5' }

@@ -116,6 +116,8 @@ async function walkService(send: Send) {
   for (const path of ['/problems', '/problems?all=true', '/problems/not-owner', '/problems/nothing'])
     await send(`GET ${path}`)
   await send('GET /', undefined, { headers: { accept: 'text/html' } })
+  await send('GET /', undefined, { headers: { expect: 'a miracle' } })
+  await send('GET /', undefined, { headers: { 'transfer-encoding': 'gzip, chunked' } })
 }
 
 /** Gives a token of a user with two sessions, and the password. */

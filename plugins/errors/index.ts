@@ -3,12 +3,15 @@ import fp from 'fastify-plugin'
 import { isUnavailable } from '../../db/dialect.ts'
 import {
   BodyTooLarge,
+  CodingNotImplemented,
   CredentialsRequired,
+  ExpectationFailed,
   HeadersTooLarge,
   InternalError,
   InvalidToken,
   MalformedJson,
   MalformedRequest,
+  Overloaded,
   type ProblemClass,
   type ProblemExtras,
   type ProblemType,
@@ -36,6 +39,9 @@ declare module 'fastify' {
   }
 }
 
+/** What is wrong when nothing more is known. */
+export const NOT_HTTP = 'its request line or a header is malformed'
+
 const EXAMPLE_ID = '1bfcbb5e-6279-47f2-afa9-79c5bc551192'
 
 /** Unauthenticated, forbidden, too many. */
@@ -44,9 +50,11 @@ const REFUSALS = new Set([401, 403, 429])
 /** What Fastify and its plugins throw, as our errors. */
 const TRANSLATIONS: Record<string, (request: FastifyRequest) => Error> = {
   FST_BASIC_AUTH_MISSING_OR_BAD_AUTHORIZATION_HEADER: () => new CredentialsRequired(),
-  FST_ERR_BAD_URL: () => new MalformedRequest(),
+  FST_ERR_BAD_URL: () =>
+    new MalformedRequest('its target is no address, or its percent-encoding is broken or is not UTF-8'),
   FST_ERR_CTP_BODY_TOO_LARGE: () => new BodyTooLarge('1 MiB'),
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () => new MalformedRequest(),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
+    new MalformedRequest('its body is not as long as its Content-Length says'),
   FST_ERR_CTP_INVALID_JSON_BODY: () => new MalformedJson(),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: unsupportedMediaType,
   FST_ERR_MAX_PARAM_LENGTH: () => new UriTooLong()
@@ -70,12 +78,8 @@ async function errorsPlugin(fastify: FastifyInstance) {
 
 /** Answers any error as a problem; one that we do not know is logged and shown as nothing but its request id. */
 export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const { type, headers, document } = toProblem(error, request)
-  reply
-    .code(type.status)
-    .headers({ ...type.headers, ...headers, 'cache-control': 'no-store', 'x-request-id': request.id })
-    .type('application/problem+json')
-    .send(document)
+  const { status, headers, document } = toProblem(error, request)
+  reply.code(status).headers(headers).send(document)
 }
 
 function toProblem(error: FastifyError, request: FastifyRequest) {
@@ -83,7 +87,7 @@ function toProblem(error: FastifyError, request: FastifyRequest) {
   const type = problemTypes.get(known.code)
   if (type === undefined) throw new TypeError(`${known.code} is not a problem type`)
   logProblem(error, request, type)
-  return { type, headers: known.headers, document: problemDocument(known, request.id) }
+  return problemAnswer(known, request.id)
 }
 
 /** A failure of ours with its cause; a refused access as a security event; the rest is the client's own business. */
@@ -98,21 +102,31 @@ function refusal(request: FastifyRequest, code: string) {
   return { event: 'access_refused', code, method, route: routeOptions?.url, user_id: user?.id, address: ip }
 }
 
-/** The problem document of one of our errors. */
-export function problemDocument(
+/** What is answered to one of our errors: its problem document, and the headers that go with it. */
+export function problemAnswer(
   error: Pick<FastifyError, 'code' | 'message'> & ProblemExtras,
   instance: string
 ) {
-  const { name, title, status, code } = problemTypes.get(error.code) as ProblemType
+  const { name, title, status, code, headers } = problemTypes.get(error.code) as ProblemType
   return {
-    ...error.members,
-    type: `/problems/${name}`,
-    title,
     status,
-    detail: error.message,
-    instance,
-    code,
-    errors: error.errors
+    headers: {
+      ...headers,
+      ...error.headers,
+      'content-type': 'application/problem+json; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-request-id': instance
+    },
+    document: {
+      ...error.members,
+      type: `/problems/${name}`,
+      title,
+      status,
+      detail: error.message,
+      instance,
+      code,
+      errors: error.errors
+    }
   }
 }
 
@@ -128,7 +142,8 @@ function toKnownError(
   }
   if (isUnavailable(error)) return new StorageUnavailable()
   const translated = TRANSLATIONS[error.code]?.(request)
-  return (translated ?? (isClientError(error) ? new MalformedRequest() : new InternalError())) as FastifyError
+  return (translated ??
+    (isClientError(error) ? new MalformedRequest(NOT_HTTP) : new InternalError())) as FastifyError
 }
 
 function knownParameters({ routeOptions }: FastifyRequest): string[] {
@@ -147,6 +162,9 @@ function commonErrors(schema: { security?: unknown; body?: unknown; params?: unk
     MalformedRequest,
     RequestTimeout,
     HeadersTooLarge,
+    ExpectationFailed,
+    CodingNotImplemented,
+    Overloaded,
     ...(schema.body === undefined ? [] : [MalformedJson, BodyTooLarge, UnsupportedMediaType]),
     ...(schema.params === undefined ? [] : [UriTooLong]),
     ...(schema.security === undefined ? [TokenRequired, InvalidToken] : []),
@@ -158,7 +176,7 @@ function commonErrors(schema: { security?: unknown; body?: unknown; params?: unk
 function problemAnswers(errors: ProblemClass[]) {
   const types = errors.map(({ code }) => problemTypes.get(code) as ProblemType)
   const byStatus = Map.groupBy(types, ({ status }) => status)
-  return Object.fromEntries([...byStatus].map(([status, ofStatus]) => [status, problemAnswer(ofStatus)]))
+  return Object.fromEntries([...byStatus].map(([status, ofStatus]) => [status, documentedAnswer(ofStatus)]))
 }
 
 interface Answers {
@@ -177,7 +195,7 @@ function withSharedHeaders({ method, schema }: RouteOptions, status: string, ans
   return { ...answer, headers }
 }
 
-function problemAnswer(types: ProblemType[]) {
+function documentedAnswer(types: ProblemType[]) {
   const headers = Object.assign({}, ...types.map((type) => ({ ...type.headers, ...type.ownHeaders })))
   return {
     description: types.map(({ title, code }) => `${title} (\`${code}\`)`).join('. '),

@@ -1,0 +1,29 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { faultOf } from './faults.ts'
+import { share } from './shared.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** A body that many answers share, and that takes its memory only once. */
+    share(body: string | Buffer): Buffer
+  }
+}
+
+/** What the service as a whole takes. */
+const METHODS = 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'
+
+/**
+ * What HTTP itself asks of every request, whichever its address: throws `MalformedRequest`, `CodingNotImplemented` or
+ * `ExpectationFailed`, and answers `OPTIONS *` (RFC 9110 section 9.3.7). The bounds of connections are in server.ts.
+ */
+async function httpPlugin(fastify: FastifyInstance) {
+  fastify.decorate('share', share)
+  fastify.addHook('onRequest', ({ raw }, reply, done) => {
+    const fault = faultOf(raw)
+    if (fault === undefined && raw.url === '*') reply.code(204).header('allow', METHODS).send()
+    else done(fault)
+  })
+}
+
+export default fp(httpPlugin, { name: 'http', dependencies: ['cors', 'request-id', 'security-headers'] })

@@ -1,0 +1,100 @@
+import {
+  createServer as createNodeServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  ServerResponse
+} from 'node:http'
+import type { Socket } from 'node:net'
+import { Overloaded } from '../../schemas/errors.ts'
+import { answerClientError, type HttpSocket, refuse, refuseTunnel } from './bare-answers.ts'
+import { Connection } from './connection.ts'
+import { Load } from './load.ts'
+import { isShared } from './shared.ts'
+
+/** Smaller answers are not worth counting: the number of requests that are worked on bounds them. */
+const LARGE = 16 * 1024
+
+interface Options {
+  http: ServerOptions
+  keepAliveTimeout: number
+  requestTimeout: number
+  connectionTimeout: number
+}
+
+/**
+ * Fastify's `serverFactory`: Node's HTTP server, in which no client can make the process keep more than it has room for. Requests of
+ * one connection take turns, see `Connection`; beyond the bounds of `Load` they are answered 503; a connection on which
+ * nothing moves for `connectionTimeout` ms is closed, unless the service is at work for it.
+ */
+export function createServer(handle: RequestListener, options: Record<string, unknown>): Server {
+  const { http, keepAliveTimeout, requestTimeout, connectionTimeout } = options as unknown as Options
+  const load = new Load()
+  const connections = new WeakMap<Socket, Connection>()
+
+  function connectionOf(socket: Socket): Connection {
+    const known = connections.get(socket)
+    if (known !== undefined) return known
+    const connection = new Connection(socket, load, begin)
+    connections.set(socket, connection)
+    return connection
+  }
+
+  function begin(request: IncomingMessage, response: ServerResponse): void {
+    const body = load.hasRoom() ? load.takeBody(bodyLength(request)) : undefined
+    if (body === undefined) refuse(response, new Overloaded())
+    else {
+      if (body > 0) request.once('close', () => load.releaseBody(body))
+      handle(request, response)
+    }
+  }
+
+  class CountedResponse extends ServerResponse<IncomingMessage> {
+    override end(...parameters: unknown[]): this {
+      const [body] = parameters
+      if (typeof body === 'string' || Buffer.isBuffer(body)) {
+        parameters[0] = count(this, body)
+      }
+      return super.end(...(parameters as Parameters<ServerResponse['end']>))
+    }
+  }
+
+  /** The same body, in bytes if it is large, for of a text the socket would make some of its own. */
+  function count(response: ServerResponse, body: string | Buffer): string | Buffer {
+    if (body.length < LARGE) return body
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body
+    connectionOf(response.req.socket).noteAnswer(response, bytes.length, isShared(bytes) ? 0 : bytes.length)
+    return bytes
+  }
+
+  const server = createNodeServer({
+    ...http,
+    ServerResponse: CountedResponse,
+    // A second Host or Authorization must be seen, see `plugins/http/index.ts`, which answers a missing Host too.
+    joinDuplicateHeaders: true,
+    requireHostHeader: false,
+    shouldUpgradeCallback: () => false
+  })
+  return Object.assign(server, { keepAliveTimeout, requestTimeout })
+    .setTimeout(connectionTimeout)
+    .on('request', (request, response) => {
+      if (response.socket !== null) begin(request, response)
+      else connectionOf(request.socket).queue(request, response)
+    })
+    .on('checkExpectation', (request, response) => server.emit('request', request, response))
+    .on('clientError', answerClientError)
+    .on('connect', refuseTunnel)
+    .on('timeout', closeUnlessAtWork)
+}
+
+/** The length that a body is to have; undefined where it is not known yet. */
+function bodyLength({ headers }: IncomingMessage): number | undefined {
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = headers
+  return coding === undefined ? Number(length) : undefined
+}
+
+function closeUnlessAtWork(socket: HttpSocket): void {
+  const isAtWork = socket._httpMessage != null && socket.writableLength === 0
+  if (!isAtWork) socket.destroy()
+}
