@@ -1,5 +1,4 @@
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import manifest from '../package.json' with { type: 'json' }
@@ -16,19 +15,14 @@ Every error is a problem document (RFC 9457) of one of the kinds at \`/problems\
 Bodies and queries are strict: an unknown field or parameter is an error.
 `
 
-/** Only what Swagger UI's own files need; it draws its icons as data: images. */
-const DOCS_POLICY = {
-  'default-src': "'none'",
-  'base-uri': "'none'",
-  'connect-src': "'self'",
-  'form-action': "'none'",
-  'frame-ancestors': "'none'",
-  'img-src': "'self' data:",
-  'script-src': "'self'",
-  'style-src': "'self'"
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The OpenAPI document as it is sent. */
+    openApi(format: 'json' | 'yaml'): Buffer
+  }
 }
 
-/** The OpenAPI 3.1 document, made from the routes' schemas, and Swagger UI at /docs, which loads nothing from elsewhere. */
+/** `fastify.openApi`: the OpenAPI 3.1 document, made from the routes' schemas. */
 async function openapi(fastify: FastifyInstance) {
   await fastify.register(swagger, {
     openapi: {
@@ -70,13 +64,12 @@ async function openapi(fastify: FastifyInstance) {
       buildLocalReference: (json, _base, _fragment, index) => (json.$id as string) ?? `def-${index}`
     }
   })
-  if (fastify.config.DOCS === 'off') return
-  await fastify.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: DOCS_POLICY,
-    theme: { title: 'Library API' },
-    // Without the bar on top, in which one could type the address of another document.
-    uiConfig: { layout: 'BaseLayout', deepLinking: true, displayRequestDuration: true, tryItOutEnabled: true }
+  const documents: { json?: Buffer; yaml?: Buffer } = {}
+  fastify.decorate('openApi', (format) => {
+    documents[format] ??= fastify.share(
+      format === 'json' ? JSON.stringify(fastify.swagger()) : fastify.swagger({ yaml: true })
+    )
+    return documents[format]
   })
 }
 
@@ -92,4 +85,4 @@ function inReadingOrder(
   return { ...rest, paths: { ...Object.fromEntries(first), ...paths } }
 }
 
-export default fp(openapi, { name: 'openapi', dependencies: ['schemas', 'errors', 'validation'] })
+export default fp(openapi, { name: 'openapi', dependencies: ['errors', 'http', 'schemas', 'validation'] })

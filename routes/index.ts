@@ -49,7 +49,11 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
       security: [],
       response: { 200: answer('The OpenAPI 3.1 document.', OpenApiDocument) }
     },
-    handler: async () => fastify.swagger() as { openapi: string }
+    handler: async (_request, reply) => {
+      reply.type('application/json; charset=utf-8')
+      // Typed as what it says in bytes.
+      return fastify.openApi('json') as never
+    }
   })
 }
 
