@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import pLimit from 'p-limit'
 import { listAuthorsAfter } from '../../db/authors/reading.ts'
+import { BatchSize } from '../../db/batch-size.ts'
 import type { Db } from '../../db/database.ts'
 import { DatabaseBusy, databaseFile } from '../../db/dialect.ts'
 import { BodyTooLarge, InvalidToken, withExtras } from '../../schemas/errors.ts'
@@ -34,7 +35,7 @@ export interface Transfers {
     job: Omit<ImportJob, 'user'>,
     onProgress?: (progress: ImportProgress) => void
   ): Promise<ImportSummary>
-  /** The authors as a file of this media type, some hundred at a time, the oldest first; each as it is when its turn comes. */
+  /** The authors as a file of this media type, some 64 KiB at a time, the oldest first; each as it is when its turn comes. */
   exportAuthors(mediaType: string): AsyncGenerator<{ rows: number; text: string }>
 }
 
@@ -46,7 +47,6 @@ declare module 'fastify' {
 
 const WORKER = path.join(import.meta.dirname, 'import-worker.ts')
 const MIB = 1024 * 1024
-const ROWS_AT_ONCE = 250
 
 /** `fastify.transfers`: authors in bulk, in and out, with bounded memory. */
 async function transfersPlugin(fastify: FastifyInstance) {
@@ -102,11 +102,14 @@ async function transfersPlugin(fastify: FastifyInstance) {
 async function* exportAuthors(db: Db, mediaType: string) {
   const toText = mediaType === CSV ? toCsv : toNdjson
   if (mediaType === CSV) yield { rows: 0, text: CSV_HEADER }
+  const batch = new BatchSize()
   for (let after = ''; ; ) {
-    const authors = await listAuthorsAfter(db, { limit: ROWS_AT_ONCE, after })
-    if (authors.length > 0) yield { rows: authors.length, text: authors.map(toText).join('') }
-    if (authors.length < ROWS_AT_ONCE) return
-    after = authors.at(-1)?.id as string
+    const { rows: limit } = batch
+    const authors = await listAuthorsAfter(db, { limit, after })
+    const texts = batch.fitting(authors.map(toText))
+    if (texts.length > 0) yield { rows: texts.length, text: texts.join('') }
+    if (authors.length < limit && texts.length === authors.length) return
+    after = authors[texts.length - 1]?.id as string
     // Or else nothing would ever wait, while the client is fast enough.
     await othersTurn()
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { NotAcceptable } from '../../schemas/errors.ts'
+import { NotAcceptable, TooManyStreams } from '../../schemas/errors.ts'
 import { answerAs } from '../../schemas/ref.ts'
 import { AuthorsCsv, AuthorsNdjson, CSV, NDJSON } from '../../schemas/transfers.ts'
 
@@ -22,7 +22,7 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
         )
       }
     },
-    config: { errors: [NotAcceptable] },
+    config: { errors: [NotAcceptable, TooManyStreams] },
     handler: async (request, reply) => {
       const mediaType = request.accepts().type([CSV, NDJSON]) as keyof typeof FILES | false
       if (mediaType === false) throw new NotAcceptable(`${CSV} or ${NDJSON}`)
@@ -31,16 +31,21 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
         .type(mediaType === CSV ? `${CSV}; charset=utf-8; header=present` : NDJSON)
         .header('content-disposition', `attachment; filename="${FILES[mediaType]}"`)
       if (request.method === 'HEAD') return reply.send()
+      const close = fastify.streams.open('exports', request.user.id, reply)
 
       const digest = createHash('sha256')
       let rows = 0
       return reply.header('trailer', 'row-count, repr-digest').stream(counted())
 
       async function* counted() {
-        for await (const part of fastify.transfers.exportAuthors(mediaType as string)) {
-          rows += part.rows
-          digest.update(part.text)
-          yield part.text
+        try {
+          for await (const part of fastify.transfers.exportAuthors(mediaType as string)) {
+            rows += part.rows
+            digest.update(part.text)
+            yield part.text
+          }
+        } finally {
+          close()
         }
         // Only a whole file has them.
         reply.raw.addTrailers({

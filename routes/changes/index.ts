@@ -1,30 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { BatchSize } from '../../db/batch-size.ts'
 import { type Change, lastSequence, listChanges } from '../../db/changes.ts'
 import { ChangePage, ChangeStream, ChangesQuery, StreamHeaders, StreamQuery } from '../../schemas/changes.ts'
 import { TooManyStreams } from '../../schemas/errors.ts'
 import { answer, answerAs } from '../../schemas/ref.ts'
 
-const CHANGES_AT_ONCE = 100
 const HEARTBEAT_MS = 15_000
-const STREAMS_A_USER = 10
 
 /** The change log of all authors, in pages and as a stream. */
 const changes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { db, changesFeed } = fastify
-  const streamsAUser = fastify.shareOf(STREAMS_A_USER)
-  const open = new Map<string, number>()
-  const openOf = (userId: string) => open.get(userId) ?? 0
-
-  /** Counts a stream, until the function that is given is called, however often. */
-  function count(userId: string): () => void {
-    open.set(userId, openOf(userId) + 1)
-    let isOpen = true
-    return () => {
-      if (isOpen) open.set(userId, openOf(userId) - 1)
-      isOpen = false
-    }
-  }
-
   let isClosing = false
   fastify.addHook('onRequest', fastify.authenticate)
   fastify.addHook('preClose', async () => {
@@ -73,10 +58,8 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
       const since = Number(headers['last-event-id'] ?? query.since ?? (await lastSequence(db)))
       reply.type('text/event-stream; charset=utf-8').header('cache-control', 'no-store')
       if (request.method === 'HEAD') return reply.send()
-      if (openOf(user.id) >= streamsAUser) throw new TooManyStreams(streamsAUser)
-      const close = count(user.id)
-      // Of a stream that has ended by itself, or of which the client has gone before it had begun.
-      reply.raw.once('close', close)
+      const close = fastify.streams.open('streams of changes', user.id, reply)
+      const batch = new BatchSize()
       // The stream ends when the service does, which must not wait for its connection to be used again.
       return reply.header('connection', 'close').stream(events())
 
@@ -85,9 +68,10 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
           // At once, so that the client knows that it is connected.
           yield ': changes\n\n'
           for (let after = since; !isClosing && (await isStillGood()); ) {
-            const found = await listChanges(db, { limit: CHANGES_AT_ONCE, after })
-            after = found.at(-1)?.sequence ?? after
-            if (found.length > 0) yield found.map(toEvent).join('')
+            const found = await listChanges(db, { limit: batch.rows, after })
+            const events = batch.fitting(found.map(toEvent))
+            after = found[events.length - 1]?.sequence ?? after
+            if (events.length > 0) yield events.join('')
             else if (!(await changesFeed.waitFor(after, HEARTBEAT_MS))) yield ': still here\n\n'
           }
         } finally {

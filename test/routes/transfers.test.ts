@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Readable } from 'node:stream'
 import { parse } from 'csv-parse/sync'
 import type { FastifyInstance } from 'fastify'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { openKysely } from '../../db/database.ts'
 import { databaseFile } from '../../db/dialect.ts'
 import { runImport } from '../../plugins/transfers/import-job.ts'
@@ -199,6 +199,63 @@ async function rawExport(url: string, headers: Headers): Promise<string> {
   for await (const chunk of socket) chunks.push(chunk)
   return Buffer.concat(chunks).toString()
 }
+
+/** A catalogue with notes of very different length, which is more than a client is sent before it reads. */
+async function withLongNotes(t: Test) {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const lengths = [...Array(300).fill(10), ...Array(200).fill(4000)]
+  const lines = lengths.map((length, n) =>
+    JSON.stringify({ name: `Author ${n}`, book: 'Book', country: 'India', note: 'ह'.repeat(length) })
+  )
+  const payload = lines.join('\n')
+  const type = { 'content-type': NDJSON }
+  const answer = await server.inject({
+    method: 'POST',
+    url: '/authors/import',
+    headers: { ...headers, ...type },
+    payload
+  })
+  t.match(answer.json(), { created: lengths.length })
+  return { server, headers }
+}
+
+t.test('an export comes in pieces of some 64 KiB, however long the authors are', async (t) => {
+  const { server } = await withLongNotes(t)
+  const sizes: number[] = []
+  for await (const { text } of server.transfers.exportAuthors(NDJSON)) sizes.push(text.length)
+  t.ok(Math.max(...sizes) <= 65_536, String(sizes))
+  t.ok(sizes.length < 40, `${sizes.length} pieces`)
+})
+
+t.test('exports are bounded, for a user and for all', async (t) => {
+  const { server } = await withLongNotes(t)
+  const begin = (headers: Headers) =>
+    server.inject({ url: '/authors/export', headers, payloadAsStream: true })
+  const open: Readable[] = []
+  const users = await Promise.all(
+    Array.from({ length: 11 }, (_, n) => signIn(server, `user${String.fromCharCode(97 + n)}`))
+  )
+  for (const { headers } of users.slice(0, 10)) {
+    const answers = await Promise.all(Array.from({ length: 11 }, () => begin(headers)))
+    const refused = answers.filter(({ statusCode }) => statusCode !== 200)
+    t.strictSame(
+      refused.map(({ statusCode }) => statusCode),
+      [429]
+    )
+    t.match(refused[0]?.headers, { 'retry-after': '60' })
+    open.push(...answers.filter((answer) => !refused.includes(answer)).map((answer) => answer.stream()))
+  }
+  const late = users[10]?.headers as Headers
+  t.equal((await begin(late)).statusCode, 503, 'as many as all may have are open')
+  for await (const _ of open.shift() as Readable);
+  for (const status of [200, 503]) {
+    const answer = await begin(late)
+    t.equal(answer.statusCode, status, 'one that has ended makes room for one')
+    open.push(answer.stream())
+  }
+  for (const stream of open) stream.destroy()
+})
 
 t.test('refused rows are told by their lines, and by default nothing is imported', async (t) => {
   const server = await buildApp(t)
