@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { AUTHOR, basic, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
+import { answersOf, open, request } from './plugins/http/sockets.ts'
 
 const run = promisify(execFile)
 
@@ -146,6 +147,41 @@ t.test('a full disk is 503, reads go on, and what was acknowledged is there', as
     201
   )
 })
+
+t.test(
+  'without free descriptors it answers 503, and goes on when there are some',
+  { skip: process.platform !== 'linux' && 'no /proc' },
+  async (t) => {
+    const most = 64
+    const { child, url } = await startServer(t, {}, `unset NODE_OPTIONS; ulimit -n ${most}`)
+    const { authorization } = await register(url)
+    const free = () => most - readdirSync(`/proc/${child.pid}/fd`).length
+    const held = await open(t, url)
+    const ask = async (line: string, type: string, body = '') => {
+      held.write(request(line, { authorization, 'content-type': type }, body))
+      return (await answersOf(held, 1))[0]?.status
+    }
+    const importOne = (n: number) =>
+      ask('POST /authors/import', 'text/csv', `name,book,country\nAuthor ${n},Book,India\n`)
+    const idle: Socket[] = []
+    const refused: (number | undefined)[] = []
+    for (let left = 8; left >= 0; left--) {
+      while (free() > left) idle.push(await open(t, url))
+      refused.push(await importOne(left))
+      t.equal(await ask('GET /authors', 'text/plain'), 200, `reads go on with ${left} free descriptors`)
+    }
+    t.strictSame(
+      refused.filter((status) => status !== 200 && status !== 503),
+      []
+    )
+    t.ok(refused.includes(503))
+    t.match(await ask('GET /docs/static/swagger-ui.css', 'text/plain'), 503)
+    for (const socket of idle) socket.destroy()
+    while (free() < 9) t.equal(await ask('GET /health/ready', 'text/plain'), 200)
+    t.equal(await importOne(most), 200)
+    t.equal(await ask('GET /docs/static/swagger-ui.css', 'text/plain'), 200)
+  }
+)
 
 t.test('the log never holds a secret, even at its most talkative', async (t) => {
   const { url, output, child, exited, folder } = await startServer(t, { LOG_LEVEL: 'trace' })

@@ -36,12 +36,15 @@ export function violatedUnique(error: unknown): string | undefined {
 const OURS = [DatabaseGone, DatabaseBroken, DatabaseBusy]
 /** Of a file beside the database. */
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EROFS'])
+/** Node's errors about threads and modules hold the system's own only in their texts. */
+const NO_FILES = /\bEMFILE\b|\bENFILE\b|too many open files/
 const UNAVAILABLE = /^SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN)/
 
 /** Whether the engine could not do it now though nothing is wrong with the request: locked, full, not writable, gone. */
 export function isUnavailable(error: unknown): boolean {
   if (OURS.some((unavailable) => error instanceof unavailable)) return true
-  if (NO_SPACE.has((error as NodeJS.ErrnoException | undefined)?.code ?? '')) return true
+  const { code = '', message = '' } = (error ?? {}) as NodeJS.ErrnoException
+  if (NO_SPACE.has(code) || NO_FILES.test(message)) return true
   return isSqliteError(error) && UNAVAILABLE.test(error.code)
 }
 
