@@ -66,6 +66,7 @@ export async function changeAuthor(
   return updateAuthor(trx, { ...current, ...completed(content) }, operation, actorId)
 }
 
+/** Leaves the owner's column as it is: SQLite keeps a journal for each statement that sets a foreign key. */
 async function updateAuthor(
   trx: Db,
   changed: AuthorRecord,
@@ -74,7 +75,7 @@ async function updateAuthor(
 ): Promise<AuthorRecord> {
   const author = { ...changed, version: changed.version + 1, updated_at: new Date().toISOString() }
   const row = toRow(author)
-  const { id, ...columns } = row
+  const { id, owner_id: _, ...columns } = row
   await replaceWords(trx, row)
   await trx.updateTable('authors').set(columns).where('id', '=', id).execute()
   await logChanges(trx, [row], operation, actorId)
@@ -122,6 +123,8 @@ export async function disownAuthors(trx: Db, ownerId: string, actorId: string): 
       .limit(ROWS_AT_ONCE)
       .execute()
     for (const row of rows) await updateAuthor(trx, { ...toAuthor(row), owner_id: null }, 'disowned', actorId)
+    const ids = rows.map(({ id }) => id)
+    await trx.updateTable('authors').set({ owner_id: null }).where('id', 'in', ids).execute()
     if (rows.length < ROWS_AT_ONCE) return
     await othersTurn()
   }

@@ -56,7 +56,7 @@ export class LibraryDriver implements Driver {
   }
 
   async savepoint(connection: LibraryConnection, name: string, compile: Compile): Promise<void> {
-    await connection.executeQuery(savepointCommand('savepoint', name, compile))
+    await connection.beginSavepoint(savepointCommand('savepoint', name, compile))
   }
 
   async rollbackToSavepoint(connection: LibraryConnection, name: string, compile: Compile): Promise<void> {
@@ -109,6 +109,12 @@ class LibraryConnection implements DatabaseConnection {
   async begin(): Promise<void> {
     await this.#engine.writes.begin()
     this.#hasTurn = true
+  }
+
+  /** In a savepoint of the transaction, at whose end it ends too, so that no other transaction of the batch comes upon it. */
+  async beginSavepoint(command: CompiledQuery): Promise<void> {
+    this.#engine.writes.enclose()
+    await this.executeQuery(command)
   }
 
   async commit(): Promise<void> {

@@ -43,9 +43,9 @@ interface Options {
 
 /**
  * Group commit: transactions and single writes that come together share one `BEGIN IMMEDIATE ... COMMIT`, and so one sync of
- * the disk. They take turns, one after the other, each transaction in a savepoint of its own, so that a failure undoes that one
- * alone. What was done is told only once the batch is on the disk; when that fails it fails for all of them. A refusal waits for
- * the disk too, for what it found in its way may be the work of another member.
+ * the disk. They take turns, one after the other, each transaction after the first in a savepoint of its own, so that a failure
+ * undoes that one alone. What was done is told only once the batch is on the disk; when that fails it fails for all of them.
+ * A refusal waits for the disk too, for what it found in its way may be the work of another member.
  *
  * The commit comes after the event loop's present round, when all requests that had arrived have had their turn: a client that
  * is alone waits for no other. While many write, a batch is told a few at a time, so that they neither all answer nor
@@ -64,8 +64,10 @@ export class GroupCommit {
   /** Why nothing can be written any more. */
   #breakdown: DatabaseBroken | undefined
   #isTaken = false
-  /** Whether who has the turn has begun its savepoint. */
+  /** Whether a transaction has the turn. */
   #isInMember = false
+  /** Whether its savepoint has begun. */
+  #isEnclosed = false
   #roundEnd: NodeJS.Immediate | undefined
   /** When writes have had their part of this round; none has begun while it is infinite. */
   #sliceEnd = Number.POSITIVE_INFINITY
@@ -82,7 +84,7 @@ export class GroupCommit {
   async begin(): Promise<void> {
     await this.#turn()
     try {
-      this.#do(() => this.#writer.exec(`savepoint ${MEMBER}`))
+      if (!this.#isAlone) this.enclose()
       this.#isInMember = true
     } catch (error) {
       await this.#pass()
@@ -95,9 +97,18 @@ export class GroupCommit {
     return this.#do(() => this.#writer.run<R>(query))
   }
 
+  /** Begins the savepoint of the transaction that has its turn, unless it has one; savepoints within it end with it. */
+  enclose(): void {
+    if (this.#isEnclosed) return
+    this.#do(() => this.#writer.exec(`savepoint ${MEMBER}`))
+    this.#isEnclosed = true
+  }
+
   /** Ends the transaction, unless that throws; the promise resolves when it is on the disk. */
   commit(): Promise<void> {
-    this.#do(() => this.#writer.exec(`release ${MEMBER}`))
+    this.#do(() => {
+      if (this.#isEnclosed) this.#writer.exec(`release ${MEMBER}`)
+    })
     return this.#pass()
   }
 
@@ -145,6 +156,14 @@ export class GroupCommit {
     return this.#writer.inTransaction
   }
 
+  /**
+   * Whether nobody else has a part in the batch. A transaction that is alone needs no savepoint, within which SQLite would
+   * keep the pages that it changes in memory, and walk through all of them at the end of its statements.
+   */
+  get #isAlone(): boolean {
+    return this.#batch?.members === 1
+  }
+
   /** What is done in a batch that is lost would be on its own, and stay. */
   #do<T>(work: () => T): T {
     if (!this.#isOpen) throw new TransactionLost('rolled back')
@@ -156,14 +175,24 @@ export class GroupCommit {
     }
   }
 
-  /** Or the whole batch, when that does not go. */
+  /** Or the whole batch, when nobody else has a part in it or that does not go. */
   #undoMember(): void {
+    if (this.#isAlone) {
+      this.#dropBatch()
+      return
+    }
     try {
       this.#writer.exec(`rollback to ${MEMBER}`)
       this.#writer.exec(`release ${MEMBER}`)
     } catch (error) {
       this.#undoBatch(error)
     }
+  }
+
+  /** One that nobody waits for. */
+  #dropBatch(): void {
+    this.#writer.exec('rollback')
+    this.#batch = undefined
   }
 
   #undoBatch(error: unknown): void {
@@ -179,14 +208,21 @@ export class GroupCommit {
     return waiter.promise
   }
 
-  /** Ends a turn; resolves when the batch is on the disk. */
+  /** Ends a turn; resolves when the batch is on the disk, or without a batch all that was committed before. */
   #pass(): Promise<void> {
-    const outcome = this.#batch?.outcome() ?? Promise.reject(new TransactionLost('closed'))
+    const outcome = this.#batch?.outcome() ?? this.#settled()
     this.#isTaken = false
     this.#isInMember = false
+    this.#isEnclosed = false
     if (!this.#isOpen) this.#forgetBatch()
     this.#next()
     return outcome
+  }
+
+  async #settled(): Promise<void> {
+    if (this.#isClosed) throw new TransactionLost('closed')
+    await this.#settling
+    if (this.#breakdown !== undefined) throw this.#breakdown
   }
 
   /** One that is no more, though nobody may have been told yet, as when a member has sent a ROLLBACK of its own. */

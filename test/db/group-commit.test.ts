@@ -328,6 +328,55 @@ t.test('a transaction that cannot be undone alone is undone with its batch', asy
   t.strictSame(words(), ['later'])
 })
 
+t.test('a transaction that is alone undoes itself alone, and others go on after it', async (t) => {
+  const { db, file, words } = await openWords(t)
+  const before = commitsIn(file)
+  const taken = { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' }
+  const refused = [
+    t.rejects(transact(db, 'twice', 'twice'), taken),
+    t.rejects(transact(db, 'too', 'too'), taken)
+  ]
+  await Promise.all([...refused, transact(db, 'after'), insert(db, 'at last')])
+  await t.rejects(transact(db, 'new', 'after'), taken)
+  t.strictSame(words(), ['after', 'at last'])
+  t.equal(commitsIn(file) - before, 1)
+})
+
+t.test('a refusal of one that is alone waits for the disk too, and fails with it', async (t) => {
+  const { db } = await openWords(t)
+  const syncs = holdSyncs(t)
+  const told: unknown[] = []
+  const refuse = () => transact(db, 'free', 'taken').catch((error) => told.push(error.code ?? error.name))
+  const first = insert(db, 'taken')
+  await syncs.next()
+  const refused = refuse()
+  for (let round = 0; round < 5; round++) await nextRound()
+  t.strictSame(told, [], 'the word that was in its way may be lost yet')
+  syncs.shift()?.()
+  await Promise.all([first, refused])
+  const second = t.rejects(insert(db, 'second'), { name: 'DatabaseBroken' })
+  await syncs.next()
+  const lost = refuse()
+  await promisesOnly()
+  syncs.shift()?.(new Error('EIO: i/o error, fdatasync'))
+  await Promise.all([second, lost])
+  t.strictSame(told, ['SQLITE_CONSTRAINT_PRIMARYKEY', 'DatabaseBroken'])
+})
+
+t.test('a savepoint that was left open is none of the next transaction', async (t) => {
+  const { db, words } = await openWords(t)
+  const trx = await db.startTransaction().execute()
+  await insert(trx, 'outer')
+  const inner = await trx.savepoint('left open').execute()
+  await insert(inner, 'inner')
+  const committed = inner.commit().execute()
+  const other = await db.startTransaction().execute()
+  await t.rejects(other.rollbackToSavepoint('left open' as never).execute(), { message: /no such savepoint/ })
+  await insert(other, 'other')
+  await Promise.all([committed, other.commit().execute()])
+  t.strictSame(words(), ['outer', 'inner', 'other'])
+})
+
 t.test('closing commits what waits for that', async (t) => {
   const { db, words } = await openWords(t)
   const syncs = holdSyncs(t)
@@ -343,6 +392,15 @@ t.test('closing commits what waits for that', async (t) => {
   syncs.shift()?.()
   await Promise.all([first, ...waiting, closed])
   t.strictSame(words(), ['first', 'single', 'in a transaction'])
+})
+
+t.test('closing undoes a transaction that is alone', async (t) => {
+  const { db, words } = await openWords(t)
+  const trx = await db.startTransaction().execute()
+  await insert(trx, 'open')
+  await db.destroy()
+  await t.rejects(trx.rollback().execute(), { name: 'TransactionLost', message: /closed/ })
+  t.strictSame(words(), [])
 })
 
 t.test('closing undoes the transaction amid its work, and refuses who waits', async (t) => {
