@@ -66,9 +66,8 @@ export function spawnService(
 }
 
 /** Registers a user, logs in, and gives the headers of a client with that token. */
-export async function signIn(url: string): Promise<Headers> {
+export async function signIn(url: string, password: string = randomUUID()): Promise<Headers> {
   const username = `user-${randomUUID()}`
-  const password = randomUUID()
   const json = { 'content-type': 'application/json' }
   const body = JSON.stringify({ username, password })
   const registered = await fetch(`${url}/register`, { method: 'POST', headers: json, body })

@@ -1,0 +1,177 @@
+/**
+ * `npm run growthtest [-- --rows 8000 --owned 5000]`: whether work gets slower with what is there already: imports into one catalogue,
+ * and deleting accounts with more and more authors, alone and while others write. Exits with 1 when it does.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Content, inventAuthors } from '../bench/generate-authors.ts'
+import { cpuMicroseconds } from '../bench/process-usage.ts'
+import type { AuthorRecord } from '../db/authors/table.ts'
+import { toNdjson } from '../plugins/transfers/ndjson.ts'
+import { type Headers, type Service, signIn, startService } from './service-process.ts'
+
+const IMPORTS = 5
+const PASSWORD = 'the satanic verses'
+const WRITERS = 16
+/** How many authors an account has, in multiples of the least. */
+const SIZES = [1, 2, 4]
+/** The last import is at least so many times as fast as the first. */
+const LEAST_PACE = 0.7
+/** Twice the authors cost at most so many times as much. */
+const MOST_GROWTH = 2.3
+
+type Log = (line: string) => void
+
+interface Cost {
+  seconds: number
+  cpuSeconds: number
+}
+
+export interface GrowthTest {
+  /** Of each import. */
+  rows: number
+  /** The authors of the smallest account that is deleted. */
+  owned: number
+  databaseFile: string
+  log: Log
+}
+
+/** Measures both through the HTTP API of a service of its own; the faults say what got slower than it may. */
+export async function growthtest({ rows, owned, databaseFile, log }: GrowthTest): Promise<string[]> {
+  const service = await startService(databaseFile, { RATE_LIMIT: 'off', ACCESS_TOKEN_TTL: '86400' })
+  const deletions = [false, true]
+  const perRound = owned * SIZES.reduce((sum, size) => sum + size)
+  const authors = inventAuthors(rows * IMPORTS + perRound * deletions.length)
+  try {
+    const faults = await compareImports(service, authors, rows, log)
+    for (const besideWrites of deletions) {
+      faults.push(...(await compareDeletions(service, authors, { owned, besideWrites }, log)))
+    }
+    return faults
+  } finally {
+    await service.end('SIGTERM')
+  }
+}
+
+async function compareImports(
+  service: Service,
+  authors: Iterator<Content>,
+  rows: number,
+  log: Log
+): Promise<string[]> {
+  const headers = await signIn(service.url)
+  const costs: Cost[] = []
+  for (let number = 1; number <= IMPORTS; number++) {
+    const file = take(authors, rows)
+    const cost = await costOf(service, () => importAuthors(service, headers, file))
+    costs.push(cost)
+    log(`import ${number}: ${Math.round(rows / cost.seconds)} rows/s, ${told(cost)}`)
+  }
+  const [first, last] = [costs[0], costs.at(-1)] as [Cost, Cost]
+  const pace = first.seconds / last.seconds
+  log(`the last import is ${pace.toFixed(2)} times as fast as the first`)
+  return pace >= LEAST_PACE ? [] : [`the last import is only ${pace.toFixed(2)} times as fast as the first`]
+}
+
+async function compareDeletions(
+  service: Service,
+  authors: Iterator<Content>,
+  { owned, besideWrites }: { owned: number; besideWrites: boolean },
+  log: Log
+): Promise<string[]> {
+  const how = besideWrites ? ' while others write' : ''
+  const costs: Cost[] = []
+  for (const size of SIZES) {
+    const count = owned * size
+    const headers = await signIn(service.url, PASSWORD)
+    await importAuthors(service, headers, take(authors, count))
+    const writers = besideWrites ? await startWriters(service) : undefined
+    const cost = await costOf(service, () => deleteAccount(service, headers))
+    await writers?.stop()
+    costs.push(cost)
+    log(`deleting an account with ${count} authors${how}: ${told(cost)}`)
+  }
+  const [smaller, larger] = costs.slice(-2) as [Cost, Cost]
+  const growth = larger.seconds / smaller.seconds
+  log(`twice the authors cost ${growth.toFixed(2)} times as much${how}`)
+  return growth <= MOST_GROWTH ? [] : [`twice the authors cost ${growth.toFixed(2)} times as much${how}`]
+}
+
+function told({ seconds, cpuSeconds }: Cost): string {
+  return `${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of a processor`
+}
+
+async function costOf({ pid }: Service, work: () => Promise<unknown>): Promise<Cost> {
+  const [from, cpuFrom] = [performance.now(), cpuMicroseconds(pid)]
+  await work()
+  return {
+    seconds: (performance.now() - from) / 1000,
+    cpuSeconds: (cpuMicroseconds(pid) - cpuFrom) / 1_000_000
+  }
+}
+
+function take(authors: Iterator<Content>, count: number): string {
+  return Array.from({ length: count }, () => toNdjson(authors.next().value as AuthorRecord)).join('')
+}
+
+async function importAuthors({ url }: Service, headers: Headers, body: string): Promise<void> {
+  const type = { 'content-type': 'application/x-ndjson' }
+  await send(`${url}/authors/import`, { method: 'POST', headers: { ...headers, ...type }, body }, 200)
+}
+
+async function deleteAccount({ url }: Service, headers: Headers): Promise<void> {
+  const body = JSON.stringify({ password: PASSWORD })
+  await send(`${url}/me`, { method: 'DELETE', headers, body }, 204)
+}
+
+/** Clients that create authors one after the other, so that a deletion begins among their writes. */
+async function startWriters({ url }: Service) {
+  const headers = await signIn(url)
+  let isOver = false
+  async function write(): Promise<void> {
+    while (!isOver) {
+      const body = JSON.stringify({ name: randomUUID(), book: 'Written beside it', country: 'Nowhere' })
+      await send(`${url}/authors`, { method: 'POST', headers, body }, 201)
+    }
+  }
+  const writers = Promise.all(Array.from({ length: WRITERS }, write))
+  return {
+    stop() {
+      isOver = true
+      return writers
+    }
+  }
+}
+
+async function send(url: string, init: RequestInit, status: number): Promise<void> {
+  const answer = await fetch(url, init)
+  const text = await answer.text()
+  if (answer.status !== status) throw new Error(`${init.method} ${url} answered ${answer.status}: ${text}`)
+}
+
+async function main(): Promise<void> {
+  const options = {
+    rows: { type: 'string', default: '8000' },
+    owned: { type: 'string', default: '5000' }
+  } as const
+  const { rows, owned } = parseArgs({ options }).values
+  const folder = mkdtempSync(path.join(tmpdir(), 'library-growth-'))
+  try {
+    const databaseFile = path.join(folder, 'library.db')
+    const faults = await growthtest({
+      rows: Number(rows),
+      owned: Number(owned),
+      databaseFile,
+      log: console.log
+    })
+    for (const fault of faults) console.error(fault)
+    process.exitCode = faults.length === 0 ? 0 : 1
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+if (import.meta.main) await main()
