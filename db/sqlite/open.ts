@@ -98,6 +98,7 @@ function applySettings(database: Sqlite.Database): void {
   setPragma(database, 'foreign_keys', 1)
   setPragma(database, 'trusted_schema', 0)
   // What undoes one member of a batch is all the pages that it has changed, which would go to a file again and again.
+  // SQLite walks through them at the end of each statement with a journal of its own, so long work must have few of these.
   setPragma(database, 'temp_store', 2)
   // Checkpoints sync two files while everybody waits; a page that was written many times meanwhile is copied once.
   setPragma(database, 'wal_autocheckpoint', PAGES_A_CHECKPOINT)
