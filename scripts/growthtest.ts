@@ -1,6 +1,7 @@
 /**
- * `npm run growthtest [-- --rows 8000 --owned 5000]`: whether work gets slower with what is there already: imports into one catalogue,
- * and deleting accounts with more and more authors, alone and while others write. Exits with 1 when it does.
+ * `npm run growthtest [-- --rows 8000 --owned 5000]`: whether work slows down as the data grows: imports into one catalogue,
+ * and deleting accounts with more and more authors, alone and while others write. Exits with 1 when it does; a machine that is
+ * busy with other work can be the reason too.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -68,7 +69,7 @@ async function compareImports(
     const file = take(authors, rows)
     const cost = await costOf(service, () => importAuthors(service, headers, file))
     costs.push(cost)
-    log(`import ${number}: ${Math.round(rows / cost.seconds)} rows/s, ${told(cost)}`)
+    log(`import ${number}: ${Math.round(rows / cost.seconds)} rows/s, ${describe(cost)}`)
   }
   const [first, last] = [costs[0], costs.at(-1)] as [Cost, Cost]
   const pace = first.seconds / last.seconds
@@ -92,7 +93,7 @@ async function compareDeletions(
     const cost = await costOf(service, () => deleteAccount(service, headers))
     await writers?.stop()
     costs.push(cost)
-    log(`deleting an account with ${count} authors${how}: ${told(cost)}`)
+    log(`deleting an account with ${count} authors${how}: ${describe(cost)}`)
   }
   const [smaller, larger] = costs.slice(-2) as [Cost, Cost]
   const growth = larger.seconds / smaller.seconds
@@ -100,7 +101,7 @@ async function compareDeletions(
   return growth <= MOST_GROWTH ? [] : [`twice the authors cost ${growth.toFixed(2)} times as much${how}`]
 }
 
-function told({ seconds, cpuSeconds }: Cost): string {
+function describe({ seconds, cpuSeconds }: Cost): string {
   return `${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of a processor`
 }
 

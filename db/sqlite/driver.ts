@@ -113,7 +113,7 @@ class LibraryConnection implements DatabaseConnection {
 
   /** In a savepoint of the transaction, at whose end it ends too, so that no other transaction of the batch comes upon it. */
   async beginSavepoint(command: CompiledQuery): Promise<void> {
-    this.#engine.writes.enclose()
+    this.#engine.writes.ensureSavepoint()
     await this.executeQuery(command)
   }
 

@@ -67,7 +67,7 @@ export class GroupCommit {
   /** Whether a transaction has the turn. */
   #isInMember = false
   /** Whether its savepoint has begun. */
-  #isEnclosed = false
+  #hasSavepoint = false
   #roundEnd: NodeJS.Immediate | undefined
   /** When writes have had their part of this round; none has begun while it is infinite. */
   #sliceEnd = Number.POSITIVE_INFINITY
@@ -84,7 +84,7 @@ export class GroupCommit {
   async begin(): Promise<void> {
     await this.#turn()
     try {
-      if (!this.#isAlone) this.enclose()
+      if (!this.#isAlone) this.ensureSavepoint()
       this.#isInMember = true
     } catch (error) {
       await this.#pass()
@@ -98,16 +98,16 @@ export class GroupCommit {
   }
 
   /** Begins the savepoint of the transaction that has its turn, unless it has one; savepoints within it end with it. */
-  enclose(): void {
-    if (this.#isEnclosed) return
+  ensureSavepoint(): void {
+    if (this.#hasSavepoint) return
     this.#do(() => this.#writer.exec(`savepoint ${MEMBER}`))
-    this.#isEnclosed = true
+    this.#hasSavepoint = true
   }
 
   /** Ends the transaction, unless that throws; the promise resolves when it is on the disk. */
   commit(): Promise<void> {
     this.#do(() => {
-      if (this.#isEnclosed) this.#writer.exec(`release ${MEMBER}`)
+      if (this.#hasSavepoint) this.#writer.exec(`release ${MEMBER}`)
     })
     return this.#pass()
   }
@@ -213,7 +213,7 @@ export class GroupCommit {
     const outcome = this.#batch?.outcome() ?? this.#settled()
     this.#isTaken = false
     this.#isInMember = false
-    this.#isEnclosed = false
+    this.#hasSavepoint = false
     if (!this.#isOpen) this.#forgetBatch()
     this.#next()
     return outcome

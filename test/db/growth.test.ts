@@ -1,4 +1,4 @@
-/** A statement costs the same however much its transaction has changed before: else work on many rows grows with their square. */
+/** A statement costs the same however much its transaction has changed before; if not, work on many rows grows with their square. */
 import path from 'node:path'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
