@@ -23,7 +23,7 @@ export const REQUIRED_COLUMNS = COLUMNS.slice(0, 3)
 export const AuthorsCsv = Type.String({
   $id: 'AuthorsCsv',
   maxLength: 1_000_000_000_000,
-  description: `Authors as CSV (RFC 4180) with the columns ${COLUMNS.join(', ')}. An empty cell is null, an empty text is \`""\`. A text that a spreadsheet would take for a formula has an apostrophe before it, which an import takes away.`,
+  description: `Authors as CSV (RFC 4180) with the columns ${COLUMNS.join(', ')}. An empty cell is null, an empty text is \`""\`. Before what a spreadsheet would take for a formula, at the beginning of a text or after a semicolon, tab or line break in it, stands an apostrophe, which an import takes away.`,
   examples: ["name,book,country,booker_prize\r\nSalman Rushdie,Midnight's Children,India,true\r\n"]
 })
 

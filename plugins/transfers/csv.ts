@@ -9,9 +9,17 @@ import { BrokenFile, type Row } from './rows.ts'
 type Column = (typeof COLUMNS)[number]
 
 const IDENTIFIERS: readonly Column[] = ['viaf', 'isni', 'wikidata', 'openlibrary']
-/** A cell that a spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection), with any apostrophes before it. */
-const FORMULA = /^'*[=+\-@\t\r＝＋－＠]/
-const MUST_BE_QUOTED = /[",\r\n]/
+/** What begins a formula, in the forms that a spreadsheet may take for it. */
+const FORMULA_START = '=+\\-@＝＋－＠﹢﹣﹦﹫⁺⁻⁼₊₋₌−'
+/** Where the next cell begins in a spreadsheet that does not divide at commas, as is usual where they stand in numbers. */
+const DIVIDERS = ';\\t\\r\\n'
+/** What may stand before a formula all the same: quotes, and what nobody sees. */
+const UNSEEN = `[[\\s\\p{C}\\p{DI}\\u2800'"]--[${DIVIDERS}]]*`
+/** A cell that a spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection). */
+const FORMULA = new RegExp(`^${UNSEEN}[${FORMULA_START}\\t\\r\\n]`, 'v')
+const INNER_FORMULA = new RegExp(`[${DIVIDERS}](?=${UNSEEN}[${FORMULA_START}])`, 'gv')
+const GUARDED_INNER_FORMULA = new RegExp(`([${DIVIDERS}])'(?=${UNSEEN}[${FORMULA_START}])`, 'gv')
+const MUST_BE_QUOTED = /[",;|\t\r\n]/
 const LONGEST_RECORD = 1_000_000
 
 export const CSV_HEADER = `${COLUMNS.join(',')}\r\n`
@@ -29,7 +37,19 @@ export function toCsv(author: AuthorRecord): string {
 function toCell(text: string | null): string {
   if (text === null) return ''
   const safe = FORMULA.test(text) ? `'${text}` : text
-  return safe === '' || MUST_BE_QUOTED.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  if (safe === '') return '""'
+  return MUST_BE_QUOTED.test(safe) ? quoted(safe.replace(INNER_FORMULA, "$&'")) : safe
+}
+
+function quoted(text: string): string {
+  return `"${text.replaceAll('"', '""')}"`
+}
+
+/** Takes away just the apostrophes that `toCell` has put in. */
+function fromCell(cell: string): string {
+  if (!cell.includes("'")) return cell
+  const text = cell.startsWith("'") && FORMULA.test(cell) ? cell.slice(1) : cell
+  return text.replace(GUARDED_INNER_FORMULA, '$1')
 }
 
 /**
@@ -71,8 +91,7 @@ type Cell = string | null
 
 /** An empty cell is null, unless it is quoted. */
 function readCell(value: string, { quoting }: CastingContext): Cell {
-  if (value === '' && !quoting) return null
-  return FORMULA.test(value) && value.startsWith("'") ? value.slice(1) : value
+  return value === '' && !quoting ? null : fromCell(value)
 }
 
 function readHeader(cells: Cell[], line: number): Column[] {
