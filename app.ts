@@ -5,6 +5,7 @@ import autoload from '@fastify/autoload'
 import { type FastifyHttpOptions, type FastifyInstance, LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from './config.ts'
+import { trustedProxies } from './plugins/client-address/addresses.ts'
 import { sendProblem } from './plugins/errors/index.ts'
 import { createServer } from './plugins/http/server.ts'
 import { buildSerializer } from './plugins/schemas/serializers.ts'
@@ -25,7 +26,7 @@ const SECRETS = ['authorization', 'cookie', 'password', 'access_token', 'refresh
 export function serverOptions(config: Config): FastifyHttpOptions<Server> {
   const timeout = config.REQUEST_TIMEOUT * 1000
   return {
-    trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
+    trustProxy: config.TRUST_PROXY === '' ? false : trustedProxies(config.TRUST_PROXY),
     bodyLimit: 1024 * 1024,
     // For files that are uploaded; see plugins/body-timeout.ts for the others.
     requestTimeout: UPLOAD_TIMEOUT_MS,

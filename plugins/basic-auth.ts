@@ -12,17 +12,23 @@ async function basicAuthPlugin(fastify: FastifyInstance) {
   const { db, passwords, rateLimits } = fastify
 
   async function validate(username: string, password: string, request: FastifyRequest, reply: FastifyReply) {
-    await rateLimits.login.check(username, request.ip)
+    await rateLimits.login.check(username, request.clientAddress)
     const user = await findCredentials(db, username)
     const matches = await passwords.verify(user?.password_hash, password)
     if (user === undefined || user.disabled_at !== null || !matches) {
-      request.log.info({ event: 'login_failed', user_id: user?.id, address: request.ip }, 'login failed')
-      reply.rateLimit(await rateLimits.login.failed(username, request.ip))
+      request.log.info(
+        { event: 'login_failed', user_id: user?.id, address: request.clientAddress },
+        'login failed'
+      )
+      reply.rateLimit(await rateLimits.login.failed(username, request.clientAddress))
       throw new InvalidCredentials()
     }
-    reply.rateLimit(await rateLimits.login.succeeded(username, request.ip))
+    reply.rateLimit(await rateLimits.login.succeeded(username, request.clientAddress))
     const passwordHash = await renewedHash(user, password, request)
-    request.log.info({ event: 'login_succeeded', user_id: user.id, address: request.ip }, 'logged in')
+    request.log.info(
+      { event: 'login_succeeded', user_id: user.id, address: request.clientAddress },
+      'logged in'
+    )
     request.user = { id: user.id, role: user.role, passwordHash }
   }
 
@@ -55,5 +61,5 @@ async function basicAuthPlugin(fastify: FastifyInstance) {
 
 export default fp(basicAuthPlugin, {
   name: 'basic-auth',
-  dependencies: ['database', 'passwords', 'rate-limits', 'access-tokens']
+  dependencies: ['client-address', 'database', 'passwords', 'rate-limits', 'access-tokens']
 })

@@ -23,18 +23,18 @@ async function confirmPasswordPlugin(fastify: FastifyInstance) {
   fastify.decorate('confirmPassword', async (request, password) => {
     const user = await findCredentialsById(db, request.user.id)
     if (user === undefined) throw new InvalidToken()
-    await rateLimits.login.check(user.username, request.ip)
+    await rateLimits.login.check(user.username, request.clientAddress)
     if (await passwords.verify(user.password_hash, password)) {
       // Looks again: of many tries at once, those beyond the limit are refused even when one of them is right.
-      await rateLimits.login.succeeded(user.username, request.ip)
+      await rateLimits.login.succeeded(user.username, request.clientAddress)
       return user
     }
-    await rateLimits.login.failed(user.username, request.ip)
+    await rateLimits.login.failed(user.username, request.clientAddress)
     throw new WrongPassword()
   })
 }
 
 export default fp(confirmPasswordPlugin, {
   name: 'confirm-password',
-  dependencies: ['database', 'passwords', 'rate-limits']
+  dependencies: ['client-address', 'database', 'passwords', 'rate-limits']
 })

@@ -98,8 +98,15 @@ function logProblem(err: FastifyError, request: FastifyRequest, { code, status }
 }
 
 function refusal(request: FastifyRequest, code: string) {
-  const { method, routeOptions, user, ip } = request
-  return { event: 'access_refused', code, method, route: routeOptions?.url, user_id: user?.id, address: ip }
+  const { method, routeOptions, user, clientAddress } = request
+  return {
+    event: 'access_refused',
+    code,
+    method,
+    route: routeOptions?.url,
+    user_id: user?.id,
+    address: clientAddress
+  }
 }
 
 /** What is answered to one of our errors: its problem document, and the headers that go with it. */
@@ -232,4 +239,4 @@ function toExamples(types: ProblemType[]) {
   )
 }
 
-export default fp(errorsPlugin, { name: 'errors', dependencies: ['schemas', 'validation'] })
+export default fp(errorsPlugin, { name: 'errors', dependencies: ['client-address', 'schemas', 'validation'] })

@@ -41,7 +41,7 @@ declare module 'fastify' {
   }
 }
 
-/** `fastify.rateLimits`, counted in the database, and `reply.rateLimit()`. Addresses are `request.ip`, as TRUST_PROXY has it. */
+/** `fastify.rateLimits`, counted in the database, and `reply.rateLimit()`. Addresses are `request.clientAddress`. */
 async function rateLimitsPlugin(fastify: FastifyInstance) {
   const isOn = fastify.config.RATE_LIMIT === 'on'
   if (!isOn) fastify.log.warn('RATE_LIMIT is off: passwords can be guessed without a limit')

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { usernameKey } from '../../db/text.ts'
+import { parseAddress } from '../client-address/addresses.ts'
 
 /** What attempts are counted by: an address, an account, and the pair of both; hashed, for the store is no list of visitors. */
 export interface Keys {
@@ -23,27 +24,19 @@ export function addressKey(address: string): string {
 
 /** One client has one IPv4 address, but a whole /64 of IPv6 (RFC 6177), with as many addresses as it likes. */
 function clientOf(address: string): string {
-  const bare = address.split('%', 1)[0] as string
-  if (!isIPv6(bare)) return bare
-  const groups = groupsOf(bare)
-  const isMappedIPv4 = groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff'
-  return isMappedIPv4 ? toIPv4(groups.slice(6)) : `${groups.slice(0, 4).join(':')}::/64`
+  const parsed = parseAddress(address) ?? address
+  return isIPv6(parsed) ? `${groupsOf(parsed).slice(0, 4).join(':')}::/64` : parsed
 }
 
-/** The eight groups of an IPv6 address, in hexadecimal without leading zeros, as the URL parser writes them. */
+/** The eight groups of an IPv6 address in the form of RFC 5952. */
 function groupsOf(address: string): string[] {
-  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
-  const [first, last] = [head, tail ?? ''].map((half) => half.split(':').filter(Boolean)) as [
-    string[],
-    string[]
-  ]
+  const [head = '', tail = ''] = address.split('::')
+  const [first, last] = [groups(head), groups(tail)]
   return [...first, ...Array(8 - first.length - last.length).fill('0'), ...last]
 }
 
-function toIPv4(groups: string[]): string {
-  return groups
-    .flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255])
-    .join('.')
+function groups(text: string): string[] {
+  return text.split(':').filter(Boolean)
 }
 
 function digest(text: string): string {

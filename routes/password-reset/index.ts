@@ -25,7 +25,7 @@ const passwordReset: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [InvalidResetCode, PasswordRefused, TooManyRequests, TooBusy] },
     handler: async (request, reply) => {
       const { username, code, new_password } = request.body
-      reply.rateLimit(await rateLimits.passwordReset.consume(username, request.ip))
+      reply.rateLimit(await rateLimits.passwordReset.consume(username, request.clientAddress))
       passwords.refuseGuessable(new_password, username, '/new_password')
       // Hashed before the code is looked at, so that the clock does not tell who exists.
       const hash = await passwords.hash(new_password)

@@ -41,9 +41,12 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
       if (config.REGISTRATION === 'closed') throw new RegistrationClosed()
       const { username, password } = request.body
       passwords.refuseGuessable(password, username)
-      reply.rateLimit(await rateLimits.registration.consume(request.ip))
+      reply.rateLimit(await rateLimits.registration.consume(request.clientAddress))
       const user = await createUser(username, password)
-      request.log.info({ event: 'user_registered', user_id: user.id, address: request.ip }, 'user registered')
+      request.log.info(
+        { event: 'user_registered', user_id: user.id, address: request.clientAddress },
+        'user registered'
+      )
       reply.code(201).header('location', `/users/${user.id}`)
       return user
     }

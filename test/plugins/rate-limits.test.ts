@@ -1,9 +1,11 @@
+import path from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
+import { type Config, loadConfig } from '../../config.ts'
 import { addPoints } from '../../db/rate-limits.ts'
-import { basic, buildApp, PASSWORD } from '../helpers.ts'
+import { basic, buildApp, PASSWORD, temporaryFolder } from '../helpers.ts'
 
 const HOME = '192.0.2.1'
 const ELSEWHERE = '198.51.100.7'
@@ -39,6 +41,22 @@ async function statuses(times: number, attempt: (i: number) => Promise<{ statusC
   const answers: number[] = []
   for (let i = 0; i < times; i++) answers.push((await attempt(i)).statusCode)
   return answers
+}
+
+/** The service with the lines of its log. */
+async function buildLogging(t: Test, overrides: Partial<Config>) {
+  const lines: string[] = []
+  const config = {
+    ...loadConfig({ DATABASE_URL: path.join(temporaryFolder(t), 'library.db') }),
+    ...overrides
+  }
+  const options = serverOptions(config)
+  const logger = { ...(options.logger as object), stream: { write: (line: string) => void lines.push(line) } }
+  const server = Fastify({ ...options, logger } as typeof options)
+  t.teardown(() => server.close())
+  await server.register(app, { config })
+  await server.ready()
+  return { server, lines }
 }
 
 /** Counts failures as the login does, without the hashing. */
@@ -309,6 +327,74 @@ t.test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
   t.equal(await from('loopback', HOME, '203.0.113.9'), 401)
 })
 
+t.test('a forwarded address counts and is logged as what it is, however a proxy writes it', async (t) => {
+  const { server, lines } = await buildLogging(t, { TRUST_PROXY: 'loopback, 192.0.2.0/24, 2001:db8:ff::/48' })
+  const addressFor = async (forwarded: string | string[], from = HOME) => {
+    lines.length = 0
+    const headers = { 'x-forwarded-for': forwarded as string }
+    t.equal((await server.inject({ url: '/me', remoteAddress: from, headers })).statusCode, 401)
+    return JSON.parse(lines.find((line) => line.includes('access_refused')) as string).address
+  }
+  const client = '198.51.100.23'
+  const client6 = '2001:db8:a:b::c'
+  const spellings = {
+    [client]: [
+      client,
+      `  ${client}\t`,
+      `${client}:52311`,
+      `"${client}:52311"`,
+      `[::ffff:${client}]:443`,
+      `::FFFF:${client}`,
+      '::ffff:c633:6417',
+      `${client}:_hidden-port`,
+      `10.9.8.7, ${client}:80, 192.0.2.44:8443`,
+      `${client}, [2001:DB8:ff::7]:443, 127.0.0.1:80, "[::1]:9"`,
+      `${client},, 192.0.2.3 ,`
+    ],
+    [client6]: [
+      client6,
+      `[${client6}]`,
+      `[${client6}]:4711`,
+      `"[2001:0DB8:A:B:0::C]:4711"`,
+      `${client6}%eth0`
+    ],
+    [HOME]: [
+      'unknown',
+      '_hidden',
+      '',
+      ' , ,',
+      `${client}, unknown`,
+      'for=198.51.100.23',
+      '198.51.100.023',
+      '2130706433',
+      '0x7f.1',
+      `${client}:80:80`,
+      `[${client6}`,
+      `[${client}]:`.repeat(900),
+      'x'.repeat(9000)
+    ],
+    '192.0.2.3': [`${client}, nonsense, 192.0.2.3:1`, `${client}, 127.1, 192.0.2.3`]
+  }
+  for (const [address, ways] of Object.entries(spellings))
+    for (const way of ways) t.equal(await addressFor(way), address, way.slice(0, 80))
+  t.equal(await addressFor([`${client}:1`, '192.0.2.9:2']), client, 'several header lines are one list')
+  t.equal(await addressFor(Array(1500).fill('127.0.0.1').join()), '127.0.0.1', 'a list as long as it can be')
+  t.equal(await addressFor(`${client}:80`, '::ffff:192.0.2.1'), client)
+  t.equal(await addressFor(client, '::ffff:203.0.113.5'), '203.0.113.5', 'only from a proxy')
+
+  await fail(server, 10, 'salman', () => client)
+  await fail(server, 10, 'anna', () => HOME)
+  const tried = async (username: string, forwarded: string) =>
+    (await login(server, { username, password: 'wrong', headers: { 'x-forwarded-for': forwarded } }))
+      .statusCode
+  t.strictSame(
+    await statuses(3, (i) => login(server, { headers: { 'x-forwarded-for': `${client}:${i}` } })),
+    [429, 429, 429]
+  )
+  t.equal(await tried('salman', '198.51.100.24:80'), 401)
+  t.equal(await tried('anna', `rubbish-${Math.random()}`), 429, 'garbage is no new address')
+})
+
 t.test('nothing stored names an account or an address', async (t) => {
   const server = await buildApp(t)
   await register(server)
@@ -336,14 +422,7 @@ t.test('windows of the past are deleted in passing, a few at a time', async (t) 
 })
 
 t.test('RATE_LIMIT=off takes everything, tells nothing, and is said in the log', async (t) => {
-  const lines: string[] = []
-  const { config: defaults } = await buildApp(t)
-  const config = { ...defaults, RATE_LIMIT: 'off' as const, LOG_LEVEL: 'warn' as const }
-  const options = serverOptions(config)
-  const logger = { ...(options.logger as object), stream: { write: (line: string) => void lines.push(line) } }
-  const server = Fastify({ ...options, logger } as typeof options)
-  t.teardown(() => server.close())
-  await server.register(app, { config })
+  const { server, lines } = await buildLogging(t, { RATE_LIMIT: 'off' })
   t.equal(lines.filter((line) => line.includes('RATE_LIMIT is off')).length, 1)
 
   const answer = await register(server)
