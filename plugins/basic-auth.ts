@@ -1,17 +1,19 @@
+import { isUtf8 } from 'node:buffer'
 import basicAuth from '@fastify/basic-auth'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { findCredentials, findCredentialsById, updatePasswordHash } from '../db/users.ts'
-import { InvalidCredentials } from '../schemas/errors.ts'
+import { CredentialsRequired, InvalidCredentials } from '../schemas/errors.ts'
 
 /**
  * `fastify.basicAuth`: an `onRequest` hook that checks username and password (RFC 7617, UTF-8) and sets `request.user`.
- * Throws `InvalidCredentials`, `TooManyRequests` or `TooBusy`; known and unknown users cost the same work and count alike.
+ * Throws `CredentialsRequired`, `InvalidCredentials`, `TooManyRequests` or `TooBusy`; known and unknown users cost the same work and count alike.
  */
 async function basicAuthPlugin(fastify: FastifyInstance) {
   const { db, passwords, rateLimits } = fastify
 
   async function validate(username: string, password: string, request: FastifyRequest, reply: FastifyReply) {
+    if (!isWellFormed(request.headers.authorization as string)) throw new CredentialsRequired()
     await rateLimits.login.check(username, request.clientAddress)
     const user = await findCredentials(db, username)
     const matches = await passwords.verify(user?.password_hash, password)
@@ -57,6 +59,20 @@ async function basicAuthPlugin(fastify: FastifyInstance) {
   }
 
   await fastify.register(basicAuth, { validate, authenticate: false })
+}
+
+/**
+ * Whether it is "Basic" and base64 of UTF-8, with or without padding, also in base64url; the decoders of Node pass over
+ * what is not base64, and put U+FFFD for what is not UTF-8.
+ */
+function isWellFormed(authorization: string): boolean {
+  const encoded = authorization.slice('Basic '.length)
+  const bytes = Buffer.from(encoded, 'base64')
+  const base64url = encoded
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replace(/={1,2}$/, '')
+  return isUtf8(bytes) && bytes.toString('base64url') === base64url
 }
 
 export default fp(basicAuthPlugin, {

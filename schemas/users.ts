@@ -13,9 +13,11 @@ const Username = Type.String({
 const Password = Type.String({
   minLength: 15,
   maxLength: 128,
-  // HTTP Basic cannot carry control characters (RFC 7617), so nobody could log in with them.
-  pattern: '^[^\\u0000-\\u001f\\u007f\\p{Cs}]*$',
-  description: '15 to 128 characters of any kind but control characters; length is all that counts.',
+  // HTTP Basic does not carry control characters (RFC 7617), nor does @fastify/basic-auth line separators, which
+  // RFC 8265 excludes from passwords too: nobody could log in with them.
+  pattern: '^[^\\u0000-\\u001f\\u007f\\u2028\\u2029\\p{Cs}]*$',
+  description:
+    '15 to 128 characters of any kind but control characters and line separators; length is all that counts.',
   examples: ['midnight’s children 1981']
 })
 

@@ -16,10 +16,8 @@ export function toFieldErrors(violations: Violation[], parameters?: string[]): F
   return violations.slice(0, MAX_ERRORS).map((violation) => toFieldError(violation, parameters))
 }
 
-function toFieldError(
-  { instancePath, keyword, params, message, parentSchema, data }: Violation,
-  parameters?: string[]
-): FieldError {
+function toFieldError(violation: Violation, parameters?: string[]): FieldError {
+  const { instancePath, keyword, params, parentSchema, data } = violation
   if (parameters !== undefined && Array.isArray(data)) {
     return { pointer: instancePath, detail: `may be given only once; ${knownNames(parameters)}` }
   }
@@ -36,7 +34,7 @@ function toFieldError(
     default:
       return {
         pointer: instancePath,
-        detail: [describe(keyword, message), parentSchema?.description].filter(Boolean).join('; expected: ')
+        detail: [whatIsWrong(violation), parentSchema?.description].filter(Boolean).join('; expected: ')
       }
   }
 }
@@ -46,12 +44,32 @@ function knownNames(names: string[]): string {
 }
 
 /** Ajv's words, but for those that would show a person a regular expression. */
-function describe(keyword: string, message = 'is not valid'): string {
-  if (keyword === 'pattern' || keyword === 'format') return 'does not have the right form'
-  return message.replace(',null', ' or null')
+function whatIsWrong({ keyword, params, data, message = 'is not valid' }: Violation): string {
+  switch (keyword) {
+    case 'pattern':
+      return `does not have the right form${hiddenFault(data as string, params.pattern as string)}`
+    case 'format':
+      return 'does not have the right form'
+    default:
+      return message.replace(',null', ' or null')
+  }
+}
+
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{DI}\p{Zl}\p{Zp}]/gu
+
+/** Names the first character that nobody sees and the pattern does not take. */
+function hiddenFault(text: string, pattern: string): string {
+  const taken = new RegExp(pattern, 'u')
+  const fault = [...new Set(text.match(HIDDEN))].find((character) => !taken.test(`a${character}`))
+  return fault === undefined ? '' : `: it has ${codePointOf(fault)}, which cannot be seen`
 }
 
 /** RFC 6901 escapes ~ and / in a name; a name made up by an attacker is cut. */
 function pointer(parent: string, name: unknown): string {
   return `${parent}/${String(name).slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')}`
+}
+
+/** As Unicode writes it. */
+function codePointOf(character: string): string {
+  return `U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}`
 }

@@ -1,6 +1,17 @@
 import argon2 from 'argon2'
 import t from 'tap'
+import { upsertPasswordReset } from '../../db/password-resets.ts'
+import { insertUser } from '../../db/users.ts'
+import { Registration } from '../../schemas/users.ts'
 import { basic, buildApp, PASSWORD, signIn } from '../helpers.ts'
+
+const { username: USERNAME, password: NEW_PASSWORD } = Registration.properties
+const everyCharacter = Array.from({ length: 0x110000 }, (_, code) => String.fromCodePoint(code))
+
+function packs(characters: string[], size: number): string[] {
+  const count = Math.ceil(characters.length / size)
+  return Array.from({ length: count }, (_, i) => characters.slice(i * size, (i + 1) * size).join(''))
+}
 
 t.test('POST /register makes a user and says where it is', async (t) => {
   const server = await buildApp(t)
@@ -111,6 +122,144 @@ t.test('passwords may be of any script, in any normal form', async (t) => {
     const headers = { authorization: basic(username, password.normalize(form)) }
     t.equal((await server.inject({ method: 'POST', url: '/login', headers })).statusCode, 200, form)
   }
+})
+
+t.test('HTTP Basic carries every character that a password or a username may have', async (t) => {
+  const server = await buildApp(t, { RATE_LIMIT: 'off' })
+  // Costs next to nothing, so that all of Unicode can be tried.
+  const passwordHash = await argon2.hash('x', {
+    type: argon2.argon2id,
+    memoryCost: 1024,
+    timeCost: 1,
+    parallelism: 1
+  })
+  await insertUser(server.db, { username: 'salman', passwordHash })
+  const pattern = new RegExp(NEW_PASSWORD.pattern as string, 'u')
+  const taken = everyCharacter.filter((character) => pattern.test(character))
+  t.ok(taken.length > 1_100_000)
+  const refused: string[] = []
+  for (const password of packs(taken, 2800)) {
+    const headers = { authorization: basic('salman', password) }
+    const { code } = (await server.inject({ method: 'POST', url: '/login', headers })).json()
+    if (code !== 'INVALID_CREDENTIALS')
+      refused.push(`${code} from ${password.codePointAt(0)?.toString(16)} on`)
+  }
+  t.strictSame(refused, [])
+
+  const names = new RegExp(USERNAME.pattern as string, 'u')
+  const ofNames = everyCharacter.filter((character) => names.test(`aa${character}`))
+  t.ok(ofNames.length > 140_000)
+  t.notMatch(ofNames.join(''), /[:\p{C}\p{Z}]/u, 'none that divides, or that Basic does not carry')
+})
+
+t.test('whatever registration, a change and a reset of a password take logs in', async (t) => {
+  const server = await buildApp(t, { RATE_LIMIT: 'off' })
+  const pattern = new RegExp(NEW_PASSWORD.pattern as string, 'u')
+  const rare = /[\p{Z}\p{Cc}\p{Cf}\p{DI}\ufffd\uffff]/u
+  const sample = everyCharacter.filter(
+    (character, code) => (rare.test(character) && !/\p{Cn}/u.test(character)) || code % 3331 === 0
+  )
+  const [first = '', ...others] = packs(
+    sample.filter((character) => pattern.test(character)),
+    126
+  ).map((pack) => ` ${pack} `)
+  const logIn = (password: string) =>
+    server.inject({ method: 'POST', url: '/login', headers: { authorization: basic('salman', password) } })
+  const send = async (method: 'POST' | 'PUT', url: string, payload: object, headers = {}) =>
+    t.match((await server.inject({ method, url, payload, headers })).statusCode, /20[14]/)
+
+  await send('POST', '/register', { username: 'salman', password: first })
+  const { access_token } = (await logIn(first)).json()
+  const headers = { authorization: `Bearer ${access_token}` }
+  const { id } = (await server.inject({ url: '/me', headers })).json()
+  let current = first
+  for (const next of others.slice(0, -1)) {
+    await send('PUT', '/me/password', { current_password: current, new_password: next }, headers)
+    t.equal((await logIn(next)).statusCode, 200, `from ${next.codePointAt(1)?.toString(16)} on`)
+    current = next
+  }
+  const last = others.at(-1) as string
+  await upsertPasswordReset(server.db, id, 'the-code', new Date(Date.now() + 60_000).toISOString())
+  await send('POST', '/password-reset', { username: 'salman', code: 'the-code', new_password: last })
+  t.equal((await logIn(last)).statusCode, 200)
+  for (const other of [last.trim(), last.slice(1), `${last} `, `\ufeff${last}`])
+    t.equal((await logIn(other)).statusCode, 401, 'nothing is cut off or passed over')
+})
+
+t.test('a password that Basic cannot carry is refused with the character that is to blame', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const hidden = ['\u2028', '\u2029', '\n', '\u007f', '\u001b']
+  for (const character of hidden) {
+    const password = `shalimar ${character} the clown`
+    const code = `U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
+    const answers = [
+      await server.inject({ method: 'POST', url: '/register', payload: { username: 'anna', password } }),
+      await server.inject({
+        method: 'POST',
+        url: '/password-reset',
+        payload: { username: 'salman', code: 'x', new_password: password }
+      }),
+      await server.inject({
+        method: 'PUT',
+        url: '/me/password',
+        headers,
+        payload: { current_password: PASSWORD, new_password: password }
+      })
+    ]
+    for (const answer of answers) {
+      t.match(answer.json(), { code: 'VALIDATION_FAILED', status: 400 })
+      t.ok(answer.json().errors[0].detail.includes(`has ${code}, which cannot be seen`), code)
+    }
+  }
+})
+
+t.test('credentials that are not base64 of UTF-8 are no credentials, and reach no account', async (t) => {
+  const server = await buildApp(t)
+  const password = '~~~ ??? >>> the moors'
+  await server.inject({ method: 'POST', url: '/register', payload: { username: 'salman', password } })
+  const codeFor = async (authorization: string) =>
+    (await server.inject({ method: 'POST', url: '/login', headers: { authorization } })).json().code
+  const good = basic('salman', password)
+  t.match(good, /[+/].*=$/, 'with what the variants of base64 differ in')
+  for (const variant of [
+    good.replace('Basic', 'bASIC'),
+    good.replace(/=+$/, ''),
+    good.replaceAll('+', '-').replaceAll('/', '_')
+  ])
+    t.equal(await codeFor(variant), undefined, 'is a login')
+
+  const encode = (...bytes: number[]) =>
+    `Basic ${Buffer.from([...Buffer.from('salman:'), ...bytes]).toString('base64')}`
+  const broken = [
+    good.replace('Basic ', 'Basic ~'),
+    good.replace('Basic c', 'Basic .c'),
+    good.replace('Basic ', 'Basic  '),
+    `${good}==`.replace(/=+$/, '===='),
+    `${good.slice(0, -1)}A`.replace(/=?A$/, 'A'),
+    good.replace(/=+$/, '=x'),
+    `${good}, ${good}`,
+    encode(0xff),
+    encode(0xc0, 0xaf),
+    encode(0xed, 0xa0, 0x80),
+    encode(0xf4, 0x90, 0x80, 0x80),
+    encode(0xe2, 0x80),
+    encode(...Buffer.from(password, 'utf16le'))
+  ]
+  for (const authorization of broken)
+    t.equal(await codeFor(authorization), 'CREDENTIALS_REQUIRED', authorization)
+
+  const others = [
+    '\ufeffsalman',
+    ' salman',
+    'salman ',
+    'salman\u00a0',
+    'sal:man',
+    'sal\u00adman',
+    'salman\u0085'
+  ]
+  for (const username of others)
+    t.equal(await codeFor(basic(username, password)), 'INVALID_CREDENTIALS', username)
 })
 
 t.test('every failed login is 401 with the Basic challenge, and tells nothing else', async (t) => {
