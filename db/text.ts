@@ -1,3 +1,5 @@
+import CONFUSABLES from 'unhomoglyph/data.json' with { type: 'json' }
+
 /** The database sees only text that was folded here, so that every engine compares alike. */
 
 /** Case folding, near enough to Unicode's: upper case first joins what has several lower-case forms (ß and ss, ς and σ). */
@@ -9,6 +11,23 @@ function foldCase(text: string): string {
 export function usernameKey(username: string): string {
   return foldCase(username.normalize('NFKC')).normalize('NFKC')
 }
+
+/** What two usernames have in common when they look the same, also in lower case: the skeleton of Unicode UTS 39. */
+export function usernameSkeleton(username: string): string {
+  return skeletonOf(usernameKey(skeletonOf(username)))
+}
+
+/** UTS 39 section 4, but for its order of what is written from right to left. */
+function skeletonOf(text: string): string {
+  const visible = text.normalize('NFD').replace(/\p{DI}/gu, '')
+  return [...visible]
+    .map((character) => PROTOTYPES[character] ?? character)
+    .join('')
+    .normalize('NFD')
+}
+
+/** The character that stands for each that looks like it (confusables.txt of UTS 39). */
+const PROTOTYPES: Record<string, string> = CONFUSABLES
 
 /** Elsewhere a mark makes another letter (й, が, मे), and Hangul falls apart without its own normal form. */
 const DIACRITICS = /(?<=[\p{Script=Latin}\p{Script=Greek}])\p{M}+/gu

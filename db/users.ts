@@ -2,7 +2,7 @@ import type { Generated } from 'kysely'
 import { uuidv7 } from 'uuidv7'
 import { disownAuthors } from './authors/writing.ts'
 import type { Db } from './database.ts'
-import { usernameKey } from './text.ts'
+import { usernameKey, usernameSkeleton } from './text.ts'
 
 export type Role = 'reader' | 'editor' | 'admin'
 
@@ -11,6 +11,8 @@ export interface UsersTable {
   username: string
   /** The username as it is compared: see `usernameKey`. */
   username_key: string
+  /** How the username looks: see `usernameSkeleton`. Null where an older name looks the same. */
+  username_skeleton: string | null
   /** A PHC string, as argon2 makes it. */
   password_hash: string
   created_at: string
@@ -34,7 +36,10 @@ function toUser({ disabled_at, ...user }: PublicRow) {
   return { ...user, disabled: disabled_at !== null }
 }
 
-/** Inserts a user. Breaks the uniqueness of `users.username_key` when the name is taken. */
+/** What no two users have in common, as `violatedUnique` names it. */
+export const UNIQUE_NAME = ['users.username_key', 'users.username_skeleton']
+
+/** Inserts a user. Breaks a uniqueness of `UNIQUE_NAME` when the name, or one that looks the same, is taken. */
 export async function insertUser(db: Db, user: { username: string; passwordHash: string; role?: Role }) {
   const row = await db
     .insertInto('users')
@@ -42,6 +47,7 @@ export async function insertUser(db: Db, user: { username: string; passwordHash:
       id: uuidv7(),
       username: user.username,
       username_key: usernameKey(user.username),
+      username_skeleton: usernameSkeleton(user.username),
       password_hash: user.passwordHash,
       role: user.role ?? 'editor',
       created_at: new Date().toISOString()
@@ -49,6 +55,20 @@ export async function insertUser(db: Db, user: { username: string; passwordHash:
     .returning(PUBLIC_COLUMNS)
     .executeTakeFirstOrThrow()
   return toUser(row)
+}
+
+/** A user who has this name, or one that looks the same. */
+export async function findNamesake(db: Db, username: string) {
+  return db
+    .selectFrom('users')
+    .select('username')
+    .where((eb) =>
+      eb.or([
+        eb('username_key', '=', usernameKey(username)),
+        eb('username_skeleton', '=', usernameSkeleton(username))
+      ])
+    )
+    .executeTakeFirst()
 }
 
 /** What a login needs to know of the user with this name, however it is written. */

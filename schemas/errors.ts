@@ -288,8 +288,10 @@ export const UsernameTaken = problem<[string]>({
   code: 'USERNAME_TAKEN',
   status: 409,
   title: 'The username is taken',
-  detail: 'The username "%s" is taken (case and Unicode compatibility forms do not count).',
+  detail:
+    'The username "%s" is taken, or looks the same as one that is (case and Unicode compatibility forms do not count).',
   remedy: 'Choose another username, or log in if the account is yours.',
+  errors: [{ pointer: '/username', detail: 'looks the same as salman' }],
   ownHeaders: RATE_LIMIT
 })
 export const AuthorExists = problem<[string]>({

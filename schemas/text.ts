@@ -28,3 +28,8 @@ export function FreeText(options: TextOptions) {
 export function Nullable<T extends TSchema>(schema: T): TUnsafe<T['static'] | null> {
   return Type.Unsafe({ ...schema, type: [schema.type, 'null'] })
 }
+
+/** The number of a character as Unicode writes it: `U+034F`. */
+export function codePointOf(character: string): string {
+  return `U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}`
+}

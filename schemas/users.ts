@@ -4,9 +4,9 @@ import { PageOf } from './pages.ts'
 const Username = Type.String({
   minLength: 3,
   maxLength: 64,
-  pattern: '^[\\p{L}\\p{N}][\\p{L}\\p{M}\\p{N}._@+-]*$',
+  pattern: '^(?!\\p{DI})[\\p{L}\\p{N}](?:(?!\\p{DI})[\\p{L}\\p{M}\\p{N}._@+-])*$',
   description:
-    '3 to 64 letters, digits and . _ @ + -, with a letter or digit first; compared without case (NFKC).',
+    '3 to 64 letters, digits and . _ @ + -, with a letter or digit first and all of one script, or of Latin and those of one East Asian language; compared without case (NFKC) and by its look (Unicode UTS 39).',
   examples: ['salman']
 })
 

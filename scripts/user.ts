@@ -6,14 +6,7 @@ import { loadConfig } from '../config.ts'
 import type { Db } from '../db/database.ts'
 import { upsertPasswordReset } from '../db/password-resets.ts'
 import { endSessions } from '../db/sessions.ts'
-import {
-  findCredentials,
-  findUserById,
-  hasOtherAdmin,
-  insertUser,
-  listUsers,
-  updateUser
-} from '../db/users.ts'
+import { findCredentials, findUserById, hasOtherAdmin, listUsers, updateUser } from '../db/users.ts'
 
 const USAGE = `usage: npm run user -- COMMAND [NAME]
   list                 the users and their roles
@@ -30,6 +23,9 @@ const CODE_LENGTH = 28
 /** Without letters and digits that look alike. */
 const CODE_ALPHABET = '23456789abcdefghjkmnpqrstvwxyz'
 
+/** What holds strangers up does not hold up the operator. */
+const OPERATOR = { LOG_LEVEL: 'silent', REGISTRATION: 'open', RATE_LIMIT: 'off' } as const
+
 /** What the operator can mend; the message is one sentence. */
 class Refused extends Error {}
 
@@ -42,11 +38,10 @@ const COMMANDS: Record<string, Command> = {
       .map(({ username, role, disabled }) => `${username}  ${role}${disabled ? '  disabled' : ''}`)
       .join('\n')
   },
-  create: async ({ db, passwords }, name) => {
-    if (await findCredentials(db, name)) throw new Refused(`There is a user ${name} already.`)
-    const passwordHash = await passwords.hash(randomBytes(32).toString('base64url'))
-    const { id } = await insertUser(db, { username: name, passwordHash })
-    return `Created ${name}. ${await resetCode(db, id, name)}`
+  create: async (service, name) => {
+    if (await findCredentials(service.db, name)) throw new Refused(`There is a user ${name} already.`)
+    const id = await register(service, name)
+    return `Created ${name}. ${await resetCode(service.db, id, name)}`
   },
   promote: (service, name) => change(service.db, name, { role: 'admin' }, 'is an admin now'),
   demote: (service, name) => change(service.db, name, { role: 'editor' }, 'is an editor now'),
@@ -54,6 +49,15 @@ const COMMANDS: Record<string, Command> = {
     change(service.db, name, { disabled: true }, 'is disabled and logged out everywhere'),
   enable: (service, name) => change(service.db, name, { disabled: false }, 'may log in again'),
   'reset-password': async ({ db }, name) => resetCode(db, (await find(db, name)).id, name)
+}
+
+/** Registers a user as anybody does, so that no name comes in that registration does not take. */
+async function register(service: FastifyInstance, username: string): Promise<string> {
+  const payload = { username, password: randomBytes(32).toString('base64url') }
+  const answer = await service.inject({ method: 'POST', url: '/register', payload })
+  const { id, detail, errors } = answer.json()
+  if (answer.statusCode !== 201) throw new Refused(`${username}: ${errors?.[0].detail ?? detail}`)
+  return id
 }
 
 async function find(db: Db, name: string) {
@@ -99,7 +103,7 @@ async function main(commandName = '', name = ''): Promise<void> {
     console.error(USAGE)
     process.exit(2)
   }
-  const config = { ...loadConfig(process.env, { dotenv: true }), LOG_LEVEL: 'silent' as const }
+  const config = { ...loadConfig(process.env, { dotenv: true }), ...OPERATOR }
   const service = Fastify(serverOptions(config))
   try {
     await service.register(app, { config })

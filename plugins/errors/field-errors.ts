@@ -1,5 +1,6 @@
 import type { FastifySchemaValidationError } from 'fastify'
 import type { FieldError } from '../../schemas/errors.ts'
+import { codePointOf } from '../../schemas/text.ts'
 
 const MAX_ERRORS = 20
 
@@ -67,9 +68,4 @@ function hiddenFault(text: string, pattern: string): string {
 /** RFC 6901 escapes ~ and / in a name; a name made up by an attacker is cut. */
 function pointer(parent: string, name: unknown): string {
   return `${parent}/${String(name).slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')}`
-}
-
-/** As Unicode writes it. */
-function codePointOf(character: string): string {
-  return `U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}`
 }

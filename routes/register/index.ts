@@ -1,27 +1,31 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { violatedUnique } from '../../db/dialect.ts'
-import { findCredentials, insertUser } from '../../db/users.ts'
+import { findNamesake, insertUser, UNIQUE_NAME } from '../../db/users.ts'
 import {
   PasswordRefused,
   RegistrationClosed,
   TooBusy,
   TooManyRequests,
-  UsernameTaken
+  UsernameTaken,
+  ValidationFailed,
+  withExtras
 } from '../../schemas/errors.ts'
 import { answer, LIMITED, Ref } from '../../schemas/ref.ts'
 import { Registration, User } from '../../schemas/users.ts'
+import { whyConfusable } from './confusable.ts'
 
 const register: FastifyPluginAsyncTypebox = async (fastify) => {
   const { config, db, passwords, rateLimits } = fastify
 
   async function createUser(username: string, password: string) {
-    // Before the costly hash; the unique index decides between those who come at the same moment.
-    if (await findCredentials(db, username)) throw new UsernameTaken(username)
+    // Before the costly hash; the unique indexes decide between those who come at the same moment.
+    const namesake = await findNamesake(db, username)
+    if (namesake !== undefined) throw taken(username, namesake.username)
     const passwordHash = await passwords.hash(password)
     try {
       return await insertUser(db, { username, passwordHash })
     } catch (error) {
-      throw violatedUnique(error) === 'users.username_key' ? new UsernameTaken(username) : error
+      throw UNIQUE_NAME.includes(violatedUnique(error) ?? '') ? new UsernameTaken(username) : error
     }
   }
 
@@ -40,6 +44,7 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       if (config.REGISTRATION === 'closed') throw new RegistrationClosed()
       const { username, password } = request.body
+      refuseConfusable(username)
       passwords.refuseGuessable(password, username)
       reply.rateLimit(await rateLimits.registration.consume(request.clientAddress))
       const user = await createUser(username, password)
@@ -51,6 +56,17 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
       return user
     }
   })
+}
+
+function refuseConfusable(username: string): void {
+  const detail = whyConfusable(username)
+  if (detail === undefined) return
+  throw withExtras(new ValidationFailed(), { errors: [{ pointer: '/username', detail }] })
+}
+
+function taken(username: string, namesake: string): Error {
+  const errors = [{ pointer: '/username', detail: `looks the same as ${namesake}` }]
+  return withExtras(new UsernameTaken(username), { errors })
 }
 
 export default register

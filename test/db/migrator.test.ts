@@ -4,12 +4,14 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
+import { uuidv7 } from 'uuidv7'
 import { toRow } from '../../db/authors/table.ts'
 import { newAuthor } from '../../db/authors/writing.ts'
 import { listChanges } from '../../db/changes.ts'
+import type { Db } from '../../db/database.ts'
 import { openKysely } from '../../db/database.ts'
 import { createMigrator, migrateToLatest, refuseOtherSchema, resultsOf } from '../../db/migrator.ts'
-import { insertUser } from '../../db/users.ts'
+import { usernameKey, usernameSkeleton } from '../../db/text.ts'
 import { ROOT, temporaryFolder } from '../helpers.ts'
 
 const run = promisify(execFile)
@@ -31,7 +33,7 @@ t.test('authors of an older version are found and have a history after it', asyn
   const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
   t.teardown(() => db.destroy())
   resultsOf(await createMigrator(db).migrateTo('0006-create-rate-limits'))
-  const { id: owner_id } = await insertUser(db, { username: 'salman', passwordHash: 'x' })
+  const owner_id = await insertOldUser(db, 'salman')
   const contents = [
     { name: 'Gabriel García Márquez', book: 'Cien años de soledad', country: 'Colombia', birth_year: 1927 },
     { name: 'Ὅμηρος', book: 'Ὀδύσσεια', country: 'Ἑλλάς', note: '"odd"\n\u{1F4DA}', booker_prize: true },
@@ -71,6 +73,31 @@ t.test('authors of an older version are found and have a history after it', asyn
     'and the log makes just these'
   )
 })
+
+t.test('of users of an older version that look the same the oldest has the look', async (t) => {
+  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  t.teardown(() => db.destroy())
+  resultsOf(await createMigrator(db).migrateTo('0010-add-author-record'))
+  const names = ['Boris', 'b0ris', 'bo\u034fris', 'anna', '\u0441\u043e\u0440', 'cop', 'Cоp']
+  for (const name of names) await insertOldUser(db, name)
+  await migrateToLatest(db)
+  const users = await db.selectFrom('users').select(['username', 'username_skeleton']).orderBy('id').execute()
+  t.strictSame(
+    users.map(({ username, username_skeleton }) => [username, username_skeleton]),
+    names.map((name) => [name, ['Boris', 'anna', names[4]].includes(name) ? usernameSkeleton(name) : null])
+  )
+})
+
+/** A user as they were before names were compared by their look. */
+async function insertOldUser(db: Db, username: string): Promise<string> {
+  const id = uuidv7()
+  const user = { id, username, username_key: usernameKey(username), password_hash: 'x', created_at: 'x' }
+  await db
+    .insertInto('users')
+    .values(user as never)
+    .execute()
+  return id
+}
 
 t.test('a failed migration changes nothing', async (t) => {
   const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))

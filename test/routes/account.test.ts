@@ -37,6 +37,127 @@ t.test('a username is taken once, whatever its case or compatibility form', asyn
   }
 })
 
+t.test('a username with what cannot be seen is refused, and the refusal names it', async (t) => {
+  const server = await buildApp(t)
+  await signIn(server, 'admin')
+  const ignorable = everyCharacter.filter((character) => /\p{DI}/u.test(character))
+  const pattern = new RegExp(USERNAME.pattern as string, 'u')
+  t.strictSame(
+    ignorable.filter((character) => pattern.test(`ad${character}min`) || pattern.test(`${character}admin`)),
+    []
+  )
+  for (const character of ['\u180b', '\u17b5', '\uffa0', '\ufe01', '\u{e0104}', '\u200c', '\u2063']) {
+    const code = `U+${character.codePointAt(0)?.toString(16).toUpperCase()}`
+    for (const username of [`${character}admin`, `adm${character}in`, `admin${character}`]) {
+      const payload = { username, password: PASSWORD }
+      const answer = (await server.inject({ method: 'POST', url: '/register', payload })).json()
+      t.match(answer, { code: 'VALIDATION_FAILED', status: 400, errors: [{ pointer: '/username' }] })
+      t.ok(answer.errors[0].detail.includes(`has ${code}, which cannot be seen`), code)
+    }
+  }
+})
+
+t.test('a username keeps to one script, or to Latin with those of one East Asian language', async (t) => {
+  const server = await buildApp(t)
+  const register = async (username: string) =>
+    (
+      await server.inject({ method: 'POST', url: '/register', payload: { username, password: PASSWORD } })
+    ).json()
+  const refused: [string, string][] = [
+    ['pаris', 'mixes Latin and Cyrillic letters'],
+    ['αlpha', 'mixes Greek and Latin letters'],
+    ['ραrіs', 'mixes Greek, Latin and Cyrillic letters'],
+    ['ᏢARIS', 'mixes Cherokee and Latin letters'],
+    ['東京кот', 'mixes Han and Cyrillic letters'],
+    ['한글ひらがな', 'mixes Hangul and Hiragana letters'],
+    ['anna\u0660', 'mixes Latin and Arabic letters'],
+    ['abcـ', 'mixes Latin and '],
+    ['مريم12\u0663', 'mixes digits of several scripts'],
+    ['سارا\u0661\u06f2', 'mixes digits of several scripts'],
+    ['admi\u0307n', 'has U+0307, which cannot be seen on i'],
+    ['ad\u0323j\u0323\u0307', 'has U+0307, which cannot be seen on j'],
+    ['re\u0301\u0301mi', 'has the mark U+0301 twice in a row'],
+    ['zalgo\u0300\u0301\u0302\u0303\u0304', 'has more than 4 marks in a row']
+  ]
+  for (const [username, detail] of refused) {
+    const answer = await register(username)
+    t.match(answer, { code: 'VALIDATION_FAILED', status: 400, errors: [{ pointer: '/username' }] }, username)
+    t.ok(answer.errors[0].detail.startsWith(detail), `${username}: ${answer.errors[0].detail}`)
+  }
+  const taken = [
+    'Łucja_漢字',
+    'yuki-ゆきユキ雪',
+    '김민수kim',
+    'ㄅㄆ文wen',
+    'Đặng.Thị',
+    'İstanbul',
+    'Ąžuolas',
+    'कमल१२',
+    'ש.לום-1',
+    'Фёдор1821',
+    'Νίκος',
+    'ꮳꮃꭹ',
+    'ไทย๓',
+    '\u{116da}\u{116e3}\u{116e0}'
+  ]
+  for (const username of taken) {
+    t.match(await register(username), { username }, username)
+    const headers = { authorization: basic(username, PASSWORD) }
+    t.equal((await server.inject({ method: 'POST', url: '/login', headers })).statusCode, 200)
+  }
+})
+
+t.test('a username that looks like another is taken', async (t) => {
+  const server = await buildApp(t)
+  const register = (username: string) =>
+    server.inject({ method: 'POST', url: '/register', payload: { username, password: PASSWORD } })
+  const lookalikes: Record<string, string[]> = {
+    scope: ['\u0455\u0441\u043e\u0440\u0435', '\u0405\u0421\u041e\u0420\u0415', 'ꓢꓚꓳꓑꓰ', 'sc0pe', 'SC0PE'],
+    salman: ['saIman', 'sa1man', 'salrnan', 'SA1MAN'],
+    kadın: ['kadin']
+  }
+  for (const [username, others] of Object.entries(lookalikes)) {
+    t.equal((await register(username)).statusCode, 201, username)
+    for (const other of others) {
+      const answer = await register(other)
+      t.match(answer.json(), {
+        code: 'USERNAME_TAKEN',
+        status: 409,
+        errors: [{ pointer: '/username', detail: `looks the same as ${username}` }]
+      })
+    }
+  }
+  for (const username of ['scopes', 'Salmon', 'Сара', 'José'])
+    t.equal((await register(username)).statusCode, 201)
+
+  const both = await Promise.all([register('\u0440\u0430\u0440\u0430'), register('papa')])
+  t.strictSame(both.map(({ statusCode }) => statusCode).sort(), [201, 409], 'also at the same moment')
+})
+
+t.test('names of before go on to work, and have their look for themselves', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const passwordHash = await server.passwords.hash(PASSWORD)
+  const names = ['ad\u034fmin', 'pаris', 're\u0301\u0301mi']
+  for (const username of names) await insertUser(server.db, { username, passwordHash })
+  for (const username of names) {
+    const authorization = basic(username, PASSWORD)
+    const loggedIn = await server.inject({ method: 'POST', url: '/login', headers: { authorization } })
+    t.equal(loggedIn.statusCode, 200)
+    const me = await server.inject({
+      url: '/me',
+      headers: { authorization: `Bearer ${loggedIn.json().access_token}` }
+    })
+    t.match(me.json(), { username })
+  }
+  const { data } = (await server.inject({ url: '/users', headers })).json()
+  t.strictSame(data.map(({ username }: { username: string }) => username).sort(), [...names, 'salman'].sort())
+  for (const username of ['admin', 'paris']) {
+    const payload = { username, password: PASSWORD }
+    t.equal((await server.inject({ method: 'POST', url: '/register', payload })).statusCode, 409, username)
+  }
+})
+
 t.test('of 20 simultaneous registrations of one name one succeeds', async (t) => {
   const server = await buildApp(t)
   const payload = { username: 'salman', password: PASSWORD }

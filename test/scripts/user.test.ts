@@ -14,7 +14,7 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
     (
       await run(process.execPath, ['scripts/user.ts', ...args], {
         cwd: ROOT,
-        env: { ...process.env, DATABASE_URL }
+        env: { ...process.env, DATABASE_URL, REGISTRATION: 'closed' }
       })
     ).stdout.trim()
   const me = async () => (await server.inject({ url: '/me', headers })).json()
@@ -37,6 +37,12 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
   t.match(code_hash, /^[\w-]{43}$/, 'the database has a hash')
   t.match(code, /^(?:[2-9a-z]{4}-){6}[2-9a-z]{4}$/)
   await t.rejects(user('create', 'Anna'), { code: 1, stderr: /There is a user Anna already/ })
+  await t.rejects(user('create', 'annа'), { code: 1, stderr: /mixes Latin and Cyrillic letters/ })
+  await t.rejects(user('create', 'saIman'), { code: 1, stderr: /looks the same as salman/ })
+  await t.rejects(user('create', 'ann:a'), {
+    code: 1,
+    stderr: /does not have the right form; expected: 3 to 64/
+  })
   const reset = (username: string, given: string, new_password = 'a password of my own') =>
     server.inject({
       method: 'POST',
