@@ -8,6 +8,9 @@ const REPEATED_MARK = /(\p{Mn})\1/u
 const HIDDEN_DOT = /([\p{Soft_Dotted}\u0131\u0237])\p{Mn}*\u0307/u
 const DIGIT = /\p{Nd}/u
 const DIGITS = /\p{Nd}/gu
+/** The blocks of what is written from right to left (DerivedBidiClass.txt). */
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
+const EUROPEAN_DIGIT = /^[0-9\u06f0-\u06f9]/
 /** Of no script of their own. */
 const SHARED = ['Common', 'Inherited']
 /** What Latin may be mixed with: Chinese, Japanese and Korean, each with all of its scripts. */
@@ -15,11 +18,17 @@ const EAST_ASIAN = ['Hanb', 'Jpan', 'Kore']
 
 /**
  * Why a username could be taken for another, as what follows "The username"; undefined when it could not. It follows the
- * level "Highly Restrictive", the mixed numbers and the marks of Unicode UTS 39, sections 5.2 to 5.4.
+ * level "Highly Restrictive", the mixed numbers and the marks of Unicode UTS 39, sections 5.2 to 5.4, and the first of the
+ * rules of RFC 5893 on what is written from right to left.
  */
 export function whyConfusable(username: string): string | undefined {
   const compatible = username.normalize('NFKC')
-  return markFault(username.normalize('NFD')) ?? scriptFault(compatible) ?? digitFault(compatible)
+  return (
+    markFault(username.normalize('NFD')) ??
+    scriptFault(compatible) ??
+    digitFault(compatible) ??
+    directionFault(compatible)
+  )
 }
 
 function markFault(decomposed: string): string | undefined {
@@ -38,6 +47,12 @@ function scriptFault(username: string): string | undefined {
 function digitFault(username: string): string | undefined {
   const zeros = new Set(username.match(DIGITS)?.map(zeroOf))
   return zeros.size > 1 ? 'mixes digits of several scripts; take those of one' : undefined
+}
+
+/** Before letters that run from right to left such a digit is seen where it is seen when it comes after them. */
+function directionFault(username: string): string | undefined {
+  const isFault = EUROPEAN_DIGIT.test(username) && RIGHT_TO_LEFT.test(username)
+  return isFault ? 'begins with a digit, but has letters that are written from right to left' : undefined
 }
 
 function isHighlyRestricted(username: string): boolean {
