@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { MalformedJson } from '../schemas/errors.ts'
-import { acceptedTypes, unsupportedMediaType } from './errors/media-types.ts'
+import { hasAcceptedType, unsupportedMediaType } from './errors/media-types.ts'
 
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
@@ -15,22 +15,10 @@ async function jsonBody(fastify: FastifyInstance) {
   fastify.removeAllContentTypeParsers()
   fastify.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (body.length === 0) return done(null, undefined)
-    if (!isAccepted(request)) return done(unsupportedMediaType(request))
+    if (!hasAcceptedType(request)) return done(unsupportedMediaType(request))
     if (!isUtf8(body)) return done(new MalformedJson())
     return parseJson(request, body.toString(), (error, value) => done(error && new MalformedJson(), value))
   })
-}
-
-/** Compressed, or in another charset than JSON's only one, it would be read as something else than was meant. */
-function isAccepted({ headers, routeOptions }: FastifyRequest): boolean {
-  const { 'content-encoding': encoding = 'identity', 'content-type': type = '' } = headers
-  const [essence = ''] = type.split(';', 1)
-  const charset = /;\s*charset="?([^";\s]+)/i.exec(type)?.[1] ?? 'utf-8'
-  return (
-    acceptedTypes(routeOptions.schema).includes(essence.trim().toLowerCase()) &&
-    encoding.toLowerCase() === 'identity' &&
-    /^utf-?8$/i.test(charset)
-  )
 }
 
 export default fp(jsonBody, { name: 'json-body' })

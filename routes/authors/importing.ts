@@ -1,13 +1,7 @@
 import { PassThrough, type Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import {
-  BodyTooLarge,
-  ImportRefused,
-  InsufficientScope,
-  RoleRequired,
-  withExtras
-} from '../../schemas/errors.ts'
+import { ImportRefused, RoleRequired, withExtras } from '../../schemas/errors.ts'
 import { answerAs, bodyAs } from '../../schemas/ref.ts'
 import {
   AuthorsCsv,
@@ -47,7 +41,7 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
         })
       }
     },
-    config: { errors: [RoleRequired, InsufficientScope, BodyTooLarge, ImportRefused] },
+    config: { errors: [RoleRequired, ImportRefused] },
     handler: async (request, reply) => {
       reply.vary('Accept')
       if (request.accepts().type(['application/json', EVENTS]) !== EVENTS) return runImport(request)
@@ -58,7 +52,7 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
 
   async function runImport(request: ImportRequest, onProgress?: (progress: object) => void) {
     const { mode = 'all', dry_run: dryRun = false } = request.query
-    const job = { mediaType: mediaTypeOf(request), mode, dryRun }
+    const job = { mediaType: request.mediaType as string, mode, dryRun }
     const summary = await fastify.transfers.importAuthors(request, request.body, job, onProgress)
     const { isAllowed, errors, ...counts } = summary
     if (mode === 'all' && counts.refused > 0 && !dryRun) {
@@ -77,10 +71,6 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
       .finally(() => events.end())
     return events
   }
-}
-
-function mediaTypeOf({ headers }: FastifyRequest): string {
-  return (headers['content-type'] as string).split(';', 1)[0]?.trim().toLowerCase() as string
 }
 
 export default importing
