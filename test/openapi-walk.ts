@@ -39,6 +39,7 @@ export async function walk(t: Test): Promise<Answer[]> {
   const tokens = await signInAll(server)
   await walkService(send)
   await walkAccount(send, await walkLogin(send, server))
+  await walkAccountByKey(send, tokens.key)
   await walkAuthors(send, tokens)
   await walkHistory(send, tokens)
   await walkKeysInUse(send, server, tokens.editor)
@@ -162,6 +163,20 @@ async function walkAccount(send: Send, { token, password }: { token: string; pas
   await send(`DELETE /me/sessions/none`, token)
   await send('DELETE /me', token, { json: { password: 'wrong' } })
   await send(`DELETE /me/sessions/${sessions.data[0].id}`, token)
+}
+
+/** What a key that may only read is kept from at once. */
+async function walkAccountByKey(send: Send, key: string) {
+  const json = {}
+  for (const line of [
+    'POST /logout',
+    'DELETE /me/keys/none',
+    'DELETE /me/sessions/none',
+    'DELETE /users/none'
+  ])
+    await send(line, key)
+  for (const line of ['DELETE /me', 'POST /me/keys', 'PUT /me/password', 'PATCH /users/none'])
+    await send(line, key, { json })
 }
 
 const EDITS: Record<string, (content: object) => Sent> = {

@@ -6,7 +6,7 @@ import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import { buildValidator } from '../plugins/validation.ts'
 import { problemTypes } from '../schemas/errors.ts'
-import { buildApp, ROOT, temporaryFolder } from './helpers.ts'
+import { buildApp, ROOT, signIn, temporaryFolder } from './helpers.ts'
 import { type Answer, walk } from './openapi-walk.ts'
 
 const REDOCLY = path.join(ROOT, 'tools/node_modules/@redocly/cli/bin/cli.js')
@@ -250,6 +250,25 @@ t.test('operations want the credentials that the document says', async (t) => {
     t.equal(answer.statusCode === 401, challenges[security] !== undefined, `${entry.title} ${security}`)
   }
 })
+
+t.test(
+  'a key that may only read is refused where the document says so, which is wherever one writes',
+  async (t) => {
+    const { headers } = await signIn(server)
+    const payload = { name: 'reading', scope: 'read' }
+    const { key } = (await server.inject({ method: 'POST', url: '/me/keys', headers, payload })).json()
+    const operations = operationsOf(document).filter(({ operation }) => operation.security === undefined)
+    for (const entry of operations.filter(({ address }) => address !== '/changes/stream')) {
+      const answer = await server.inject({
+        ...bareRequest(entry),
+        headers: { authorization: `Bearer ${key}` }
+      })
+      const isRefused = answer.body.includes('"INSUFFICIENT_SCOPE"')
+      const isDocumented = problemsOf(entry.operation).some(({ name }) => name === 'INSUFFICIENT_SCOPE')
+      t.strictSame([isRefused, isDocumented], Array(2).fill(entry.method !== 'GET'), entry.title)
+    }
+  }
+)
 
 t.test('the problems of the document, of the service and of /problems are the same', async (t) => {
   const documented = operationsOf(document).flatMap(({ operation }) => problemsOf(operation))

@@ -7,6 +7,7 @@ import {
   CredentialsRequired,
   ExpectationFailed,
   HeadersTooLarge,
+  InsufficientScope,
   InternalError,
   InvalidToken,
   MalformedJson,
@@ -68,7 +69,7 @@ async function errorsPlugin(fastify: FastifyInstance) {
   })
   fastify.addHook('onRoute', (route) => {
     if (route.schema === undefined || route.schema.hide) return
-    const errors = [...(route.config?.errors ?? []), ...commonErrors(route.schema)]
+    const errors = [...(route.config?.errors ?? []), ...commonErrors(route)]
     const answers = { ...(route.schema.response as Answers), ...problemAnswers(errors) }
     route.schema.response = Object.fromEntries(
       Object.entries(answers).map(([status, answer]) => [status, withSharedHeaders(route, status, answer)])
@@ -162,8 +163,13 @@ function isClientError({ statusCode = 500 }: FastifyError): boolean {
   return statusCode >= 400 && statusCode < 500
 }
 
-/** What any route with such a schema can answer; without `security` a route wants a bearer token, as the document says at its top. */
-function commonErrors(schema: { security?: unknown; body?: unknown; params?: unknown }): ProblemClass[] {
+/** The methods of which a key that may only read is refused none, and of which no body is looked at. */
+const READS = ['GET', 'HEAD']
+
+/** What any such route can answer; without `security` it wants a bearer token, as the document says at its top. */
+function commonErrors({ method, schema = {} }: RouteOptions): ProblemClass[] {
+  const isRead = [method].flat().every((name) => READS.includes(name))
+  const isBehindToken = schema.security === undefined
   return [
     ValidationFailed,
     MalformedRequest,
@@ -172,9 +178,10 @@ function commonErrors(schema: { security?: unknown; body?: unknown; params?: unk
     ExpectationFailed,
     CodingNotImplemented,
     Overloaded,
-    ...(schema.body === undefined ? [] : [MalformedJson, BodyTooLarge, UnsupportedMediaType]),
+    ...(isRead ? [] : [MalformedJson, BodyTooLarge, UnsupportedMediaType]),
     ...(schema.params === undefined ? [] : [UriTooLong]),
-    ...(schema.security === undefined ? [TokenRequired, InvalidToken] : []),
+    ...(isBehindToken ? [TokenRequired, InvalidToken] : []),
+    ...(isBehindToken && !isRead ? [InsufficientScope] : []),
     InternalError,
     StorageUnavailable
   ]

@@ -7,7 +7,6 @@ import {
   IdempotencyKeyInUse,
   IdempotencyKeyReused,
   IdentifierTaken,
-  InsufficientScope,
   RoleRequired
 } from '../../schemas/errors.ts'
 import { idempotency, preferences } from '../../schemas/headers.ts'
@@ -33,14 +32,7 @@ const creating: FastifyPluginAsyncTypebox = async (fastify) => {
       }
     },
     config: {
-      errors: [
-        RoleRequired,
-        InsufficientScope,
-        AuthorExists,
-        IdentifierTaken,
-        IdempotencyKeyInUse,
-        IdempotencyKeyReused
-      ]
+      errors: [RoleRequired, AuthorExists, IdentifierTaken, IdempotencyKeyInUse, IdempotencyKeyReused]
     },
     handler: async (request, reply) => {
       refuseImpossibleLife(request.body)

@@ -10,7 +10,6 @@ import {
   IdempotencyKeyInUse,
   IdempotencyKeyReused,
   IdentifierTaken,
-  InsufficientScope,
   NotOwner,
   RoleRequired,
   StaleVersion
@@ -21,7 +20,7 @@ import { getEditableAuthor } from './lookup.ts'
 import { etagOf, refuseStale } from './preconditions.ts'
 import { refuseImpossibleLife, telling } from './refusals.ts'
 
-const REFUSALS = [RoleRequired, InsufficientScope, AuthorNotFound, NotOwner, StaleVersion]
+const REFUSALS = [RoleRequired, AuthorNotFound, NotOwner, StaleVersion]
 const CONFLICTS = [AuthorExists, IdentifierTaken]
 const CHANGED = {
   200: answer('The author as it is now.', Author, ['ETag', 'Preference-Applied']),

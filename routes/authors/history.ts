@@ -13,7 +13,6 @@ import {
   IdempotencyKeyInUse,
   IdempotencyKeyReused,
   IdentifierTaken,
-  InsufficientScope,
   InvalidCursor,
   NotOwner,
   RoleRequired
@@ -64,7 +63,6 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
     config: {
       errors: [
         RoleRequired,
-        InsufficientScope,
         AuthorNotFound,
         NotOwner,
         AuthorNotDeleted,

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { Readable } from 'node:stream'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { databaseFile } from '../../db/dialect.ts'
+import { updateUser } from '../../db/users.ts'
 import { AUTHOR, buildApp, listen, PASSWORD, signIn } from '../helpers.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -142,6 +144,121 @@ t.test('what a body must not be is told as what it is', async (t) => {
       /Salman|admin|node_modules|Unexpected/,
       `${title}: nothing of the input or the inside is shown`
     )
+  }
+})
+
+interface Operation {
+  requestBody?: { content: Record<string, object> }
+  responses: Record<string, { content?: Record<string, { examples?: object }> }>
+}
+
+/** The operations of the document that match, each as a function that sends it as an admin who owns Rushdie. */
+async function operationsOf(t: Test, matches: (operation: Operation, method: string) => boolean) {
+  const server = await buildApp(t)
+  const { id, headers } = await signIn(server)
+  await updateUser(server.db, id, { role: 'admin' })
+  await server.inject({ method: 'POST', url: '/authors', headers, payload: AUTHOR })
+  const { paths } = (await server.inject('/openapi.json')).json()
+  return Object.entries<Record<string, Operation>>(paths).flatMap(([address, operations]) =>
+    Object.entries(operations)
+      .filter(([method, operation]) => matches(operation, method))
+      .map(([method, { requestBody, responses }]) => {
+        const title = `${method.toUpperCase()} ${address}`
+        const url = address.replace('{author}', 'salman-rushdie').replace(/{\w+}/, id)
+        const send = async (fields: Record<string, string>, payload?: string | Readable) => {
+          const answer = await server.inject({
+            method: method as 'POST',
+            url,
+            headers: { ...headers, ...fields },
+            ...(payload !== undefined && { payload })
+          })
+          const { code } = answer.body.startsWith('{') ? answer.json() : { code: undefined }
+          const documented = responses[answer.statusCode]?.content?.['application/problem+json']?.examples
+          t.ok(
+            answer.statusCode in responses && (code === undefined || code in (documented ?? {})),
+            `${title} documents ${answer.statusCode} ${code}, for ${JSON.stringify(fields)}`
+          )
+          return { status: answer.statusCode, code, answer }
+        }
+        return { title, types: Object.keys(requestBody?.content ?? {}), send }
+      })
+  )
+}
+
+/** Media types in the forms that HTTP allows, each with a body. */
+const BODIES = new Map([
+  ['application/json', '{}'],
+  ['APPLICATION/JSON;', '{}'],
+  ['application/json ; charset="UTF-8"', '{}'],
+  ['application/merge-patch+json', '{}'],
+  ['Application/Merge-Patch+JSON\t; x=y', '{}'],
+  ['application/x-ndjson', '{}\n'],
+  ['text/csv; header=present', 'name,book,country\n']
+])
+const ODD_TYPES = [
+  '',
+  ';',
+  'text',
+  'text/',
+  'application/json, text/csv',
+  '*/*',
+  'text/plain',
+  'multipart/form-data'
+]
+
+t.test('an operation that needs a body says so, whatever of it is missing or of another type', async (t) => {
+  const operations = await operationsOf(t, ({ requestBody }) => requestBody !== undefined)
+  t.ok(operations.length > 10)
+  for (const { title, types, send } of operations) {
+    const accept = types.join(', ')
+    const required = {
+      code: 'VALIDATION_FAILED',
+      errors: [{ pointer: '', detail: `is required, as ${types.join(' or ')}` }]
+    }
+    const isRefused = async (fields: Record<string, string>, payload: string | Readable) => {
+      const { status, answer } = await send(fields, payload)
+      t.match(
+        { status, accept: answer.headers.accept },
+        { status: 415, accept },
+        `${title} ${JSON.stringify(fields)}`
+      )
+    }
+    for (const [name, value] of [
+      ['content-length', '0'],
+      ['content-encoding', 'gzip'],
+      ['accept', '*/*']
+    ] as const) {
+      const { status, answer } = await send({ [name]: value })
+      t.match({ status, ...answer.json() }, { status: 400, ...required }, `${title} without a body`)
+    }
+    for (const [type, body] of BODIES) {
+      if (!types.includes(essenceOf(type))) await isRefused({ 'content-type': type }, body)
+      else t.not((await send({ 'content-type': type }, body)).status, 415, `${title} takes ${type}`)
+    }
+    for (const type of types) {
+      await isRefused({ 'content-type': `${type}; charset=utf-16` }, 'x')
+      await isRefused({ 'content-type': type, 'content-encoding': 'gzip' }, 'x')
+    }
+    for (const type of ODD_TYPES) await isRefused({ 'content-type': type }, '{}')
+    for (const body of ['{}', '']) await isRefused({ 'transfer-encoding': 'chunked' }, Readable.from([body]))
+    for (const type of types.filter((name) => /[/+]json$/.test(name))) {
+      const { status, answer } = await send({ 'content-type': type }, '')
+      t.match({ status, ...answer.json() }, { status: 400, ...required }, `${title} with an empty body`)
+    }
+  }
+})
+
+function essenceOf(type: string): string {
+  return (type.split(';', 1)[0] as string).trim().toLowerCase()
+}
+
+t.test('what an operation without a body answers to one is documented', async (t) => {
+  const operations = await operationsOf(t, ({ requestBody }) => requestBody === undefined)
+  for (const { send } of operations.filter(({ title }) => !/logout|stream/.test(title))) {
+    const sent = [...BODIES.keys(), ...ODD_TYPES].map((type) => [{ 'content-type': type }, 'x'] as const)
+    const large = 'x'.repeat(1024 * 1024 + 1)
+    for (const [fields, body] of [...sent, [{}, Readable.from([''])] as const, [JSON_TYPE, large] as const])
+      await send(fields, body)
   }
 })
 
