@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import type { FastifyInstance } from 'fastify'
+import type { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { MalformedJson } from '../schemas/errors.ts'
 import { hasAcceptedType, unsupportedMediaType } from './errors/media-types.ts'
@@ -8,11 +9,16 @@ const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
 /**
  * The parser of bodies: JSON in valid UTF-8 (RFC 8259), of the media type that the route takes. Fastify's own replaces broken
- * UTF-8 by U+FFFD, and also takes text/plain. An empty body is no body, for some clients name the type even when they send nothing.
+ * UTF-8 by U+FFFD, and also takes text/plain. An empty body of any type is no body: some clients name a type when they send nothing,
+ * and some send nothing in chunks.
  */
 async function jsonBody(fastify: FastifyInstance) {
   const parseJson = fastify.getDefaultJsonParser('error', 'error')
   fastify.removeAllContentTypeParsers()
+  fastify.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
+    await new Promise((resolve) => payload.once('readable', resolve).once('end', resolve))
+    if (payload.read(1) !== null) throw unsupportedMediaType(request)
+  })
   fastify.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (body.length === 0) return done(null, undefined)
     if (!hasAcceptedType(request)) return done(unsupportedMediaType(request))

@@ -50,7 +50,7 @@ function isFile({ httpPart, contentType = 'application/json' }: Route): boolean 
 type Validate = ReturnType<ReturnType<ReturnType<typeof AjvCompiler>>>
 
 /** Ajv's own conversion would also take 0x10, 1e1, " 5" and Infinity. */
-const WHOLE_NUMBER = /^-?(0|[1-9][0-9]{0,14})$/
+const WHOLE_NUMBER = /^-?(0|[1-9][0-9]{0,15})$/
 
 const READERS: Record<string, (text: string) => unknown> = {
   integer: (text) => (WHOLE_NUMBER.test(text) ? Number(text) : text),

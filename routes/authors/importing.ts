@@ -19,7 +19,7 @@ type ImportRequest = FastifyRequest<{ Querystring: ImportQuery; Body: Readable }
 
 const importing: FastifyPluginAsyncTypebox = async (fastify) => {
   // The body is read as it comes, in place of all that is read otherwise.
-  fastify.removeAllContentTypeParsers()
+  fastify.removeContentTypeParser(['application/json', 'application/merge-patch+json'])
   fastify.addContentTypeParser([CSV, NDJSON], (_request, payload, done) => done(null, payload))
 
   fastify.route<{ Querystring: ImportQuery; Body: Readable }>({

@@ -5,7 +5,7 @@ import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { databaseFile } from '../../db/dialect.ts'
 import { updateUser } from '../../db/users.ts'
-import { AUTHOR, buildApp, listen, PASSWORD, signIn } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, listen, PASSWORD, signIn } from '../helpers.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
@@ -240,10 +240,16 @@ t.test('an operation that needs a body says so, whatever of it is missing or of 
       await isRefused({ 'content-type': type, 'content-encoding': 'gzip' }, 'x')
     }
     for (const type of ODD_TYPES) await isRefused({ 'content-type': type }, '{}')
-    for (const body of ['{}', '']) await isRefused({ 'transfer-encoding': 'chunked' }, Readable.from([body]))
-    for (const type of types.filter((name) => /[/+]json$/.test(name))) {
-      const { status, answer } = await send({ 'content-type': type }, '')
-      t.match({ status, ...answer.json() }, { status: 400, ...required }, `${title} with an empty body`)
+    await isRefused({ 'transfer-encoding': 'chunked' }, Readable.from(['{}']))
+    for (const type of [...types.filter((name) => /[/+]json$/.test(name)), 'text/plain', undefined]) {
+      const fields = { 'transfer-encoding': 'chunked', ...(type && { 'content-type': type }) }
+      for (const [more, body] of [
+        [{}, ''],
+        [fields, Readable.from([''])]
+      ] as const) {
+        const { status, answer } = await send({ ...(type && { 'content-type': type }), ...more }, body)
+        t.match({ status, ...answer.json() }, { status: 400, ...required }, `${title} with an empty body`)
+      }
     }
   }
 })
@@ -254,11 +260,15 @@ function essenceOf(type: string): string {
 
 t.test('what an operation without a body answers to one is documented', async (t) => {
   const operations = await operationsOf(t, ({ requestBody }) => requestBody === undefined)
-  for (const { send } of operations.filter(({ title }) => !/logout|stream/.test(title))) {
+  for (const { title, send } of operations.filter(({ title }) => !/logout|stream/.test(title))) {
     const sent = [...BODIES.keys(), ...ODD_TYPES].map((type) => [{ 'content-type': type }, 'x'] as const)
     const large = 'x'.repeat(1024 * 1024 + 1)
-    for (const [fields, body] of [...sent, [{}, Readable.from([''])] as const, [JSON_TYPE, large] as const])
-      await send(fields, body)
+    for (const [fields, body] of [...sent, [JSON_TYPE, large] as const]) await send(fields, body)
+    for (const name of ['content-type', 'x-other']) {
+      const fields = { [name]: 'text/plain', 'transfer-encoding': 'chunked' }
+      const { status } = await send(fields, Readable.from(['']))
+      t.not(status, 415, `${title} takes an empty body for none`)
+    }
   }
 })
 
@@ -330,6 +340,20 @@ t.test('queries are strict too', async (t) => {
   }
 })
 
+t.test('a query takes every number that the document takes', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  for (const [since, status] of [
+    ['9007199254740991', 200],
+    ['9007199254740992', 400],
+    ['9007199254740993', 400],
+    ['-1', 400]
+  ] as const) {
+    const answer = await server.inject({ url: `/changes?since=${since}`, headers })
+    t.equal(answer.statusCode, status, since)
+  }
+})
+
 t.test('an unexpected failure shows nothing of the inside', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
@@ -372,6 +396,16 @@ t.test('what never became a request is answered with a problem too', async (t) =
     'POST /register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{'
   await answersRaw(t, port, body, 408, 'REQUEST_TIMEOUT')
   t.equal((await server.inject('/health/live')).statusCode, 200)
+})
+
+t.test('a client that sends nothing in chunks logs in', async (t) => {
+  const { server, url } = await listen(t)
+  await signIn(server, 'salman')
+  const headers = { authorization: basic('salman', PASSWORD) }
+  const body = Readable.toWeb(Readable.from([]))
+  const answer = await fetch(`${url}/login`, { method: 'POST', headers, body, duplex: 'half' } as RequestInit)
+  t.equal(answer.status, 200)
+  t.match(await answer.json(), { token_type: 'Bearer' })
 })
 
 t.test('good requests are answered though rubbish comes behind them', async (t) => {
