@@ -58,7 +58,7 @@ async function openapi(fastify: FastifyInstance) {
       },
       security: [{ bearer: [] }]
     },
-    transformObject: inReadingOrder,
+    transformObject: (document) => withRequiredHeaders(inReadingOrder(document)),
     convertConstToEnum: false,
     refResolver: {
       buildLocalReference: (json, _base, _fragment, index) => (json.$id as string) ?? `def-${index}`
@@ -83,6 +83,32 @@ function inReadingOrder(
   const { paths, ...rest } = document.openapiObject
   const first = FIRST.map((url) => [url, paths?.[url]])
   return { ...rest, paths: { ...Object.fromEntries(first), ...paths } }
+}
+
+/** Whether a header is always there stands beside its schema, where a route has no place for it. */
+function withRequiredHeaders(document: ReturnType<typeof inReadingOrder>) {
+  for (const operation of operationsOf(document)) {
+    for (const { headers = {} } of Object.values(operation.responses)) {
+      for (const header of Object.values(headers)) {
+        header.required = header.schema.required ?? false
+        delete header.schema.required
+      }
+    }
+  }
+  return document
+}
+
+function operationsOf({ paths = {} }: ReturnType<typeof inReadingOrder>): Operation[] {
+  return Object.values(paths).flatMap((operations) => Object.values(operations ?? {}))
+}
+
+interface Operation {
+  responses: Record<string, { headers?: Record<string, Header> }>
+}
+
+interface Header {
+  required?: boolean
+  schema: { required?: boolean }
 }
 
 export default fp(openapi, { name: 'openapi', dependencies: ['errors', 'http', 'schemas', 'validation'] })

@@ -58,6 +58,15 @@ const HEADERS = {
 } as const
 type HeaderName = keyof typeof HEADERS
 
+/** Those that only some answers of a kind have. */
+const SOMETIMES = new Set<HeaderName>([
+  'Link',
+  'RateLimit',
+  'RateLimit-Policy',
+  'Preference-Applied',
+  'Trailer'
+])
+
 /** The headers of an answer that counts against a limit. */
 export const LIMITED: HeaderName[] = ['RateLimit', 'RateLimit-Policy']
 
@@ -87,7 +96,12 @@ export function emptyAnswer(description: string, headers: HeaderName[] = []) {
   return Type.Unsafe<null>({ type: 'null', description, headers: documentedHeaders(headers) })
 }
 
-/** The headers by their names, and the id of the request. */
+/** The headers by their names, and the id of the request; `required` when every such answer has them. */
 export function documentedHeaders(names: HeaderName[]) {
-  return Object.fromEntries([...names, 'X-Request-Id' as const].map((name) => [name, HEADERS[name]]))
+  return Object.fromEntries(
+    [...names, 'X-Request-Id' as const].map((name) => [
+      name,
+      { ...HEADERS[name], required: !SOMETIMES.has(name) }
+    ])
+  )
 }

@@ -201,28 +201,34 @@ interface Answers {
 function withSharedHeaders({ method, schema }: RouteOptions, status: string, answer: Answers[string]) {
   // An address that is too long is told before anything is looked at.
   const isBehindToken = schema?.security === undefined && status !== '414'
+  const { Vary, ...shared } = documentedHeaders(['Vary', 'Cache-Control'])
   const headers = {
     ...answer.headers,
-    ...(isBehindToken && documentedHeaders(['Vary', 'Cache-Control'])),
-    ...(method === 'PATCH' && status === '415' && { 'accept-patch': headerSchema(acceptedTypes(schema)) })
+    // What is refused before the token is looked at depends on none.
+    ...(isBehindToken && { ...shared, Vary: { ...Vary, required: status < '400' } }),
+    ...(method === 'PATCH' &&
+      status === '415' && { 'accept-patch': headerSchema(acceptedTypes(schema), true) })
   }
   return { ...answer, headers }
 }
 
 function documentedAnswer(types: ProblemType[]) {
   const headers = Object.assign({}, ...types.map((type) => ({ ...type.headers, ...type.ownHeaders })))
+  const isAlwaysThere = (name: string) => types.every((type) => name in type.headers)
   return {
     description: types.map(({ title, code }) => `${title} (\`${code}\`)`).join('. '),
     headers: {
       ...documentedHeaders(['Cache-Control']),
-      ...Object.fromEntries(Object.entries(headers).map(([name, example]) => [name, headerSchema(example)]))
+      ...Object.fromEntries(
+        Object.entries(headers).map(([name, example]) => [name, headerSchema(example, isAlwaysThere(name))])
+      )
     },
     content: { 'application/problem+json': { schema: { $ref: 'Problem' }, examples: toExamples(types) } }
   }
 }
 
-function headerSchema(example: unknown) {
-  return { type: 'string', maxLength: 200, description: `For example \`${example}\`.` }
+function headerSchema(example: unknown, required: boolean) {
+  return { type: 'string', maxLength: 200, description: `For example \`${example}\`.`, required }
 }
 
 function toExamples(types: ProblemType[]) {
