@@ -4,8 +4,19 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
-import { buildValidator } from '../plugins/validation.ts'
 import { problemTypes } from '../schemas/errors.ts'
+import {
+  type Document,
+  findRoute,
+  type Media,
+  type Operation,
+  PROBLEM,
+  type Route,
+  routesOf,
+  type Schema
+} from '../scripts/fuzz/document.ts'
+import { COMMON_HEADERS } from '../scripts/fuzz/judge.ts'
+import { answerCheck } from '../scripts/fuzz/schemas.ts'
 import { buildApp, ROOT, signIn, temporaryFolder } from './helpers.ts'
 import { type Answer, walk } from './openapi-walk.ts'
 
@@ -14,72 +25,12 @@ const REDOCLY = path.join(ROOT, 'tools/node_modules/@redocly/cli/bin/cli.js')
 /** Answered before any route is known, so documented at none. */
 const OF_NO_ROUTE = ['ROUTE_NOT_FOUND', 'METHOD_NOT_ALLOWED']
 
-interface Schema {
-  $ref?: string
-  type?: string | string[]
-  enum?: unknown[]
-  properties?: Record<string, Schema>
-  additionalProperties?: boolean
-  maxLength?: number
-  minimum?: number
-  maximum?: number
-  maxItems?: number
-  examples?: unknown[]
-}
-
-interface Media {
-  schema: Schema
-  examples?: Record<string, { value: { code: string; type: string; status: number } }>
-}
-
-interface Operation {
-  operationId: string
-  summary: string
-  tags: string[]
-  security?: Record<string, string[]>[]
-  parameters?: { in: string; name: string; description?: string; example?: string; schema: Schema }[]
-  requestBody?: { content: Record<string, Media> }
-  responses: Record<
-    string,
-    {
-      description: string
-      headers?: Record<string, { description?: string }>
-      content?: Record<string, Media>
-    }
-  >
-}
-
-interface Document {
-  openapi: string
-  tags: { name: string }[]
-  paths: Record<string, Record<string, Operation>>
-  components: {
-    schemas: Record<string, Schema>
-    securitySchemes: Record<string, { type: string; scheme: string }>
-  }
-}
-
 const server = await buildApp(t)
 const document: Document = (await server.inject('/openapi.json')).json()
 
-function operationsOf({ paths }: Document) {
-  return Object.entries(paths).flatMap(([address, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({
-      title: `${method.toUpperCase()} ${address}`,
-      method: method.toUpperCase() as InjectOptions['method'],
-      address,
-      operation
-    }))
-  )
-}
-
 function problemsOf({ responses }: Operation) {
   return Object.entries(responses).flatMap(([status, { content }]) =>
-    Object.entries(content?.['application/problem+json']?.examples ?? {}).map(([name, { value }]) => ({
-      status,
-      name,
-      value
-    }))
+    Object.entries(content?.[PROBLEM]?.examples ?? {}).map(([name, { value }]) => ({ status, name, value }))
   )
 }
 
@@ -102,42 +53,18 @@ function schemasIn(value: unknown, place = ''): { place: string; schema: Schema 
   return isSchema ? [{ place, schema: value as Schema }, ...within] : within
 }
 
-type Check = (schema: Schema, value: unknown) => string[]
-
-/**
- * What is wrong with a value by a schema of the document, told by the service's own validator. An object may have only what
- * its schema names, unless that says otherwise.
- */
-function checksOf({ components }: Document): Check {
-  const schemas = asNamed(components.schemas)
-  for (const { schema } of schemasIn(schemas))
-    if (schema.properties !== undefined) schema.additionalProperties ??= false
-  const named = Object.entries(schemas).map(([$id, schema]) => [$id, { ...schema, $id }])
-  const compile = buildValidator(Object.fromEntries(named))
-  return (schema, value) => {
-    const validate = compile({ schema: asNamed(schema), method: 'GET', url: '/', httpPart: 'body' })
-    validate(value)
-    return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
-  }
-}
-
-/** A copy in which a reference is the schema's name. */
-function asNamed<T>(value: T): T {
-  return JSON.parse(JSON.stringify(value).replaceAll('#/components/schemas/', ''))
-}
-
 function resolve(document: Document, ref: string): unknown {
   const names = ref.replace('#/', '').split('/')
   return names.reduce<unknown>((value, name) => (value as Record<string, unknown>)?.[name], document)
 }
 
 /** The operation as a request without credentials. */
-function bareRequest({ address, method, operation }: ReturnType<typeof operationsOf>[number]): InjectOptions {
+function bareRequest({ address, method, operation }: Route): InjectOptions {
   const url = address.replace(/{(\w+)}/g, (_match, name) => {
     const parameter = operation.parameters?.find((candidate) => candidate.name === name)
     return encodeURIComponent(parameter?.example ?? 'x')
   })
-  return { method, url }
+  return { method: method as 'GET', url }
 }
 
 t.test('Redocly finds no error and no warning', async (t) => {
@@ -159,7 +86,7 @@ t.test('Redocly finds no error and no warning', async (t) => {
 
 t.test('every operation says what it is', async (t) => {
   const tags = document.tags.map(({ name }) => name)
-  const operations = operationsOf(document)
+  const operations = routesOf(document)
   t.ok(operations.length > 0)
   for (const { title, operation } of operations) {
     t.ok(operation.operationId, `${title} has an operationId`)
@@ -174,7 +101,7 @@ t.test('every operation says what it is', async (t) => {
 })
 
 t.test('every body has a named schema and an example', async (t) => {
-  for (const { title, operation } of operationsOf(document)) {
+  for (const { title, operation } of routesOf(document)) {
     for (const { schema, examples } of mediaOf(operation)) {
       const name = schema.$ref?.replace('#/components/schemas/', '') ?? ''
       t.ok(name in document.components.schemas, `${title}: the schema has a name`)
@@ -184,12 +111,12 @@ t.test('every body has a named schema and an example', async (t) => {
 })
 
 t.test('every example fits its schema', async (t) => {
-  const check = checksOf(document)
+  const check = answerCheck(document)
   const examples = [
     ...schemasIn(document).flatMap(({ place, schema }) =>
       (schema.examples ?? []).map((example) => ({ place, schema, example }))
     ),
-    ...operationsOf(document).flatMap(({ title, operation }) => [
+    ...routesOf(document).flatMap(({ title, operation }) => [
       ...mediaOf(operation).flatMap(({ schema, examples = {} }) =>
         Object.entries(examples).map(([name, { value }]) => ({
           place: `${title} ${name}`,
@@ -207,7 +134,7 @@ t.test('every example fits its schema', async (t) => {
 })
 
 t.test('every parameter and every header says what it is', async (t) => {
-  for (const { title, operation } of operationsOf(document)) {
+  for (const { title, operation } of routesOf(document)) {
     for (const { name, description } of operation.parameters ?? []) t.ok(description, `${title}: ${name}`)
     for (const [status, { headers = {} }] of Object.entries(operation.responses))
       for (const [name, { description }] of Object.entries(headers))
@@ -242,7 +169,7 @@ t.test('operations want the credentials that the document says', async (t) => {
     '[{"basic":[]}]': 'Basic realm="library", charset="UTF-8"',
     '[{"bearer":[]}]': 'Bearer realm="library"'
   }
-  for (const entry of operationsOf(document)) {
+  for (const entry of routesOf(document)) {
     const security = JSON.stringify(entry.operation.security ?? [{ bearer: [] }])
     t.ok(security in challenges, `${entry.title} has security that this test knows`)
     const answer = await server.inject(bareRequest(entry))
@@ -257,7 +184,7 @@ t.test(
     const { headers } = await signIn(server)
     const payload = { name: 'reading', scope: 'read' }
     const { key } = (await server.inject({ method: 'POST', url: '/me/keys', headers, payload })).json()
-    const operations = operationsOf(document).filter(({ operation }) => operation.security === undefined)
+    const operations = routesOf(document).filter(({ operation }) => operation.security === undefined)
     for (const entry of operations.filter(({ address }) => address !== '/changes/stream')) {
       const answer = await server.inject({
         ...bareRequest(entry),
@@ -271,7 +198,7 @@ t.test(
 )
 
 t.test('the problems of the document, of the service and of /problems are the same', async (t) => {
-  const documented = operationsOf(document).flatMap(({ operation }) => problemsOf(operation))
+  const documented = routesOf(document).flatMap(({ operation }) => problemsOf(operation))
   const codes = new Set(documented.map(({ value }) => value.code))
   t.strictSame([...codes, ...OF_NO_ROUTE].sort(), [...problemTypes.keys()].sort())
   for (const { status, name, value } of documented) {
@@ -286,44 +213,29 @@ t.test('the problems of the document, of the service and of /problems are the sa
   }
 })
 
-/** Those of @fastify/helmet, and those of HTTP itself. */
-const UNDOCUMENTED = new Set([
-  ...['content-security-policy', 'cross-origin-opener-policy', 'cross-origin-resource-policy'],
-  ...['origin-agent-cluster', 'referrer-policy', 'strict-transport-security', 'x-content-type-options'],
-  ...['x-dns-prefetch-control', 'x-download-options', 'x-frame-options'],
-  ...['x-permitted-cross-domain-policies', 'x-xss-protection'],
-  ...['connection', 'content-length', 'content-type', 'date', 'keep-alive', 'transfer-encoding']
-])
-
 /** Told of a slow client, of huge headers, of a broken service, of a database or a processor with too much to do. */
 const OUT_OF_REACH = ['408', '431', '500', '503']
 
 /** The document's responses, as `GET /me 200`, and what was answered by each in the walk. */
 function responsesOf(document: Document, answers: Answer[]) {
-  const operations = operationsOf(document)
-  // As the router has it, an address in so many words comes before one with parameters.
-  const literalFirst = operations.toSorted(
-    (a, b) => a.address.split('{').length - b.address.split('{').length
-  )
+  const operations = routesOf(document)
   const titleOf = ({ method, path }: Answer) =>
-    literalFirst.find((candidate) => candidate.method === method && patternOf(candidate.address).test(path))
-      ?.title ?? `${method} ${path}`
+    findRoute(operations, method, path)?.route.title ?? `${method} ${path}`
   const byResponse = Map.groupBy(answers, (answer) => `${titleOf(answer)} ${answer.status}`)
   const documented = operations.flatMap(({ title, operation }) =>
     Object.entries(operation.responses).map(([status, { headers = {}, content = {} }]) => ({
       title: `${title} ${status}`,
       status,
       headers: Object.keys(headers).map((name) => name.toLowerCase()),
+      required: Object.keys(headers)
+        .filter((name) => headers[name]?.required)
+        .map((name) => name.toLowerCase()),
       content,
       answers: byResponse.get(`${title} ${status}`) ?? []
     }))
   )
   const unknown = [...byResponse.keys()].filter((title) => !documented.some((known) => known.title === title))
   return { documented, unknown }
-}
-
-function patternOf(address: string): RegExp {
-  return new RegExp(`^${address.replaceAll('.', '\\.').replaceAll(/{\w+}/g, '[^/]+')}$`)
 }
 
 function headersOf(answers: Answer[]): Set<string> {
@@ -346,13 +258,23 @@ t.test('what is answered in a walk through all operations is what the document s
 
   t.test('every header that is sent is documented, and every documented one is sent', async (t) => {
     for (const { title, headers, answers } of reached) {
-      const sent = [...headersOf(answers)].filter((name) => !UNDOCUMENTED.has(name))
+      const sent = [...headersOf(answers)].filter((name) => !COMMON_HEADERS.has(name))
       t.strictSame(sent.sort(), headers.toSorted(), title)
     }
   })
 
+  t.test('every header that is documented as required is in every answer', async (t) => {
+    for (const { title, required, answers } of reached)
+      for (const { headers } of answers)
+        t.strictSame(
+          required.filter((name) => !(name in headers)),
+          [],
+          title
+        )
+  })
+
   t.test('every body has a documented media type, and fits its schema', async (t) => {
-    const check = checksOf(document)
+    const check = answerCheck(document)
     for (const { title, content, answers } of reached) {
       for (const { mediaType, text, json } of answers) {
         // `Prefer: return=minimal`
