@@ -5,7 +5,7 @@ import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { databaseFile } from '../../db/dialect.ts'
 import { updateUser } from '../../db/users.ts'
-import { AUTHOR, basic, buildApp, listen, PASSWORD, signIn } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, listen, PASSWORD, signIn, startServer } from '../helpers.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
@@ -438,6 +438,24 @@ t.test('a client that goes away does no harm', async (t) => {
   await once(socket, 'close')
   const payload = { username: 'salman', password: PASSWORD }
   t.equal((await server.inject({ method: 'POST', url: '/register', payload })).statusCode, 201)
+})
+
+t.test('a client that has gone before its request is read is no failure of the service', async (t) => {
+  const { child, exited, output, url } = await startServer(t)
+  const login = `POST /login HTTP/1.1\r\nhost: x\r\nauthorization: ${basic('nobody', PASSWORD)}\r\n\r\n`
+  const json = JSON.stringify({ refresh_token: 'x' })
+  const refresh = `POST /refresh HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${json.length}\r\n\r\n${json}`
+  for (const request of [login, refresh, login, refresh, login, refresh]) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write(request, () => socket.resetAndDestroy())
+    await once(socket, 'close')
+  }
+  const headers = { authorization: basic('nobody', PASSWORD) }
+  t.equal((await fetch(`${url}/login`, { method: 'POST', headers })).status, 401)
+  child.kill('SIGTERM')
+  t.equal(await exited, 0)
+  t.notMatch(output(), /TypeError/)
 })
 
 async function answersRaw(t: Test, port: number, bytes: string, status: number, code: string) {
