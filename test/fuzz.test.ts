@@ -17,9 +17,9 @@ async function run(t: Test, requests: number, change: (document: Document) => vo
 }
 
 t.test('generated requests, right and broken ones, are answered as the document says', async (t) => {
-  const { findings, requests, statuses } = await run(t, 500)
+  const { findings, requests, statuses } = await run(t, 400)
   t.strictSame(findings.map(describe), [])
-  t.equal(requests, 500)
+  t.equal(requests, 400)
   for (const status of [200, 201, 204, 400, 401, 403, 404, 415])
     t.ok(statuses.has(status), `some are ${status}`)
 })

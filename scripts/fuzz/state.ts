@@ -69,9 +69,9 @@ export class State {
   }
 
   /** Takes out of an answer what can be used again, and brings back a persona that is no more. */
-  async learn(sent: Sent, { status, headers, text }: Answer): Promise<void> {
+  async learn(sent: Sent, { status, headers, mediaType, text }: Answer): Promise<void> {
     const path = sent.target.split('?', 1)[0] as string
-    if (status < 300 && GIVING.test(path) && /^{/.test(text)) {
+    if (status < 300 && GIVING.test(path) && mediaType === 'application/json' && text !== '') {
       this.#learnFrom(JSON.parse(text), path)
     }
     if (headers.etag !== undefined) this.#etags.set(headers.location ?? path, headers.etag)
