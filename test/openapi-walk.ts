@@ -132,6 +132,7 @@ async function walkLogin(send: Send, server: FastifyInstance) {
 
   const reset = { username: 'salman', code: 'aaaa', new_password: 'shalimar the clown' }
   await upsertPasswordReset(server.db, user.id, reset.code, '9999-12-31T00:00:00.000Z')
+  await post('/password-reset', { ...reset, new_password: 'passwordpassword' })
   for (let tries = 0; tries < 6; tries++) await post('/password-reset', reset)
 
   const logIn = (username: string, password: string) =>
@@ -139,6 +140,8 @@ async function walkLogin(send: Send, server: FastifyInstance) {
   await send('POST /login')
   for (let tries = 0; tries < 11; tries++) await logIn('nobody', PASSWORD)
   await logIn('salman', reset.new_password)
+  const authorization = basic('salman', reset.new_password)
+  await send('POST /login?x', undefined, { headers: { authorization } })
   const { json: tokens } = await logIn('salman', reset.new_password)
   await post('/refresh', { refresh_token: 'lrt_x' })
   const { json: fresh } = await post('/refresh', { refresh_token: tokens.refresh_token })

@@ -79,8 +79,14 @@ async function errorsPlugin(fastify: FastifyInstance) {
 
 /** Answers any error as a problem; one that we do not know is logged and shown as nothing but its request id. */
 export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const { status, headers, document } = toProblem(error, request)
-  reply.code(status).headers(headers).send(document)
+  const { type, headers, document } = toProblem(error, request)
+  if (!tellsLimit(type)) reply.removeHeader('ratelimit').removeHeader('ratelimit-policy')
+  reply.code(type.status).headers(headers).send(document)
+}
+
+/** What is left of a limit goes with the problems that say so; one that comes later in the same request has nothing to do with it. */
+function tellsLimit({ headers, ownHeaders = {} }: ProblemType): boolean {
+  return 'ratelimit' in headers || 'ratelimit' in ownHeaders
 }
 
 function toProblem(error: FastifyError, request: FastifyRequest) {
@@ -88,7 +94,7 @@ function toProblem(error: FastifyError, request: FastifyRequest) {
   const type = problemTypes.get(known.code)
   if (type === undefined) throw new TypeError(`${known.code} is not a problem type`)
   logProblem(error, request, type)
-  return problemAnswer(known, request.id)
+  return { type, ...problemAnswer(known, request.id) }
 }
 
 /** A failure of ours with its cause; a refused access as a security event; the rest is the client's own business. */
