@@ -27,6 +27,8 @@ export interface Client {
 }
 
 const TRIES = 3
+/** Of these Node sends no empty chunk by itself. */
+const READS = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE'])
 
 /** A client that keeps one connection. A request that is not answered is sent again twice, for a connection may end at any time. */
 export function clientOf(url: string): Client {
@@ -34,8 +36,15 @@ export function clientOf(url: string): Client {
   const { hostname, port, host } = new URL(url)
 
   async function sendOnce({ method, target, headers, body, isChunked }: Sent): Promise<Answer> {
-    const framing = isChunked ? ['transfer-encoding', 'chunked'] : ['content-length', String(body?.length)]
-    const fields = ['host', host, ...headers.flat(), ...(body === undefined ? [] : framing)]
+    const framing = isChunked
+      ? ['transfer-encoding', 'chunked']
+      : ['content-length', String(body?.length ?? 0)]
+    const fields = [
+      'host',
+      host,
+      ...headers.flat(),
+      ...(body === undefined && READS.has(method) ? [] : framing)
+    ]
     const outgoing = request({ hostname, port, agent, method, path: target, headers: fields })
     outgoing.end(body)
     const [response] = (await once(outgoing, 'response')) as [IncomingMessage]

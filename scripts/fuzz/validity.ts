@@ -101,6 +101,8 @@ function isOfBody([name]: [string, string]): boolean {
 /** A text that is not as it would be written may say what JSON.parse does not tell, such as a name that comes twice. */
 function ofJson(body: Buffer, schema: Schema, check: Check): Validity {
   const text = body.toString()
+  // RFC 8259 section 8.1 lets a service ignore a byte order mark, and refuse it.
+  if (text.startsWith('\ufeff')) return UNCERTAIN
   const value = isUtf8(body) ? parse(text) : undefined
   if (value === undefined) return because('the body is not JSON')
   const [wrong] = check(schema, value)
