@@ -18,7 +18,11 @@ function isNewer(file: string, than: string): boolean {
   return existsSync(made) && statSync(made).mtimeMs >= statSync(source).mtimeMs
 }
 
-if (!isNewer('.tap/plugins', '.taprc')) run('tap', 'build')
+// A new node_modules has tap as it comes.
+const isTapBuilt = ['.taprc', 'node_modules/.package-lock.json'].every((source) =>
+  isNewer('.tap/plugins', source)
+)
+if (!isTapBuilt) run('tap', 'build')
 if (!isNewer('tools/node_modules/.package-lock.json', 'tools/package-lock.json')) {
   run('npm', 'ci', '--prefix', 'tools', '--loglevel', 'error')
 }
