@@ -18,6 +18,7 @@ const PASSWORD = 'the moors last sigh'
 const CODE = 'k7wq-3mzp-x9vd-t2hc'
 const ROLES: Role[] = ['reader', 'editor', 'admin']
 const MOST_KEPT = 40
+const LOGIN_TRIES = 5
 /** What is given here can be used again; other answers only look so, as the examples of the document do. */
 const GIVING = /^\/(?:(?:me\/)?(authors|users|keys|sessions|changes)|me|login|register|refresh)\b/
 const JSON_TYPE: [string, string] = ['content-type', 'application/json']
@@ -125,7 +126,7 @@ export class State {
     await updateUser(this.#db, id, { role })
     await upsertPasswordReset(this.#db, id, CODE, '9999-12-31T00:00:00.000Z')
     const pair = Buffer.from(`${username}:${PASSWORD}`).toString('base64')
-    const { access_token: token } = await this.#post('/login', [['authorization', `Basic ${pair}`]])
+    const token = await this.#logIn(pair)
     const authorization: [string, string] = ['authorization', `Bearer ${token}`]
     const createKey = async (scope: string) =>
       (await this.#post('/me/keys', [JSON_TYPE, authorization], { name: scope, scope })).key as string
@@ -139,6 +140,17 @@ export class State {
     this.#keep('users', id)
     this.#keep('usernames', username)
     this.#keep('basic', pair)
+  }
+
+  /** While a commit of its own is on its way to the disk, the service does not see a user that this process has just made. */
+  async #logIn(pair: string): Promise<string> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return (await this.#post('/login', [['authorization', `Basic ${pair}`]])).access_token
+      } catch (error) {
+        if (tries === LOGIN_TRIES) throw error
+      }
+    }
   }
 
   #get(target: string, token: string): Promise<Answer> {
