@@ -1,19 +1,16 @@
-import path from 'node:path'
 import type { Readable } from 'node:stream'
 import { setImmediate as othersTurn } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import pLimit from 'p-limit'
 import { listAuthorsAfter } from '../../db/authors/reading.ts'
 import { BatchSize } from '../../db/batch-size.ts'
 import type { Db } from '../../db/database.ts'
-import { DatabaseBusy, databaseFile } from '../../db/dialect.ts'
+import { databaseFile } from '../../db/dialect.ts'
 import { BodyTooLarge, InvalidToken, withExtras } from '../../schemas/errors.ts'
 import { CSV } from '../../schemas/transfers.ts'
 import { CSV_HEADER, toCsv } from './csv.ts'
 import type { ImportJob, ImportSummary } from './import-job.ts'
-import type { WorkerInput, WorkerMessage } from './import-worker.ts'
+import { Importer } from './importer.ts'
 import { toNdjson } from './ndjson.ts'
 import { seldom } from './seldom.ts'
 import { whileSpooled } from './spool.ts'
@@ -26,7 +23,7 @@ export interface ImportProgress {
 
 export interface Transfers {
   /**
-   * Imports the authors of a file, as `job` says, once it has come whole; one file at a time, in a thread of its own.
+   * Imports the authors of a file, as `job` says, once it has come whole; one file at a time, in another thread.
    * Throws `BodyTooLarge`, `InvalidToken`, or what makes the database unavailable.
    */
   importAuthors(
@@ -45,35 +42,14 @@ declare module 'fastify' {
   }
 }
 
-const WORKER = path.join(import.meta.dirname, 'import-worker.ts')
 const MIB = 1024 * 1024
 
 /** `fastify.transfers`: authors in bulk, in and out, with bounded memory. */
 async function transfersPlugin(fastify: FastifyInstance) {
   const { db, config } = fastify
   const file = databaseFile(config.DATABASE_URL)
-  const turns = pLimit(1)
-  const workers = new Set<Worker>()
-  fastify.addHook('onClose', async () => {
-    for (const worker of workers) await worker.terminate()
-  })
-
-  function work(input: WorkerInput, onProgress: (progress: ImportProgress) => void): Promise<ImportSummary> {
-    const { promise, resolve, reject } = Promise.withResolvers<ImportSummary>()
-    const worker = new Worker(WORKER, { workerData: input })
-    workers.add(worker)
-    worker.on('message', (message: WorkerMessage) => {
-      if ('progress' in message) onProgress({ rows: message.progress })
-      else if ('summary' in message) resolve(message.summary)
-      else reject(new DatabaseBusy(message.unavailable))
-    })
-    worker.once('error', reject)
-    worker.once('exit', (code) => {
-      workers.delete(worker)
-      reject(new Error(`an import ended with exit code ${code}`))
-    })
-    return promise
-  }
+  const importer = new Importer()
+  fastify.addHook('onClose', () => importer.close())
 
   function refuseTooLarge(bytes: number): void {
     if (bytes <= config.IMPORT_LIMIT * MIB) return
@@ -90,7 +66,9 @@ async function transfersPlugin(fastify: FastifyInstance) {
         tellBytes(bytes)
       }
       const summary = await whileSpooled(source, file, onChunk, (fd) =>
-        turns(() => work({ job: { ...job, user: request.user }, databaseFile: file, fd }, onProgress))
+        importer.run({ job: { ...job, user: request.user }, databaseFile: file, fd }, (rows) =>
+          onProgress({ rows })
+        )
       )
       if (!summary.isAllowed) throw new InvalidToken()
       return summary

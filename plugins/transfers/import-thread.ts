@@ -1,28 +1,30 @@
-/** A thread of its own for an import, whose transaction would hold up all else. */
+/** The thread of an `Importer`, for the transaction of an import would hold up all else. */
 import { read } from 'node:fs'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { openKysely } from '../../db/database.ts'
 import { isUnavailable } from '../../db/dialect.ts'
 import { type ImportJob, type ImportSummary, runImport } from './import-job.ts'
 import { seldom } from './seldom.ts'
 
-export interface WorkerInput {
+export interface ThreadInput {
   job: ImportJob
   databaseFile: string
   /** An open file, which this process shares. */
   fd: number
 }
 
-export type WorkerMessage = { progress: number } | { summary: ImportSummary } | { unavailable: string }
+export type ThreadMessage =
+  | { rows: number }
+  | { summary: ImportSummary }
+  | { unavailable: string }
+  | { failure: unknown }
 
 const CHUNK = 256 * 1024
 const readAt = promisify(read)
 
-const { job, databaseFile, fd } = workerData as WorkerInput
-
-function post(message: WorkerMessage): void {
+function post(message: ThreadMessage): void {
   parentPort?.postMessage(message)
 }
 
@@ -36,23 +38,23 @@ async function* bytesOf(fd: number): AsyncGenerator<Buffer> {
   }
 }
 
-async function work(): Promise<ImportSummary> {
+async function work({ job, databaseFile, fd }: ThreadInput): Promise<ImportSummary> {
   const db = await openKysely(databaseFile, { isForImport: true })
   try {
     return await runImport(
       db,
       Readable.from(bytesOf(fd)),
       job,
-      seldom((rows) => post({ progress: rows }))
+      seldom((rows) => post({ rows }))
     )
   } finally {
     await db.destroy()
   }
 }
 
-try {
-  post({ summary: await work() })
-} catch (error) {
-  if (!isUnavailable(error)) throw error
-  post({ unavailable: (error as Error).message })
-}
+parentPort?.on('message', (input: ThreadInput) => {
+  work(input).then(
+    (summary) => post({ summary }),
+    (error) => post(isUnavailable(error) ? { unavailable: error.message } : { failure: error })
+  )
+})
