@@ -2,8 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Load } from './load.ts'
 
-/** Requests of one connection that are worked on while the answers ahead of theirs are not sent. */
+/**
+ * Requests of one connection that are worked on while the answers ahead of theirs are not sent. A connection begins with one, and has
+ * twice as many after each answer, but none after one that is huge: the others may be as much work.
+ */
 const MOST_AHEAD = 16
+const HUGE_ANSWER = 256 * 1024
 /** No request is begun ahead of its turn while the client has so many bytes of other answers to read. */
 const MOST_UNSENT = 64 * 1024
 
@@ -26,6 +30,7 @@ export class Connection {
   readonly #begin: (request: IncomingMessage, response: ServerResponse) => void
   readonly #waiting: Turn[] = []
   #ahead = 0
+  #mostAhead = 1
   /** Bytes of all answers that are made and not sent. */
   #unsent = 0
   #isPaused = false
@@ -56,6 +61,7 @@ export class Connection {
   /** Counts an answer of so many bytes, of which so many take memory of its own, until it is sent. */
   noteAnswer(response: ServerResponse, bytes: number, ownBytes: number): void {
     if (this.#isClosed) return
+    if (bytes > HUGE_ANSWER) this.#mostAhead = 0
     if (this.unread === 0) this.unreadSince = performance.now()
     this.#unsent += bytes
     this.#addUnread(ownBytes)
@@ -77,6 +83,7 @@ export class Connection {
   /** The next request has come to its turn: one that was begun ahead of it, for these are the first, or the first that waits. */
   readonly #reachNext = (): void => {
     if (this.#isClosed) return
+    if (this.#unsent === 0) this.#mostAhead = Math.min(Math.max(1, 2 * this.#mostAhead), MOST_AHEAD)
     if (this.#ahead > 0) this.#releaseAhead(1)
     else this.#beginFirst()
     this.#beginAhead()
@@ -94,7 +101,7 @@ export class Connection {
 
   /** Whether another request may be begun ahead of its turn; then it counts as that. */
   #takeAhead(): boolean {
-    const isTaken = this.#ahead < MOST_AHEAD && this.#unsent < MOST_UNSENT && this.#load.takeAhead()
+    const isTaken = this.#ahead < this.#mostAhead && this.#unsent < MOST_UNSENT && this.#load.takeAhead()
     if (isTaken) this.#ahead += 1
     return isTaken
   }

@@ -1,9 +1,9 @@
 import type { Connection } from './connection.ts'
 
 const MIB = 1024 * 1024
-/** Bytes of answers that wait for their clients. */
-const MOST_UNREAD = 64 * MIB
-/** Clients that take longer than this to read are cut off when there is no room for the answers of others. */
+/** Bytes of answers that wait for their clients. Beyond the first bound the clients that take longer to read are cut off. */
+const MANY_UNREAD = 64 * MIB
+const MOST_UNREAD = 128 * MIB
 const PATIENCE_MS = 1000
 /** Requests that have arrived and wait for their turn, at some 4 kB each. */
 const MOST_WAITING = 30_000
@@ -26,13 +26,16 @@ export class Load {
 
   /** Whether another answer may be made; to make room, clients that are slow to read are cut off. */
   hasRoom(): boolean {
-    if (this.#unread <= MOST_UNREAD) return true
+    if (this.#unread > MANY_UNREAD) this.#cutOffLate()
+    return this.#unread <= MOST_UNREAD
+  }
+
+  #cutOffLate(): void {
     const lateSince = performance.now() - PATIENCE_MS
     for (const connection of this.#behind) {
-      if (this.#unread <= MOST_UNREAD || connection.unreadSince > lateSince) break
+      if (this.#unread <= MANY_UNREAD || connection.unreadSince > lateSince) return
       connection.cutOff()
     }
-    return this.#unread <= MOST_UNREAD
   }
 
   /** Notes that the client of this connection has so many bytes more to read, or with a negative number fewer. */
