@@ -30,7 +30,7 @@ export const Config = Type.Object({
   }),
   PORT: Whole(0, 65535, 3000),
   DATABASE_URL: Type.String({
-    pattern: '^(sqlite:.+|(?![A-Za-z][A-Za-z0-9+.-]+:).+)$',
+    format: 'database',
     default: 'data/library.db',
     description: 'a file path or a sqlite: URL (PostgreSQL is not supported yet)'
   }),
@@ -88,7 +88,11 @@ export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}
       env: false,
       dotenv,
       ajv: {
-        customOptions: { verbose: true, allErrors: true, formats: { proxies: isProxyList } }
+        customOptions: {
+          verbose: true,
+          allErrors: true,
+          formats: { database: isDatabase, proxies: isProxyList }
+        }
       } as never
     })
   } catch (error) {
@@ -101,6 +105,12 @@ export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}
 /** How many processes are to serve. */
 export function workersOf({ WORKERS }: Pick<Config, 'WORKERS'>): number {
   return WORKERS === 'auto' ? Math.min(64, availableParallelism()) : Number(WORKERS)
+}
+
+/** A file, or a URL of an engine that there is. */
+function isDatabase(text: string): boolean {
+  if (text.startsWith('sqlite:')) return text !== 'sqlite:'
+  return text !== '' && !/^[a-z][a-z0-9+.-]+:/i.test(text)
 }
 
 const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal']

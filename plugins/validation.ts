@@ -1,4 +1,5 @@
 import AjvCompiler from '@fastify/ajv-compiler'
+import { _, type Ajv, type CodeKeywordDefinition } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { madeOnce } from './schemas/made-once.ts'
@@ -28,18 +29,36 @@ export const buildValidator: ReturnType<typeof AjvCompiler> = (externalSchemas) 
   const compile = madeOnce(
     'validator',
     externalSchemas,
-    compilers(externalSchemas, { customOptions: OPTIONS })
+    compilers(externalSchemas, { customOptions: OPTIONS, onCreate: testFormAfterLength })
   )
   const compileQuery = madeOnce(
     'query validator',
     externalSchemas,
-    compilers(externalSchemas, { customOptions: withDefaults })
+    compilers(externalSchemas, { customOptions: withDefaults, onCreate: testFormAfterLength })
   )
   return (route) => {
     if (isFile(route as unknown as Route)) return (() => true) as never
     if ((route as unknown as Route).httpPart !== 'querystring') return compile(route)
     return readingText(compileQuery(route), (route as unknown as Route).schema)
   }
+}
+
+/** Leaves the form of a text that is too long untested, which `allErrors` would test too, however long that takes. */
+function testFormAfterLength(ajv: Ajv): void {
+  for (const keyword of ['pattern', 'format']) {
+    const definition = ajv.getKeyword(keyword) as CodeKeywordDefinition
+    const code: CodeKeywordDefinition['code'] = (context, type) => {
+      const { maxLength = Number.POSITIVE_INFINITY } = context.parentSchema
+      const fits = context.gen.scopeValue('func', { ref: isNoLonger })
+      context.gen.if(_`${fits}(${context.data}, ${maxLength})`, () => definition.code(context, type))
+    }
+    ajv.removeKeyword(keyword).addKeyword({ ...definition, code })
+  }
+}
+
+/** By code points, as `maxLength` has it; each takes one or two units. */
+function isNoLonger(text: string, most: number): boolean {
+  return text.length <= most || (text.length <= 2 * most && [...text].length <= most)
 }
 
 /** A body that is not JSON comes as a stream, whose reader finds out what is in it. */

@@ -4,6 +4,8 @@ import { type StringOptions, type TSchema, type TUnsafe, Type } from '@sinclair/
 const CHARACTER = '[^\\u0000\\p{Cs}]'
 /** Neither blank nor a mark, a control or filler that shows nothing by itself. */
 const VISIBLE_CHARACTER = '[^\\p{C}\\p{M}\\p{DI}\\s\\u2800]'
+/** The other ones; as no character is both, there is one way only to read a text, which takes linear time. */
+const INVISIBLE_CHARACTER = '[\\u0001-\\u001f\\u007f-\\u009f\\p{Cf}\\p{Co}\\p{Cn}\\p{M}\\p{DI}\\s\\u2800]'
 
 type TextOptions = StringOptions & { maxLength: number; description: string }
 
@@ -11,7 +13,7 @@ type TextOptions = StringOptions & { maxLength: number; description: string }
 export function Text(options: TextOptions) {
   return Type.String({
     minLength: 1,
-    pattern: `^${CHARACTER}*${VISIBLE_CHARACTER}${CHARACTER}*$`,
+    pattern: `^${INVISIBLE_CHARACTER}*${VISIBLE_CHARACTER}${CHARACTER}*$`,
     ...options
   })
 }

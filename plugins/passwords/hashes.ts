@@ -27,13 +27,18 @@ function within(value: number, [least, most]: readonly [number, number]): boolea
   return value >= least && value <= most
 }
 
+/** As a PHC string has it. */
+function unpadded(bytes: Buffer): string {
+  return bytes.toString('base64').replaceAll('=', '')
+}
+
 function isBase64(text: string): boolean {
-  return Buffer.from(text, 'base64').toString('base64').replace(/=+$/, '') === text
+  return unpadded(Buffer.from(text, 'base64')) === text
 }
 
 /** A hash of nothing that costs what a real one costs, so that an unknown user cannot be told by the clock. */
 export function decoyHash(): string {
-  const base64 = (bytes: number) => randomBytes(bytes).toString('base64').replace(/=+$/, '')
+  const base64 = (bytes: number) => unpadded(randomBytes(bytes))
   const { memoryCost, timeCost, parallelism } = ARGON2
   return `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=${parallelism}$${base64(16)}$${base64(32)}`
 }

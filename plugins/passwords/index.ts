@@ -64,8 +64,12 @@ async function passwordsPlugin(fastify: FastifyInstance) {
   })
 }
 
+/** Longer than any password in any of its spellings. */
+const LONGEST_PASSWORD = 1000
+
+/** What is too long for a password stays as it is, for to put a long row of marks in order takes quadratic time. */
 function normalize(password: string): string {
-  return password.normalize('NFKC')
+  return password.length > LONGEST_PASSWORD ? password : password.normalize('NFKC')
 }
 
 export default fp(passwordsPlugin, { name: 'passwords', dependencies: ['share'] })

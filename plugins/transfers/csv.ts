@@ -98,7 +98,7 @@ function readHeader(cells: Cell[], line: number): Column[] {
   const names = cells.map((cell) => (cell ?? '').trim().toLowerCase())
   const unknown = names.filter((name) => !(COLUMNS as readonly string[]).includes(name))
   const missing = REQUIRED_COLUMNS.filter((name) => !names.includes(name))
-  const repeated = names.filter((name, index) => names.indexOf(name) !== index)
+  const repeated = COLUMNS.filter((name) => names.indexOf(name) !== names.lastIndexOf(name))
   const faults = [
     ...(unknown.length > 0 ? [`has unknown columns (${unknown.join(', ').slice(0, 200)})`] : []),
     ...(missing.length > 0 ? [`lacks the columns ${missing.join(', ')}`] : []),
