@@ -77,12 +77,13 @@ export const ValidationFailed = problem({
   remedy: 'Correct each entry of "errors" (its pointer says where it lies) and send the request again.',
   errors: [{ pointer: '/name', detail: 'is required' }]
 })
-export const MalformedJson = problem({
+export const MalformedJson = problem<[string]>({
   code: 'MALFORMED_JSON',
   status: 400,
-  title: 'The body is not JSON',
-  detail: 'The body is not a JSON text in UTF-8, or has a "__proto__" or "constructor" key.',
-  remedy: 'Send one complete JSON text in UTF-8 (RFC 8259).'
+  title: 'The body is not JSON that can be taken',
+  detail: 'The body %s.',
+  remedy:
+    'Send one complete JSON text in UTF-8 (RFC 8259), with each name once in its object and numbers that a double can hold.'
 })
 export const MalformedRequest = problem<[string]>({
   code: 'MALFORMED_REQUEST',

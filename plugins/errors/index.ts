@@ -56,7 +56,6 @@ const TRANSLATIONS: Record<string, (request: FastifyRequest) => Error> = {
   FST_ERR_CTP_BODY_TOO_LARGE: () => new BodyTooLarge('1 MiB'),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
     new MalformedRequest('its body is not as long as its Content-Length says'),
-  FST_ERR_CTP_INVALID_JSON_BODY: () => new MalformedJson(),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: unsupportedMediaType,
   FST_ERR_MAX_PARAM_LENGTH: () => new UriTooLong()
 }

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import type { AuthorRecord } from '../../db/authors/table.ts'
+import { type JsonRefused, parseExactJson } from '../json-body/exact-json.ts'
 import { BrokenFile, type Row } from './rows.ts'
 
 const LINE_FEED = 0x0a
@@ -27,12 +28,12 @@ export async function* parseNdjson(source: Readable): AsyncGenerator<Row> {
 
 function parseLine(bytes: Buffer, line: number): Row | undefined {
   if (!isUtf8(bytes)) return { line, errors: [{ pointer: '', detail: 'is not UTF-8' }] }
-  const text = bytes.toString().trim()
-  if (text === '') return undefined
+  const text = bytes.toString()
+  if (text.trim() === '') return undefined
   try {
-    return { line, author: JSON.parse(line === 1 ? text.replace(/^\uFEFF/, '') : text) }
-  } catch {
-    return { line, errors: [{ pointer: '', detail: 'is not a JSON text' }] }
+    return { line, author: parseExactJson(text) }
+  } catch (error) {
+    return { line, errors: [{ pointer: '', detail: (error as JsonRefused).message }] }
   }
 }
 

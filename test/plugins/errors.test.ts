@@ -272,6 +272,50 @@ t.test('what an operation without a body answers to one is documented', async (t
   }
 })
 
+t.test('a body of which something would be lost is refused, and why is told', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const cases: [text: string, detail: string][] = [
+    ['{"name":"Ovid","name":"Virgil"}', 'The body names "name" twice.'],
+    ['{"birth_year":1947,"b\\u0069rth_year":1948}', 'The body names "birth_year" twice.'],
+    ['{"identifiers":{"viaf":"1"},"identifiers":{}}', 'The body names "identifiers" twice.'],
+    ['{"identifiers":{"isni":null,"isni":null}}', 'The body names "isni" twice.'],
+    ['[{"a":1},{"b":{"":1,"":2}}]', 'The body names "" twice.'],
+    [`{"${'n'.repeat(99)}":1,"${'n'.repeat(99)}":2}`, `The body names "${'n'.repeat(59)}… twice.`],
+    ['{"birth_year":1e-400}', 'The body has the number 1e-400, which cannot be kept as it is.'],
+    ['{"birth_year":-2e999}', 'The body has the number -2e999, which cannot be kept as it is.'],
+    [
+      '{"note":[9007199254740993]}',
+      'The body has the number 9007199254740993, which cannot be kept as it is.'
+    ],
+    [
+      `{"a":1.${'0'.repeat(99)}1}`,
+      `The body has the number 1.${'0'.repeat(58)}…, which cannot be kept as it is.`
+    ],
+    [`[${'0,'.repeat(20_000)}0]`, 'The body has more than 20000 names and values.'],
+    ['{"__proto__":1}', 'The body is not a JSON text in UTF-8, or has a "__proto__" or "constructor" key.'],
+    ['{"name":', 'The body is not a JSON text in UTF-8, or has a "__proto__" or "constructor" key.']
+  ]
+  for (const [payload, detail] of cases) {
+    const answer = await server.inject({
+      method: 'POST',
+      url: '/authors',
+      headers: { ...headers, ...JSON_TYPE },
+      payload
+    })
+    t.match(answer.json(), { status: 400, code: 'MALFORMED_JSON', detail }, payload.slice(0, 60))
+  }
+  const written =
+    '{"name":"Ovid","book":"Amores","country":"Rome","birth_year":-4.3e1,"death_year":17.000000000000000000}'
+  const answer = await server.inject({
+    method: 'POST',
+    url: '/authors',
+    headers: { ...headers, ...JSON_TYPE },
+    payload: written
+  })
+  t.match(answer.json(), { birth_year: -43, death_year: 17 }, 'a number may be written as one likes')
+})
+
 t.test('every wrong field is named, with a pointer and what is expected', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
@@ -308,6 +352,18 @@ t.test('every wrong field is named, with a pointer and what is expected', async 
     t.match(errors, [{ pointer, detail }], pointer)
     t.equal(errors.length >= 1, true)
   }
+  const long = await refused({ ...AUTHOR, name: '\0'.repeat(201), identifiers: { isni: 'x'.repeat(17) } })
+  t.match(
+    long,
+    [{ detail: /200 characters/ }, { detail: /16 characters/ }],
+    'of what is too long the form is not looked at'
+  )
+  t.equal(long.length, 2)
+  t.match(
+    await refused({ ...AUTHOR, name: `${'😀'.repeat(199)}\0` }),
+    [{ detail: /right form/ }],
+    'and counted as characters'
+  )
   const many = await refused(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`field${i}`, 1])))
   t.equal(many.length, 20, 'no more than a person can read')
 })

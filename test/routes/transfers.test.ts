@@ -387,7 +387,29 @@ t.test('a file that cannot be read on is told where', async (t) => {
     ],
     ['no object', NDJSON, `${json}[1]\n`, 2, /must be object/],
     ['an endless line', NDJSON, `${json}"${'x'.repeat(1_100_000)}`, 2, /longer than 1000000 bytes/],
-    ['a prototype', NDJSON, `{"__proto__":{},"name":"x","book":"y","country":"z"}`, 1, /not a known field/]
+    ['a prototype', NDJSON, `${json}{"__proto__":{},"name":"x"}`, 2, /"__proto__" or "constructor" key/],
+    [
+      'a prototype’s owner',
+      NDJSON,
+      '{"constructor":{"prototype":{}}}',
+      1,
+      /"__proto__" or "constructor" key/
+    ],
+    [
+      'one name twice',
+      NDJSON,
+      `${json}\n{"name":"x","book":"y","n\\u0061me":"z"}`,
+      3,
+      /^names "name" twice$/
+    ],
+    [
+      'a lost number',
+      NDJSON,
+      `${json}{"birth_year":1e-999}`,
+      2,
+      /^has the number 1e-999, which cannot be kept/
+    ],
+    ['a space that is none', NDJSON, `${json}\u00a0{"name":"x"}`, 2, /is not a JSON text/]
   ]
   for (const [title, type, payload, line, detail] of cases) {
     t.match(await run(type, payload), { refused: 1, created: 0, errors: [{ line, detail }] }, title)

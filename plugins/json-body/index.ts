@@ -2,18 +2,18 @@ import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { MalformedJson } from '../schemas/errors.ts'
-import { hasAcceptedType, unsupportedMediaType } from './errors/media-types.ts'
+import { MalformedJson } from '../../schemas/errors.ts'
+import { hasAcceptedType, unsupportedMediaType } from '../errors/media-types.ts'
+import { JsonRefused, parseExactJson } from './exact-json.ts'
 
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
 /**
  * The parser of bodies: JSON in valid UTF-8 (RFC 8259), of the media type that the route takes. Fastify's own replaces broken
- * UTF-8 by U+FFFD, and also takes text/plain. An empty body of any type is no body: some clients name a type when they send nothing,
- * and some send nothing in chunks.
+ * UTF-8 by U+FFFD, keeps the last of several members of one name, rounds numbers, and also takes text/plain. An empty body of
+ * any type is no body: some clients name a type when they send nothing, and some send nothing in chunks.
  */
 async function jsonBody(fastify: FastifyInstance) {
-  const parseJson = fastify.getDefaultJsonParser('error', 'error')
   fastify.removeAllContentTypeParsers()
   fastify.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
     await new Promise((resolve) => payload.once('readable', resolve).once('end', resolve))
@@ -22,9 +22,20 @@ async function jsonBody(fastify: FastifyInstance) {
   fastify.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (body.length === 0) return done(null, undefined)
     if (!hasAcceptedType(request)) return done(unsupportedMediaType(request))
-    if (!isUtf8(body)) return done(new MalformedJson())
-    return parseJson(request, body.toString(), (error, value) => done(error && new MalformedJson(), value))
+    let value: unknown
+    try {
+      value = parseBody(body)
+    } catch (error) {
+      return done(new MalformedJson((error as JsonRefused).message))
+    }
+    done(null, value)
   })
+}
+
+/** Throws `JsonRefused`. */
+function parseBody(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new JsonRefused('is not in UTF-8')
+  return parseExactJson(body.toString())
 }
 
 export default fp(jsonBody, { name: 'json-body' })

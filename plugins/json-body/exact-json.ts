@@ -1,0 +1,153 @@
+import { parse } from 'secure-json-parse'
+
+/** A text that is not JSON, or that would not be kept as it was written. The message is the end of "The body ...". */
+export class JsonRefused extends Error {
+  override readonly name = 'JsonRefused'
+}
+
+/** More than that takes longer to build than others should wait, and no resource has a hundredth of it. */
+const MOST_PARTS = 20_000
+/** These take a tenth of the time. */
+const MOST_ARRAYS = 200_000
+const LONGEST_QUOTE = 60
+/** So many digits are always kept by a double. */
+const DIGITS_KEPT = 15
+const LONGEST_NUMBER = 1000
+
+/**
+ * The value of a JSON text (RFC 8259) of which nothing is lost: every name stands once in its object (section 4), every number
+ * is kept as it was written (section 6), and none of them reaches a prototype. It takes a time that is linear in the text.
+ * Throws `JsonRefused`.
+ */
+export function parseExactJson(text: string): unknown {
+  refuseLosses(text)
+  try {
+    return parse(text)
+  } catch {
+    throw new JsonRefused('is not a JSON text in UTF-8, or has a "__proto__" or "constructor" key')
+  }
+}
+
+/** It reads before the parser does, which then refuses whatever is not JSON. */
+function refuseLosses(text: string): void {
+  const objects = new Objects()
+  let [begin, end, arrays] = [0, 0, 0]
+  for (let at = 0; at < text.length; at += 1) {
+    switch (text[at]) {
+      case '"':
+        objects.count()
+        begin = at + 1
+        end = endOfString(text, begin)
+        at = end
+        break
+      case ':':
+        objects.addName(text.slice(begin, end))
+        break
+      case '{':
+        objects.open()
+        break
+      case '}':
+        objects.close()
+        break
+      case '[':
+        arrays += 1
+        if (arrays > MOST_ARRAYS) throw new JsonRefused(`has more than ${MOST_ARRAYS} arrays`)
+        break
+      default:
+        if (!beginsNumber(text.charCodeAt(at))) break
+        objects.count()
+        at = refuseLostNumber(text, at)
+    }
+  }
+}
+
+/** The names of the object that is being read, and of those round it. */
+class Objects {
+  readonly #outer: Set<string>[] = []
+  #names = new Set<string>()
+  #parts = 0
+
+  open(): void {
+    this.count()
+    this.#outer.push(this.#names)
+    this.#names = new Set()
+  }
+
+  close(): void {
+    this.#names = this.#outer.pop() ?? new Set()
+  }
+
+  addName(written: string): void {
+    const name = written.includes('\\') ? unescaped(written) : written
+    if (this.#names.has(name)) throw new JsonRefused(`names ${quote(JSON.stringify(name))} twice`)
+    this.#names.add(name)
+  }
+
+  count(): void {
+    this.#parts += 1
+    if (this.#parts > MOST_PARTS) throw new JsonRefused(`has more than ${MOST_PARTS} names and values`)
+  }
+}
+
+/** Where the string ends that begins here: at its closing quote, or behind the text. */
+function endOfString(text: string, begin: number): number {
+  let end = begin
+  while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1
+  return end
+}
+
+function unescaped(written: string): string {
+  try {
+    return JSON.parse(`"${written}"`)
+  } catch {
+    return written
+  }
+}
+
+/** Throws `JsonRefused` unless the number that begins here is kept; gives where its last character stands. */
+function refuseLostNumber(text: string, begin: number): number {
+  let end = begin + 1
+  while (isInNumber(text.charCodeAt(end))) end += 1
+  if (!isKept(text.slice(begin, end)))
+    throw new JsonRefused(`has the number ${quote(text.slice(begin, end))}, which cannot be kept as it is`)
+  return end - 1
+}
+
+/** A digit or a minus. */
+function beginsNumber(code: number): boolean {
+  return (code >= 48 && code <= 57) || code === 45
+}
+
+/** That, or one of + . E e */
+function isInNumber(code: number): boolean {
+  return beginsNumber(code) || code === 43 || code === 46 || code === 69 || code === 101
+}
+
+/** Whether JavaScript would write the same number, which is the nearest double in as few digits as tell it from others. */
+function isKept(number: string): boolean {
+  if (number.length <= DIGITS_KEPT && !/e/i.test(number)) return true
+  return number.length <= LONGEST_NUMBER && decimalOf(number) === decimalOf(String(Number(number)))
+}
+
+const NUMBER = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
+
+/** The digits of a number and their power of ten, the same however it is written, but for its sign; undefined when it is none. */
+function decimalOf(number: string): string | undefined {
+  const [, whole, fraction = '', exponent = '0'] = NUMBER.exec(number) ?? []
+  if (whole === undefined) return undefined
+  const digits = (whole + fraction).replace(/^0+/, '')
+  const significant = withoutLastZeros(digits)
+  if (significant === '') return '0'
+  return `${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`
+}
+
+/** An expression would look at a long row of zeros from each of them. */
+function withoutLastZeros(digits: string): string {
+  let end = digits.length
+  while (digits[end - 1] === '0') end -= 1
+  return digits.slice(0, end)
+}
+
+function quote(text: string): string {
+  return text.length <= LONGEST_QUOTE ? text : `${text.slice(0, LONGEST_QUOTE).toWellFormed()}…`
+}
