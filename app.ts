@@ -34,6 +34,8 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     // Later than the others, which answer what is wrong.
     connectionTimeout: timeout + Math.min(timeout, 5_000),
     serverFactory: createServer,
+    // Node's own `close` ends the idle ones, and a worker that retires leaves them open.
+    forceCloseConnections: false,
     // Fastify would attach it to the first of several addresses alone; see plugins/http/server.ts.
     clientErrorHandler: () => {},
     // A request that comes in on an open connection while the service ends is still answered, not refused.

@@ -1,10 +1,14 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { PageOf } from './pages.ts'
 
+/** A letter and a mark that can be seen, that is, no default-ignorable code point; without a look-ahead, to be proven linear. */
+const LETTER = '[^\\P{L}\\p{DI}]'
+const MARK = '[^\\P{M}\\p{DI}]'
+
 const Username = Type.String({
   minLength: 3,
   maxLength: 64,
-  pattern: '^(?!\\p{DI})[\\p{L}\\p{N}](?:(?!\\p{DI})[\\p{L}\\p{M}\\p{N}._@+-])*$',
+  pattern: `^(?:${LETTER}|\\p{N})(?:${LETTER}|${MARK}|[\\p{N}._@+-])*$`,
   description:
     '3 to 64 letters, digits and . _ @ + -, with a letter or digit first and all of one script, or of Latin and those of one East Asian language; compared without case (NFKC) and by its look (Unicode UTS 39).',
   examples: ['salman']

@@ -47,6 +47,7 @@ t.test('what is not as the document says is found, and shown as one short reques
   const found = findings.map(({ title, kind }) => `${title}: ${kind}`)
   t.strictSame(found.sort(), [
     'GET /health/live: 200 with a body that does not fit',
+    'GET /health/live: 400 MALFORMED_REQUEST is not documented',
     'GET /health/live: 400 VALIDATION_FAILED is not documented',
     'GET /health/ready: 200 with a body that does not fit',
     'GET /health/ready: 400 VALIDATION_FAILED is not documented',

@@ -14,11 +14,11 @@ const FORMULA_START = '=+\\-@＝＋－＠﹢﹣﹦﹫⁺⁻⁼₊₋₌−'
 /** Where the next cell begins in a spreadsheet that does not divide at commas, as is usual where they stand in numbers. */
 const DIVIDERS = ';\\t\\r\\n'
 /** What may stand before a formula all the same: quotes, and what nobody sees. */
-const UNSEEN = `[[\\s\\p{C}\\p{DI}\\u2800'"]--[${DIVIDERS}]]*`
+const UNSEEN = `[\\0-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F\\p{Z}\\p{Cf}\\p{Cs}\\p{Co}\\p{Cn}\\p{DI}\\u2800'"]*`
 /** A cell that a spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection). */
-const FORMULA = new RegExp(`^${UNSEEN}[${FORMULA_START}\\t\\r\\n]`, 'v')
-const INNER_FORMULA = new RegExp(`[${DIVIDERS}](?=${UNSEEN}[${FORMULA_START}])`, 'gv')
-const GUARDED_INNER_FORMULA = new RegExp(`([${DIVIDERS}])'(?=${UNSEEN}[${FORMULA_START}])`, 'gv')
+const FORMULA = new RegExp(`^${UNSEEN}[${FORMULA_START}\\t\\r\\n]`, 'u')
+const INNER_FORMULA = new RegExp(`([${DIVIDERS}])(${UNSEEN}[${FORMULA_START}])`, 'gu')
+const GUARDED_INNER_FORMULA = new RegExp(`([${DIVIDERS}])'(${UNSEEN}[${FORMULA_START}])`, 'gu')
 const MUST_BE_QUOTED = /[",;|\t\r\n]/
 const LONGEST_RECORD = 1_000_000
 
@@ -38,7 +38,7 @@ function toCell(text: string | null): string {
   if (text === null) return ''
   const safe = FORMULA.test(text) ? `'${text}` : text
   if (safe === '') return '""'
-  return MUST_BE_QUOTED.test(safe) ? quoted(safe.replace(INNER_FORMULA, "$&'")) : safe
+  return MUST_BE_QUOTED.test(safe) ? quoted(safe.replace(INNER_FORMULA, "$1'$2")) : safe
 }
 
 function quoted(text: string): string {
@@ -49,7 +49,7 @@ function quoted(text: string): string {
 function fromCell(cell: string): string {
   if (!cell.includes("'")) return cell
   const text = cell.startsWith("'") && FORMULA.test(cell) ? cell.slice(1) : cell
-  return text.replace(GUARDED_INNER_FORMULA, '$1')
+  return text.replace(GUARDED_INNER_FORMULA, '$1$2')
 }
 
 /**

@@ -48,7 +48,8 @@ function ofQuery(documented: Parameter[], { target }: Sent, check: Check): Valid
   for (const pair of text === '' ? [] : text.split('&')) {
     const [rawName = '', ...rest] = pair.split('=')
     const [name, value] = [decode(rawName), decode(rest.join('='))]
-    if (name === undefined || value === undefined || pair === '') return UNCERTAIN
+    if (name === undefined || value === undefined) return because('the percent-encoding of the query')
+    if (pair === '') return UNCERTAIN
     const schema = documented.find((parameter) => parameter.name === name)?.schema
     if (schema === undefined) return because(`${name} in the query is not known`)
     if (seen.has(name)) return because(`${name} stands twice in the query`)

@@ -92,7 +92,7 @@ function descriptorsOf(pid: number | undefined): number {
   return readdirSync(`/proc/${pid}/fd`).length
 }
 
-/** The token of a user after whom a page of changes is some 2 MB long. */
+/** The token of a user after whom a page of authors is some 2 MB long. */
 async function signInWithLongNotes(server: FastifyInstance) {
   const { headers } = await signIn(server)
   const note = '\u0001'.repeat(4000)
@@ -108,7 +108,7 @@ t.test('long answers that nobody reads are bounded, and others are answered agai
   const { server, url } = await listen(t)
   const headers = await signInWithLongNotes(server)
   const before = process.memoryUsage().rss
-  const greedy = request('GET /changes?limit=100', headers).repeat(5)
+  const greedy = request('GET /authors?limit=100', headers).repeat(5)
   const sockets: Socket[] = []
   let refused: string | undefined
   while (refused === undefined && sockets.length < 200) {
