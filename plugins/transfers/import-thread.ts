@@ -52,7 +52,8 @@ async function work({ job, databaseFile, fd }: ThreadInput): Promise<ImportSumma
   }
 }
 
-parentPort?.on('message', (input: ThreadInput) => {
+parentPort?.on('message', (input: ThreadInput | 'end') => {
+  if (input === 'end') return parentPort?.close()
   work(input).then(
     (summary) => post({ summary }),
     (error) => post(isUnavailable(error) ? { unavailable: error.message } : { failure: error })

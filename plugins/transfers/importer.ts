@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
@@ -31,7 +32,12 @@ export class Importer {
   /** Ends the thread, with what it is at. */
   async close(): Promise<void> {
     clearTimeout(this.#idle)
-    await this.#thread?.terminate()
+    const thread = this.#thread
+    if (this.#running !== undefined) await thread?.terminate()
+    else if (thread !== undefined) {
+      thread.postMessage('end')
+      await once(thread, 'exit')
+    }
   }
 
   async #runNow(input: ThreadInput, onRows: (rows: number) => void): Promise<ImportSummary> {

@@ -131,11 +131,25 @@ t.test('long answers that nobody reads are bounded, and others are answered agai
   t.strictSame(codesOf(await answersOf(reading, 5)), Array(5).fill(200), 'who reads gets all')
 })
 
-/** Comes back when the server has so many connections. */
-async function connectionsOf({ server }: FastifyInstance, count: number): Promise<void> {
-  const countOpen = promisify(server.getConnections.bind(server))
-  while ((await countOpen()) !== count) await setImmediate()
+function countOpen({ server }: FastifyInstance): Promise<number> {
+  return promisify(server.getConnections.bind(server))()
 }
+
+/** Comes back when the server has so many connections. */
+async function connectionsOf(server: FastifyInstance, count: number): Promise<void> {
+  while ((await countOpen(server)) !== count) await setImmediate()
+}
+
+t.test('who asks for more than can wait is cut off', async (t) => {
+  const { server, url } = await listen(t)
+  const greedy = request('GET /docs/static/swagger-ui-bundle.js').repeat(8) + request('GET /').repeat(1500)
+  const sockets = await Promise.all(Array.from({ length: 40 }, () => open(t, url)))
+  await connectionsOf(server, sockets.length)
+  for (const socket of sockets) socket.pause().write(greedy)
+  while ((await countOpen(server)) === sockets.length) await setImmediate()
+  t.ok((await countOpen(server)) > 10, 'the others are not')
+  t.strictSame(codesOf(await ask(t, url, request('GET /health/live', CLOSE))), [200])
+})
 
 t.test('an answer that is not read ends its connection after a while', async (t) => {
   const { server, url } = await listen(t, { REQUEST_TIMEOUT: 1 })
@@ -214,6 +228,12 @@ t.test('what is no HTTP of ours is refused with the reason', async (t) => {
     ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'MALFORMED_REQUEST'],
     ['TRACE / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n', 405, 'METHOD_NOT_ALLOWED', /TRACE/]
   ]
+  for (const fields of [
+    'content-length: 1\r\ncontent-length: 2',
+    'content-length: 3\r\ntransfer-encoding: chunked'
+  ]) {
+    cases.push([`POST /register HTTP/1.1\r\nhost: a\r\n${fields}\r\n\r\n0\r\n\r\n`, 400, 'MALFORMED_REQUEST'])
+  }
   for (const coding of ['gzip, chunked', 'x, chunked', 'Deflate,Chunked']) {
     const bytes = `POST /register HTTP/1.1\r\nhost: a\r\ntransfer-encoding: ${coding}\r\n\r\n0\r\n\r\n`
     cases.push([bytes, 501, 'CODING_NOT_IMPLEMENTED'])

@@ -568,5 +568,9 @@ t.test('an import that fails for another reason is rolled back and told as it is
     { message: 'the disk is gone' }
   )
   t.equal(await count(server), 0)
+  const rename = (from: string, to: string) => server.db.schema.alterTable(from).renameTo(to).execute()
+  await rename('author_words', 'gone')
+  t.equal((await post(server, headers, NDJSON, oddNdjson)).statusCode, 500)
+  await rename('gone', 'author_words')
   t.equal((await post(server, headers, NDJSON, oddNdjson)).statusCode, 200)
 })
