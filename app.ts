@@ -31,7 +31,7 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     // For files that are uploaded; see plugins/body-timeout.ts for the others.
     requestTimeout: UPLOAD_TIMEOUT_MS,
     keepAliveTimeout: 65_000,
-    // Later than the others, which answer what is wrong.
+    // For a client to read some of its answer.
     connectionTimeout: timeout + Math.min(timeout, 5_000),
     serverFactory: createServer,
     // Node's own `close` ends the idle ones, and a worker that retires leaves them open.

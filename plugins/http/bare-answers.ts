@@ -34,7 +34,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSock
 export function refuseTunnel({ method = '' }: IncomingMessage, socket: HttpSocket): void {
   const destroy = () => socket.destroy()
   // Node has removed its own listeners, and an error that nobody listens to ends the process.
-  socket.on('error', destroy).on('timeout', destroy).on('finish', destroy)
+  socket.on('error', destroy).on('finish', destroy)
   endWith(withExtras(new MethodNotAllowed(method, METHODS), { headers: { allow: METHODS } }), socket)
 }
 

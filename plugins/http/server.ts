@@ -8,13 +8,14 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import { Overloaded } from '../../schemas/errors.ts'
-import { answerClientError, type HttpSocket, refuse, refuseTunnel } from './bare-answers.ts'
+import { answerClientError, refuse, refuseTunnel } from './bare-answers.ts'
 import { Connection } from './connection.ts'
 import { Load } from './load.ts'
 import { isShared } from './shared.ts'
+import { cutOffStalled } from './stalled.ts'
 
 /** Smaller answers are not worth counting: the number of requests that are worked on bounds them. */
-const LARGE = 16 * 1024
+const LARGE = 32 * 1024
 
 interface Options {
   http: ServerOptions
@@ -25,8 +26,8 @@ interface Options {
 
 /**
  * Fastify's `serverFactory`: Node's HTTP server, in which no client can make the process keep more than it has room for. Requests of
- * one connection take turns, see `Connection`; beyond the bounds of `Load` they are answered 503; a connection on which
- * nothing moves for `connectionTimeout` ms is closed, unless the service is at work for it.
+ * one connection take turns, see `Connection`; beyond the bounds of `Load` they are answered 503; a client that
+ * reads nothing for `connectionTimeout` ms, or twice that at the most, is cut off.
  */
 export function createServer(handle: RequestListener, options: Record<string, unknown>): Server {
   const { http, keepAliveTimeout, requestTimeout, connectionTimeout } = options as unknown as Options
@@ -51,18 +52,14 @@ export function createServer(handle: RequestListener, options: Record<string, un
   }
 
   class CountedResponse extends ServerResponse<IncomingMessage> {
-    override end(...parameters: unknown[]): this {
-      const [body] = parameters
-      if (typeof body === 'string' || Buffer.isBuffer(body)) {
-        parameters[0] = count(this, body)
-      }
-      return super.end(...(parameters as Parameters<ServerResponse['end']>))
+    override end(body?: unknown, encoding?: unknown, whenSent?: unknown): this {
+      const isLarge = (typeof body === 'string' || Buffer.isBuffer(body)) && body.length >= LARGE
+      return super.end(isLarge ? count(this, body) : body, encoding as BufferEncoding, whenSent as () => void)
     }
   }
 
-  /** The same body, in bytes if it is large, for of a text the socket would make some of its own. */
-  function count(response: ServerResponse, body: string | Buffer): string | Buffer {
-    if (body.length < LARGE) return body
+  /** The body in bytes; of a text the socket would make some of its own. */
+  function count(response: ServerResponse, body: string | Buffer): Buffer {
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
     connectionOf(response.req.socket).noteAnswer(response, bytes.length, isShared(bytes) ? 0 : bytes.length)
     return bytes
@@ -76,8 +73,8 @@ export function createServer(handle: RequestListener, options: Record<string, un
     requireHostHeader: false,
     shouldUpgradeCallback: () => false
   })
+  cutOffStalled(server, connectionTimeout)
   return Object.assign(server, { keepAliveTimeout, requestTimeout })
-    .setTimeout(connectionTimeout)
     .on('request', (request, response) => {
       if (response.socket !== null) begin(request, response)
       else connectionOf(request.socket).queue(request, response)
@@ -85,16 +82,10 @@ export function createServer(handle: RequestListener, options: Record<string, un
     .on('checkExpectation', (request, response) => server.emit('request', request, response))
     .on('clientError', answerClientError)
     .on('connect', refuseTunnel)
-    .on('timeout', closeUnlessAtWork)
 }
 
 /** The length that a body is to have; undefined where it is not known yet. */
 function bodyLength({ headers }: IncomingMessage): number | undefined {
   const { 'content-length': length = '0', 'transfer-encoding': coding } = headers
   return coding === undefined ? Number(length) : undefined
-}
-
-function closeUnlessAtWork(socket: HttpSocket): void {
-  const isAtWork = socket._httpMessage != null && socket.writableLength === 0
-  if (!isAtWork) socket.destroy()
 }
