@@ -17,6 +17,7 @@ import { type Headers, type Service, signIn, startService } from './service-proc
 const IMPORTS = 5
 const PASSWORD = 'the satanic verses'
 const WRITERS = 16
+const TRIES = 3
 /** How many authors an account has, in multiples of the least. */
 const SIZES = [1, 2, 4]
 /** The last import is at least so many times as fast as the first. */
@@ -84,19 +85,23 @@ async function compareDeletions(
   log: Log
 ): Promise<string[]> {
   const how = besideWrites ? ' while others write' : ''
-  const costs: Cost[] = []
-  for (const size of SIZES) {
+  const costs = new Map<number, Cost[]>(SIZES.map((size) => [size, []]))
+  // What else a machine does makes one slow, so the fastest of some counts.
+  for (const [size, ofSize] of Array(TRIES)
+    .fill([...costs])
+    .flat() as [number, Cost[]][]) {
     const count = owned * size
     const headers = await signIn(service.url, PASSWORD)
     await importAuthors(service, headers, take(authors, count))
     const writers = besideWrites ? await startWriters(service) : undefined
     const cost = await costOf(service, () => deleteAccount(service, headers))
     await writers?.stop()
-    costs.push(cost)
+    ofSize.push(cost)
     log(`deleting an account with ${count} authors${how}: ${describe(cost)}`)
   }
-  const [smaller, larger] = costs.slice(-2) as [Cost, Cost]
-  const growth = larger.seconds / smaller.seconds
+  const fastest = [...costs.values()].map((ofSize) => Math.min(...ofSize.map(({ seconds }) => seconds)))
+  const [smaller, larger] = fastest.slice(-2) as [number, number]
+  const growth = larger / smaller
   log(`twice the authors cost ${growth.toFixed(2)} times as much${how}`)
   return growth <= MOST_GROWTH ? [] : [`twice the authors cost ${growth.toFixed(2)} times as much${how}`]
 }

@@ -15,6 +15,7 @@ export const seen = { opened: 0, closed: 0, received: 0 }
 type Attack = (target: Target) => void
 
 const SECOND = 1000
+const MOST_PAUSE_SECONDS = 30
 
 function requestOf(line: string, fields: Record<string, string> = {}, body = ''): string {
   const all = { host: 'library.example', ...fields }
@@ -50,13 +51,13 @@ function keepOpen(
     socket.once('close', () => {
       seen.closed += 1
       clearTimeout(timer)
-      setTimeout(open, SECOND + Math.random() * seconds * SECOND)
+      setTimeout(open, SECOND + Math.random() * MOST_PAUSE_SECONDS * SECOND)
     })
   }
 
   // Not all in the same moment.
   const all = Math.ceil(count * scale)
-  for (let n = 0; n < all; n++) setTimeout(open, (n / all) * seconds * SECOND)
+  for (let n = 0; n < all; n++) setTimeout(open, (n / all) * Math.min(seconds, MOST_PAUSE_SECONDS) * SECOND)
 }
 
 function reading(socket: Socket): Socket {
@@ -165,9 +166,11 @@ export const ATTACKS: Record<string, Attack> = {
 
   /** Connections that ask now and then. */
   crowd(target) {
-    keepOpen(target, { count: 2000, seconds: 120 }, (socket) => {
+    keepOpen(target, { count: 2000, seconds: 300 }, (socket) => {
+      const ask = () => socket.write(requestOf('GET /authors?limit=1', bearer(target)))
       reading(socket)
-      meanwhile(socket, 20, () => socket.write(requestOf('GET /authors?limit=1', bearer(target))))
+      ask()
+      meanwhile(socket, 20, ask)
     })
   },
 
