@@ -22,7 +22,8 @@ const CAUSES: Record<string, () => Problem> = {
   ERR_HTTP_REQUEST_TIMEOUT: () => new RequestTimeout(),
   HPE_HEADER_OVERFLOW: () => new HeadersTooLarge()
 }
-const METHODS = 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'
+/** What all addresses of the service together take. */
+export const METHODS = 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'
 
 /** Answers what is no HTTP, or did not come in time; a listener of Node's `clientError`. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket): void {

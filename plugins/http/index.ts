@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { METHODS } from './bare-answers.ts'
 import { faultOf } from './faults.ts'
 import { share } from './shared.ts'
 
@@ -9,9 +10,6 @@ declare module 'fastify' {
     share(body: string | Buffer): Buffer
   }
 }
-
-/** What the service as a whole takes. */
-const METHODS = 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'
 
 /**
  * What HTTP itself asks of every request, whichever its address: throws `MalformedRequest`, `CodingNotImplemented` or

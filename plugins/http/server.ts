@@ -68,7 +68,7 @@ export function createServer(handle: RequestListener, options: Record<string, un
   const server = createNodeServer({
     ...http,
     ServerResponse: CountedResponse,
-    // A second Host or Authorization must be seen, see `plugins/http/index.ts`, which answers a missing Host too.
+    // A second Host or Authorization must be seen, see faults.ts, which refuses a missing Host too.
     joinDuplicateHeaders: true,
     requireHostHeader: false,
     shouldUpgradeCallback: () => false

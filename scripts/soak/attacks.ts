@@ -31,7 +31,7 @@ function bearer({ tokens }: Target): Record<string, string> {
   return { authorization: `Bearer ${tokens[Math.floor(Math.random() * tokens.length)]}` }
 }
 
-/** So many connections, each opened anew a while after it has ended or when it has lasted for so many seconds. */
+/** So many connections, each of which lasts for so many seconds and is opened again a while after it has ended. */
 function keepOpen(
   { url, scale }: Target,
   { count, seconds }: { count: number; seconds: number },
