@@ -53,6 +53,21 @@ t.test('while few write, the log is copied between their commits, and begins ane
   t.ok(size < 15, `60 MiB were written, the log has ${size.toFixed(1)}`)
 })
 
+t.test('a long log begins again once writers have stopped for it', async (t) => {
+  const { file, writer } = emptyDatabase(t)
+  writer.exec('create table entries (content blob)')
+  writer.exec('insert into entries values (zeroblob(20000000))')
+  const { promise: restarted, resolve } = Promise.withResolvers<boolean>()
+  const checkpointer: Checkpointer = new Checkpointer(file, writer, () => resolve(checkpointer.isRestarting))
+  t.notOk(checkpointer.isRestarting)
+  checkpointer.noteCommit(1000)
+  t.equal(await restarted, false, 'they may go on when they hear of it')
+  await checkpointer.end()
+  const before = readFileSync(`${file}-wal`).toString('latin1', 0, LOG_HEADER_BYTES)
+  writer.exec('delete from entries')
+  t.not(readFileSync(`${file}-wal`).toString('latin1', 0, LOG_HEADER_BYTES), before)
+})
+
 t.test('a thread that cannot work does no harm', async (t) => {
   const checkpointer = new Checkpointer(
     path.join(temporaryFolder(t), 'nothing.db'),

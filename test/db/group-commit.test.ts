@@ -4,10 +4,13 @@ import { syncBuiltinESMExports } from 'node:module'
 import path from 'node:path'
 import { setImmediate as nextRound } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
-import { sql } from 'kysely'
+import { CompiledQuery, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { type Db, openKysely, ping } from '../../db/database.ts'
 import { isUnavailable } from '../../db/dialect.ts'
+import { Connection } from '../../db/sqlite/connection.ts'
+import { GroupCommit } from '../../db/sqlite/group-commit.ts'
+import { openDatabase } from '../../db/sqlite/open.ts'
 import { temporaryFolder } from '../helpers.ts'
 
 const SCHEMA = `
@@ -93,6 +96,28 @@ function holdSyncs(t: Test) {
 async function promisesOnly(): Promise<void> {
   for (let i = 0; i < 100; i++) await null
 }
+
+t.test('writes wait while no batch may begin, and go on afterwards', async (t) => {
+  const writer = new Connection(openDatabase(path.join(temporaryFolder(t), 'library.db')))
+  t.teardown(() => writer.close())
+  const state = { mayBegin: false, begun: 0 }
+  const writes = new GroupCommit(writer, {
+    beforeBatch: () => state.begun++,
+    beforeCommit: () => {},
+    afterCommit: () => {},
+    sync: async () => undefined,
+    beforeTelling: () => {},
+    mayBegin: () => state.mayBegin,
+    isShared: false
+  })
+  const written = writes.write(CompiledQuery.raw('create table entries (number integer)'))
+  await nextRound()
+  t.equal(state.begun, 0)
+  state.mayBegin = true
+  writes.goOn()
+  await written
+  t.equal(state.begun, 1)
+})
 
 t.test('what comes together shares a commit, each in its order', async (t) => {
   const { db, file, words } = await openWords(t)
