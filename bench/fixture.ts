@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from '../app.ts'
 import { loadConfig } from '../config.ts'
-import { insertUser } from '../db/users.ts'
+import { registerUser } from '../db/commands/users.ts'
 import { type Headers, signIn } from '../scripts/service-process.ts'
 import { ndjsonOf } from './generate-authors.ts'
 
@@ -77,11 +77,11 @@ async function register(url: string): Promise<string> {
 }
 
 /** Real sessions, but without a thousand password hashes. */
-async function signInAll({ db, sessions }: FastifyInstance, users: number): Promise<string[]> {
+async function signInAll({ run, sessions }: FastifyInstance, users: number): Promise<string[]> {
   const tokens: string[] = []
   for (let i = 0; i < users; i++) {
     const passwordHash = `no hash ${i}`
-    const { id } = await insertUser(db, { username: `bench-${i}`, passwordHash })
+    const { id } = await run('service', registerUser, { username: `bench-${i}`, passwordHash })
     const pair = await sessions.open({ id, passwordHash }, 'bench')
     tokens.push(pair.access_token)
   }

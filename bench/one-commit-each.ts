@@ -1,5 +1,5 @@
 /** The service as it is, but for its group commit: each write has a commit, and so a sync of the disk, of its own. */
-import { GroupCommit } from '../db/sqlite/group-commit.ts'
+import { Engine } from '../db/sqlite/engine.ts'
 
-GroupCommit.mostMembers = 1
+Engine.mostCalls = 1
 await import('../main.ts')

@@ -1,5 +1,4 @@
-import { uuidv7 } from 'uuidv7'
-import type { Db } from './database.ts'
+import type { Db, ReadDb } from './database.ts'
 import type { Role } from './users.ts'
 
 export type KeyScope = 'read' | 'write'
@@ -18,57 +17,32 @@ export interface ApiKeysTable {
 }
 
 const PUBLIC_COLUMNS = ['id', 'name', 'scope', 'created_at', 'expires_at', 'last_used_at'] as const
+/** A key as the API shows it. */
+export type ApiKey = Pick<ApiKeysTable, (typeof PUBLIC_COLUMNS)[number]>
+
 const LAST_USE_PRECISION_MS = 3_600_000
 
-export async function insertApiKey(
-  db: Db,
-  key: { userId: string; name: string; scope: KeyScope; keyHash: string; expiresAt: string | null }
-) {
-  return db
-    .insertInto('api_keys')
-    .values({
-      id: uuidv7(),
-      user_id: key.userId,
-      name: key.name,
-      scope: key.scope,
-      key_hash: key.keyHash,
-      created_at: new Date().toISOString(),
-      expires_at: key.expiresAt
-    })
-    .returning(PUBLIC_COLUMNS)
-    .executeTakeFirstOrThrow()
-}
-
 /** The user of a key that is good, with the key's scope. */
-export async function findApiKeyUser(db: Db, keyHash: string) {
+export async function findApiKeyUser(db: ReadDb, keyHash: string, at = new Date().toISOString()) {
   return db
     .selectFrom('api_keys')
     .innerJoin('users', 'users.id', 'api_keys.user_id')
     .select(['users.id', 'users.role', 'api_keys.id as key_id', 'api_keys.scope', 'api_keys.last_used_at'])
     .where('key_hash', '=', keyHash)
     .where('users.disabled_at', 'is', null)
-    .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', new Date().toISOString())]))
+    .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', at)]))
     .$castTo<{ id: string; role: Role; key_id: string; scope: KeyScope; last_used_at: string | null }>()
     .executeTakeFirst()
 }
 
-/** Notes the use of a key, unless that was done within the last hour. */
-export async function touchApiKey(
-  db: Db,
-  key: { key_id: string; last_used_at: string | null }
-): Promise<void> {
-  const now = Date.now()
-  if (key.last_used_at !== null && now - Date.parse(key.last_used_at) < LAST_USE_PRECISION_MS) return
-  await db
-    .updateTable('api_keys')
-    .set({ last_used_at: new Date(now).toISOString() })
-    .where('id', '=', key.key_id)
-    .execute()
+/** Before when the last use of a key must lie, for a use at this time to be noted. */
+export function staleUse(at: string): string {
+  return new Date(Date.parse(at) - LAST_USE_PRECISION_MS).toISOString()
 }
 
 /** Up to `limit` keys of a user, newest first, those before the id `before`. */
 export async function listApiKeys(
-  db: Db,
+  db: ReadDb,
   userId: string,
   { limit, before }: { limit: number; before: string | undefined }
 ) {
@@ -82,9 +56,28 @@ export async function listApiKeys(
     .execute()
 }
 
+/** Inserts a key; gives it as the API shows it. */
+export async function insertApiKey(trx: Db, key: Omit<ApiKeysTable, 'last_used_at'>): Promise<ApiKey> {
+  return trx
+    .insertInto('api_keys')
+    .values({ ...key, last_used_at: null })
+    .returning(PUBLIC_COLUMNS)
+    .executeTakeFirstOrThrow()
+}
+
+/** Notes the use of a key, unless that was done within the last hour. */
+export async function updateLastUse(trx: Db, id: string, at: string): Promise<void> {
+  await trx
+    .updateTable('api_keys')
+    .set({ last_used_at: at })
+    .where('id', '=', id)
+    .where((eb) => eb.or([eb('last_used_at', 'is', null), eb('last_used_at', '<=', staleUse(at))]))
+    .execute()
+}
+
 /** Whether there was such a key of this user. */
-export async function deleteApiKey(db: Db, userId: string, id: string): Promise<boolean> {
-  const { numDeletedRows } = await db
+export async function deleteApiKey(trx: Db, userId: string, id: string): Promise<boolean> {
+  const { numDeletedRows } = await trx
     .deleteFrom('api_keys')
     .where('user_id', '=', userId)
     .where('id', '=', id)
@@ -92,7 +85,17 @@ export async function deleteApiKey(db: Db, userId: string, id: string): Promise<
   return numDeletedRows > 0n
 }
 
-/** Deletes all keys of a user. */
-export async function deleteApiKeys(trx: Db, userId: string): Promise<void> {
-  await trx.deleteFrom('api_keys').where('user_id', '=', userId).execute()
+/** Deletes the keys of a user, up to `limit` of them; gives how many. */
+export async function deleteApiKeys(trx: Db, userId: string, limit?: number): Promise<number> {
+  const { numDeletedRows } = await trx
+    .deleteFrom('api_keys')
+    .where('id', 'in', (rows) =>
+      rows
+        .selectFrom('api_keys')
+        .select('id')
+        .where('user_id', '=', userId)
+        .$if(limit !== undefined, (query) => query.limit(limit as number))
+    )
+    .executeTakeFirstOrThrow()
+  return Number(numDeletedRows)
 }

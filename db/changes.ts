@@ -1,7 +1,7 @@
-import type { Generated, Insertable } from 'kysely'
-import type { AuthorRecord, AuthorsTable } from './authors/table.ts'
+import type { Generated, Selectable } from 'kysely'
+import type { AuthorRecord, AuthorRow } from './authors/table.ts'
 import { compiledOnce } from './compiled.ts'
-import type { Db } from './database.ts'
+import type { Db, ReadDb } from './database.ts'
 import { inserter } from './insert-many.ts'
 
 /** What happened to an author; `disowned` when its owner's account was deleted. */
@@ -9,7 +9,7 @@ export type Operation = 'created' | 'replaced' | 'patched' | 'deleted' | 'restor
 
 /** The change log: a row for every version of every author, written in the transaction of the change itself. */
 export interface ChangesTable {
-  /** Grows in the order in which changes are committed, for there is one writer at a time. */
+  /** Grows in the order in which changes are committed, because there is one writer at a time. */
   sequence: Generated<number>
   author_id: string
   version: number
@@ -34,6 +34,9 @@ export interface Change {
   record: AuthorRecord | null
 }
 
+/** That an author has changed. */
+export type AuthorChange = Pick<Selectable<ChangesTable>, 'sequence' | 'author_id' | 'record'>
+
 const COLUMNS = ['sequence', 'author_id', 'version', 'actor_id', 'at', 'operation', 'record'] as const
 
 function toChange({ record, ...change }: Omit<Change, 'record'> & { record: string | null }): Change {
@@ -57,7 +60,7 @@ const insertChanges = inserter('changes', [
 /** Writes down that each author has come to be as it is now. */
 export async function logChanges(
   trx: Db,
-  authors: readonly Insertable<AuthorsTable>[],
+  authors: readonly Pick<AuthorRow, 'id' | 'version' | 'updated_at' | 'record'>[],
   operation: Exclude<Operation, 'deleted'>,
   actorId: string
 ): Promise<void> {
@@ -76,13 +79,17 @@ export async function logChanges(
 }
 
 /** Writes down that the author is no more; the deletion is a version too. */
-export async function logDeletion(trx: Db, author: AuthorRecord, actorId: string): Promise<void> {
+export async function logDeletion(
+  trx: Db,
+  author: AuthorRecord,
+  { actorId, at }: { actorId: string; at: string }
+): Promise<void> {
   await insertChanges(trx, [
     {
       author_id: author.id,
       version: author.version + 1,
       actor_id: actorId,
-      at: new Date().toISOString(),
+      at,
       operation: 'deleted',
       record: null,
       deleted_slug: author.slug
@@ -91,7 +98,7 @@ export async function logDeletion(trx: Db, author: AuthorRecord, actorId: string
 }
 
 /** Up to `limit` changes of all authors after the sequence number `after`, in order. */
-export async function listChanges(db: Db, { limit, after }: { limit: number; after: number }) {
+export async function listChanges(db: ReadDb, { limit, after }: { limit: number; after: number }) {
   const rows = await db
     .selectFrom('changes')
     .select(COLUMNS)
@@ -102,22 +109,25 @@ export async function listChanges(db: Db, { limit, after }: { limit: number; aft
   return rows.map(toChange)
 }
 
-const selectChangedAuthors = compiledOnce((db) =>
+const selectChangedAuthors = compiledOnce<{ after: number; limit: number }>()((db, { after, limit }) =>
   db
     .selectFrom('changes')
-    .select(['sequence', 'author_id'])
-    .where('sequence', '>', 0)
+    .select(['sequence', 'author_id', 'record'])
+    .where('sequence', '>', after)
     .orderBy('sequence')
-    .limit(1)
+    .limit(limit)
 )
 
-/** Which authors changed after the sequence number `after`; up to `limit` changes, in order. */
-export async function listChangedAuthors(db: Db, { limit, after }: { limit: number; after: number }) {
-  return (await selectChangedAuthors(db, [after, limit])).rows
+/** Which authors changed after the sequence number `after`, and how; up to `limit` changes, in order. */
+export async function listChangedAuthors(
+  db: ReadDb,
+  bounds: { limit: number; after: number }
+): Promise<AuthorChange[]> {
+  return (await selectChangedAuthors(db, bounds)).rows
 }
 
 /** The sequence number of the newest change; 0 before the first. */
-export async function lastSequence(db: Db): Promise<number> {
+export async function lastSequence(db: ReadDb): Promise<number> {
   const { last } = await db
     .selectFrom('changes')
     .select((eb) => eb.fn.max('sequence').as('last'))
@@ -127,7 +137,7 @@ export async function lastSequence(db: Db): Promise<number> {
 
 /** Up to `limit` changes of one author, newest first, those before the version `before`. */
 export async function listHistory(
-  db: Db,
+  db: ReadDb,
   authorId: string,
   { limit, before }: { limit: number; before: number | undefined }
 ) {
@@ -144,7 +154,7 @@ export async function listHistory(
 
 /** The author as it was in this version; null when that was its deletion. */
 export async function findVersion(
-  db: Db,
+  db: ReadDb,
   authorId: string,
   version: number
 ): Promise<AuthorRecord | null | undefined> {
@@ -158,12 +168,12 @@ export async function findVersion(
 }
 
 /** The last version of an author, by id, whether it is there or not. */
-export async function findLastChange(db: Db, authorId: string): Promise<Change | undefined> {
+export async function findLastChange(db: ReadDb, authorId: string): Promise<Change | undefined> {
   return (await listHistory(db, authorId, { limit: 1, before: undefined }))[0]
 }
 
 /** The id of the author that had this slug when it was deleted; of several the last. */
-export async function findDeletedBySlug(db: Db, slug: string): Promise<string | undefined> {
+export async function findDeletedBySlug(db: ReadDb, slug: string): Promise<string | undefined> {
   const row = await db
     .selectFrom('changes')
     .select('author_id')

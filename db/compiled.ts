@@ -1,22 +1,51 @@
 import type { Compilable, CompiledQuery, DialectAdapter, QueryResult } from 'kysely'
-import type { Db } from './database.ts'
+import type { Db, ReadDb } from './database.ts'
+
+/** Stands in a query for a value that is bound when the query is run. */
+class Placeholder {
+  readonly read: (values: never) => unknown
+
+  constructor(read: (values: never) => unknown) {
+    this.read = read
+  }
+}
+
+/** A placeholder for what `read` takes of the values, typed as that, so that the query is checked as if it stood there. */
+export function placeholder<Values, Value>(read: (values: Values) => Value): Value {
+  return new Placeholder(read) as Value
+}
+
+function placeholdersFor<Values extends object>(): Values {
+  const byName = { get: (_: object, name: string) => placeholder((values: never) => values[name]) }
+  return new Proxy({}, byName) as Values
+}
 
 /**
- * A query that is compiled once for each engine and then run with other parameters, for compiling takes longer than most
- * queries themselves. `build` puts anything in the place of a parameter; they come in the order in which they stand there.
+ * A query that is compiled once for each engine, and then run with other values: compiling takes longer than most queries
+ * themselves. `build` gets a placeholder for each value, under its name.
  */
-export function compiledOnce<Row>(build: (db: Db) => Compilable<Row>) {
-  const queries = new WeakMap<DialectAdapter, CompiledQuery<Row>>()
+export function compiledOnce<Values extends object>() {
+  return <Row>(build: (db: Db, values: Values) => Compilable<Row>) => {
+    const queries = new WeakMap<DialectAdapter, CompiledQuery<Row>>()
 
-  function queryFor(db: Db): CompiledQuery<Row> {
-    const { adapter } = db.getExecutor()
-    const known = queries.get(adapter)
-    if (known !== undefined) return known
-    const query = build(db).compile()
-    queries.set(adapter, query)
-    return query
+    function queryFor(db: ReadDb): CompiledQuery<Row> {
+      const { adapter } = db.getExecutor()
+      const known = queries.get(adapter)
+      if (known !== undefined) return known
+      const query = build(db as Db, placeholdersFor<Values>()).compile()
+      queries.set(adapter, query)
+      return query
+    }
+
+    return (db: ReadDb, values: Values): Promise<QueryResult<Row>> => {
+      const query = queryFor(db)
+      return db.executeQuery({ ...query, parameters: bind(query.parameters, values) })
+    }
   }
+}
 
-  return (db: Db, parameters: readonly unknown[]): Promise<QueryResult<Row>> =>
-    db.executeQuery({ ...queryFor(db), parameters })
+function bind(parameters: readonly unknown[], values: object): unknown[] {
+  return parameters.map((parameter) =>
+    parameter instanceof Placeholder ? parameter.read(values as never) : parameter
+  )
 }

@@ -1,9 +1,12 @@
-import { Kysely, sql } from 'kysely'
+import { Kysely } from 'kysely'
+import type { AccountChangesTable } from './account-changes.ts'
+import type { AccountDeletionsTable } from './account-deletions.ts'
 import type { ApiKeysTable } from './api-keys.ts'
 import type { AuthorsTable } from './authors/table.ts'
 import type { AuthorWordsTable } from './authors/words.ts'
 import type { ChangesTable } from './changes.ts'
-import { LibraryDialect, type Usage } from './dialect.ts'
+import type { Call } from './command.ts'
+import { type DatabaseEvent, Engine, type EngineOptions } from './dialect.ts'
 import type { IdempotencyKeysTable } from './idempotency-keys.ts'
 import type { PasswordResetsTable } from './password-resets.ts'
 import type { RateLimitsTable } from './rate-limits.ts'
@@ -11,6 +14,8 @@ import type { SessionsTable } from './sessions.ts'
 import type { UsersTable } from './users.ts'
 
 export interface Tables {
+  account_changes: AccountChangesTable
+  account_deletions: AccountDeletionsTable
   api_keys: ApiKeysTable
   author_words: AuthorWordsTable
   authors: AuthorsTable
@@ -22,32 +27,37 @@ export interface Tables {
   users: UsersTable
 }
 
-/** A connection or a transaction: what every query function takes as its first argument. */
+/** The transaction of a command. */
 export type Db = Kysely<Tables>
 
-/** The database of the service, and what tells whether anything in it has changed. */
-export class Database extends Kysely<Tables> {
-  readonly #dialect: LibraryDialect
+/** What only reads: the first argument of every query function that does not write. A transaction is one too. */
+export type ReadDb = Pick<Kysely<Tables>, 'selectFrom' | 'executeQuery' | 'getExecutor'>
 
-  constructor(dialect: LibraryDialect) {
-    super({ dialect })
-    this.#dialect = dialect
-  }
-
+/** The database of the service. */
+export interface Database {
+  readonly reads: ReadDb
+  /** Runs a command, and resolves to its output once that is on the disk. Throws a `Problem`, or what `isUnavailable` knows. */
+  run(call: Call): Promise<unknown>
   /** Another number whenever anything was changed, by this process or another; only to be compared. */
-  dataVersion(): number {
-    return this.#dialect.dataVersion()
+  dataVersion(): number
+  /** Resolves when all that was called is done, and the files are closed. */
+  close(): Promise<void>
+}
+
+/** Opens the database, makes it if need be, and brings its schema up to date. Throws `DatabaseRefused`. */
+export async function openDatabase(file: string, options: EngineOptions = {}): Promise<Database> {
+  const engine = new Engine(file, options)
+  await engine.open()
+  const reads = new Kysely<Tables>({ dialect: engine.reads })
+  return {
+    reads,
+    run: (call) => engine.run(call),
+    dataVersion: () => engine.dataVersion(),
+    async close() {
+      await reads.destroy()
+      await engine.close()
+    }
   }
 }
 
-/** Opens the database file and proves that it answers. Throws `DatabaseRefused`. */
-export async function openKysely(path: string, usage: Usage = {}): Promise<Database> {
-  const db = new Database(new LibraryDialect(path, usage))
-  await ping(db)
-  return db
-}
-
-/** Throws when the database cannot be read, or not be written. */
-export async function ping(db: Db): Promise<void> {
-  await db.transaction().execute((trx) => sql`select 1`.execute(trx))
-}
+export type { DatabaseEvent }

@@ -1,57 +1,44 @@
-/** The engine, and the only door to it: how it is opened, how it runs Kysely's queries, what its errors mean. */
+/** The engine, and the only door to it: how it is opened, what its errors mean, and what only it can say in SQL. */
 import { resolve } from 'node:path'
-import {
-  type Dialect,
-  type Expression,
-  type Kysely,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-  sql
-} from 'kysely'
-import { LibraryDriver } from './sqlite/driver.ts'
-import type { Usage } from './sqlite/open.ts'
+import { type Dialect, type Expression, Kysely, sql } from 'kysely'
+import type { Db } from './database.ts'
+import { Connection } from './sqlite/connection.ts'
+import { ConnectionDialect } from './sqlite/dialect.ts'
+import { openDatabase, openReader } from './sqlite/open.ts'
+import { openStagedFile } from './sqlite/staged.ts'
 
-export { DatabaseBusy, DatabaseRefused, isUnavailable, violatedUnique } from './sqlite/errors.ts'
-export type { Usage }
+export { checkFile } from './sqlite/check.ts'
+export { Engine, type EngineOptions } from './sqlite/engine.ts'
+export { DatabaseRefused, DatabaseUnavailable, isUnavailable } from './sqlite/errors.ts'
+export type { DatabaseEvent } from './sqlite/protocol.ts'
+export { STAGED } from './sqlite/staged.ts'
 
 /** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */
 export function databaseFile(url: string): string {
   return resolve(url.replace(/^sqlite:(\/\/)?/, ''))
 }
 
-/** All texts of a query in its order, with commas between, in UTF-8; SQLite aggregates in the order of a subquery that has a limit. */
+/** The database by itself, for migrations by hand; the service must write through commands. Throws `DatabaseRefused` at first use. */
+export function openForMigrations(file: string): Db {
+  return new Kysely({ dialect: new ConnectionDialect(() => new Connection(openDatabase(file))) })
+}
+
+/** For reading a database in another thread. */
+export function readDialect(file: string): Dialect {
+  return new ConnectionDialect(() => new Connection(openReader(file)))
+}
+
+/** For a new file of rows that are staged, which one command is to read. */
+export function stagedDialect(file: string): Dialect {
+  return new ConnectionDialect(() => new Connection(openStagedFile(file)))
+}
+
+/** All texts of a query in its order, with commas between. */
+export function joined(text: Expression<string>) {
+  return sql<string | null>`group_concat(${text}, ',')`
+}
+
+/** The same in UTF-8; SQLite aggregates in the order of a subquery that has a limit. */
 export function joinedBytes(text: Expression<string>) {
   return sql<Buffer | null>`cast(group_concat(${text}, ',') as blob)`
-}
-
-/** The engine's dialect over a file, which is created if need be. Its first use throws `DatabaseRefused`. */
-export class LibraryDialect implements Dialect {
-  readonly #driver: LibraryDriver
-
-  constructor(path: string, usage: Usage) {
-    this.#driver = new LibraryDriver(path, usage)
-  }
-
-  /** Another number whenever anything in the database was changed, by whomever; only to be compared, and only after the first use. */
-  dataVersion(): number {
-    return this.#driver.dataVersion()
-  }
-
-  createAdapter = () => new LibraryAdapter()
-  createDriver = () => this.#driver
-  createIntrospector = (db: Kysely<never>) => new SqliteIntrospector(db)
-  createQueryCompiler = () => new SqliteQueryCompiler()
-}
-
-class LibraryAdapter extends SqliteAdapter {
-  /** SQLite's DDL is transactional: all pending migrations happen, or none, and two starting processes take turns. */
-  override get supportsTransactionalDdl() {
-    return true
-  }
-
-  /** Or else Kysely would let reads wait for writes. */
-  override get supportsMultipleConnections() {
-    return true
-  }
 }

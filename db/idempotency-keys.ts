@@ -1,4 +1,4 @@
-import type { Generated, Insertable } from 'kysely'
+import type { Generated } from 'kysely'
 import { compiledOnce } from './compiled.ts'
 import type { Db } from './database.ts'
 import { inserter } from './insert-many.ts'
@@ -17,24 +17,33 @@ export interface IdempotencyKeysTable {
   created_at: string
 }
 
-const KEPT_MS = 24 * 3_600_000
-/** With so many at so short intervals, rows of the past never pile up. */
-const PURGED_AT_ONCE = 200
-const PURGED_EVERY_MS = 100
+/** An answer as it is sent. */
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  /** JSON. */
+  body: string | null
+}
 
-const selectKept = compiledOnce((db) =>
+const KEPT_MS = 24 * 3_600_000
+
+const selectKept = compiledOnce<{ userId: string; key: string }>()((db, { userId, key }) =>
   db
     .selectFrom('idempotency_keys')
     .select(['id', 'fingerprint', 'status', 'headers', 'body', 'created_at'])
-    .where('user_id', '=', 'the user')
-    .where('key', '=', 'the key')
+    .where('user_id', '=', userId)
+    .where('key', '=', key)
 )
 
-/** What was answered to this user under this key within the last 24 hours; forgets what was answered before. */
-export async function findKeptAnswer(trx: Db, userId: string, key: string) {
-  const [kept] = (await selectKept(trx, [userId, key])).rows
-  if (kept === undefined || kept.created_at > keptSince()) return kept
-  await trx.deleteFrom('idempotency_keys').where('id', '=', kept.id).execute()
+/** What was answered to this user under this key within the 24 hours before `at`; forgets what was answered earlier. */
+export async function findKeptAnswer(trx: Db, userId: string, key: string, at: string) {
+  const [kept] = (await selectKept(trx, { userId, key })).rows
+  if (kept === undefined) return undefined
+  const { id, fingerprint, status, headers, body, created_at } = kept
+  if (created_at > keptSince(at)) {
+    return { fingerprint, answer: { status, headers: JSON.parse(headers), body } satisfies Answer }
+  }
+  await trx.deleteFrom('idempotency_keys').where('id', '=', id).execute()
   return undefined
 }
 
@@ -48,30 +57,44 @@ const insertAnswer = inserter('idempotency_keys', [
   'created_at'
 ])
 
-/** Keeps an answer, in the transaction of what it tells of, and now and then forgets some that are older than 24 hours. */
+/** Keeps an answer, in the transaction of what it tells of. */
 export async function keepAnswer(
   trx: Db,
-  answer: Omit<Insertable<IdempotencyKeysTable>, 'created_at'>
+  {
+    userId,
+    key,
+    fingerprint,
+    at,
+    answer
+  }: { userId: string; key: string; fingerprint: string; at: string; answer: Answer }
 ): Promise<void> {
-  await forgetOldAnswers(trx)
-  await insertAnswer(trx, [{ ...answer, created_at: new Date().toISOString() }])
+  const { status, headers, body } = answer
+  await insertAnswer(trx, [
+    { user_id: userId, key, fingerprint, status, headers: JSON.stringify(headers), body, created_at: at }
+  ])
 }
 
-let purgedAt = 0
-
-/** Ids grow with age; where a clock was set back, rows wait until it has come to them again. */
-async function forgetOldAnswers(trx: Db): Promise<void> {
-  if (Date.now() - purgedAt < PURGED_EVERY_MS) return
-  purgedAt = Date.now()
-  await trx
+/** Deletes up to `limit` answers that are older than 24 hours at `at`; gives how many. Ids grow with age. */
+export async function deleteOldAnswers(trx: Db, at: string, limit: number): Promise<number> {
+  const { numDeletedRows } = await trx
     .deleteFrom('idempotency_keys')
-    .where('created_at', '<=', keptSince())
-    .where('id', 'in', (rows) =>
-      rows.selectFrom('idempotency_keys').select('id').orderBy('id').limit(PURGED_AT_ONCE)
-    )
-    .execute()
+    .where('created_at', '<=', keptSince(at))
+    .where('id', 'in', (rows) => rows.selectFrom('idempotency_keys').select('id').orderBy('id').limit(limit))
+    .executeTakeFirstOrThrow()
+  return Number(numDeletedRows)
 }
 
-function keptSince(): string {
-  return new Date(Date.now() - KEPT_MS).toISOString()
+/** Deletes up to `limit` of the answers that are kept for a user; gives how many. */
+export async function deleteAnswersOf(trx: Db, userId: string, limit: number): Promise<number> {
+  const { numDeletedRows } = await trx
+    .deleteFrom('idempotency_keys')
+    .where('id', 'in', (rows) =>
+      rows.selectFrom('idempotency_keys').select('id').where('user_id', '=', userId).limit(limit)
+    )
+    .executeTakeFirstOrThrow()
+  return Number(numDeletedRows)
+}
+
+function keptSince(at: string): string {
+  return new Date(Date.parse(at) - KEPT_MS).toISOString()
 }

@@ -1,41 +1,30 @@
 import type { InsertObject } from 'kysely'
-import { compiledOnce } from './compiled.ts'
+import { compiledOnce, placeholder } from './compiled.ts'
 import type { Db, Tables } from './database.ts'
 
-type Run = ReturnType<typeof compiledOnce<unknown>>
-
-/** Rows a statement: few sizes, so that few statements need be compiled, prepared and kept. */
+/** Rows a statement: few sizes, so that few statements are compiled, prepared and kept. */
 const SIZES = [64, 16, 4, 1] as const
+
+type Row = Record<string, unknown>
 
 /** Makes a function that inserts any number of rows, each with just these columns. */
 export function inserter<T extends keyof Tables>(table: T, columns: readonly (keyof Tables[T] & string)[]) {
-  const statements = new Map<number, Run>(
-    SIZES.map((size) => [
-      size,
-      compiledOnce((db) => db.insertInto(table).values(new Array(size).fill(templateRow(columns))))
-    ])
-  )
+  const statements = SIZES.map((size) => ({ size, insert: compiledInsert(table, columns, size) }))
 
   return async function insertMany(trx: Db, rows: readonly InsertObject<Tables, T>[]): Promise<void> {
     let from = 0
-    for (const size of SIZES) {
-      const run = statements.get(size) as Run
-      for (; rows.length - from >= size; from += size) {
-        await run(trx, parametersOf(rows.slice(from, from + size), columns))
-      }
+    for (const { size, insert } of statements) {
+      for (; rows.length - from >= size; from += size)
+        await insert(trx, rows.slice(from, from + size) as Row[])
     }
   }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a row of any table
-function templateRow(columns: readonly string[]): any {
-  return Object.fromEntries(columns.map((column) => [column, 'a parameter']))
-}
-
-function parametersOf(rows: readonly object[], columns: readonly string[]): unknown[] {
-  const parameters: unknown[] = []
-  for (const row of rows as Record<string, unknown>[]) {
-    for (const column of columns) parameters.push(row[column])
-  }
-  return parameters
+function compiledInsert(table: keyof Tables, columns: readonly string[], size: number) {
+  const rowAt = (index: number) =>
+    Object.fromEntries(columns.map((column) => [column, placeholder((rows: Row[]) => rows[index]?.[column])]))
+  return compiledOnce<Row[]>()((db) =>
+    // biome-ignore lint/suspicious/noExplicitAny: rows of any table
+    db.insertInto(table).values(Array.from({ length: size }, (_, index) => rowAt(index)) as any)
+  )
 }

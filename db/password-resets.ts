@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Db } from './database.ts'
+import type { Db, ReadDb } from './database.ts'
 
 export interface PasswordResetsTable {
   user_id: string
@@ -9,31 +9,32 @@ export interface PasswordResetsTable {
 
 /** Keeps the hash of a user's one reset code; one that was there before is no longer good. */
 export async function upsertPasswordReset(
-  db: Db,
+  trx: Db,
   userId: string,
   code: string,
   expiresAt: string
 ): Promise<void> {
   const reset = { code_hash: hashCode(code), expires_at: expiresAt }
-  await db
+  await trx
     .insertInto('password_resets')
     .values({ user_id: userId, ...reset })
     .onConflict((conflict) => conflict.column('user_id').doUpdateSet(reset))
     .execute()
 }
 
-/** Takes the code away, so that it is good once; whether it was the user's, and in time. */
-export async function takePasswordReset(trx: Db, userId: string, code: string): Promise<boolean> {
-  const { numDeletedRows } = await trx
-    .deleteFrom('password_resets')
+/** Whether this is the user's code, and in time. */
+export async function isResetCode(db: ReadDb, userId: string, code: string, at: string): Promise<boolean> {
+  const reset = await db
+    .selectFrom('password_resets')
+    .select('user_id')
     .where('user_id', '=', userId)
     .where('code_hash', '=', hashCode(code))
-    .where('expires_at', '>', new Date().toISOString())
+    .where('expires_at', '>', at)
     .executeTakeFirst()
-  return numDeletedRows > 0n
+  return reset !== undefined
 }
 
-/** A code that was not used is not to outlive the password that it was for. */
+/** A code is good once, and does not outlive the password that it was for. */
 export async function deletePasswordReset(trx: Db, userId: string): Promise<void> {
   await trx.deleteFrom('password_resets').where('user_id', '=', userId).execute()
 }

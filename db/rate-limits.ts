@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Db } from './database.ts'
+import type { Db, ReadDb } from './database.ts'
 
 /** What is counted against a limit within a window of time; a row whose window is over counts as none. */
 export interface RateLimitsTable {
@@ -8,6 +8,9 @@ export interface RateLimitsTable {
   /** The end of the window, in milliseconds since 1970. */
   expires_at: number
 }
+
+/** Where a key stands. */
+export type StoredPoints = Pick<RateLimitsTable, 'points' | 'expires_at'>
 
 /** Points for a key at a moment, with the end of the window that they begin if none is open (times in ms since 1970). */
 export interface AddedPoints {
@@ -20,9 +23,12 @@ export interface AddedPoints {
 }
 
 /** Adds points in one atomic statement, so that requests at the same moment never count as one; gives the row as it is then. */
-export async function addPoints(db: Db, { key, points, now, expiresAt, afresh }: AddedPoints) {
+export async function addPoints(
+  trx: Db,
+  { key, points, now, expiresAt, afresh }: AddedPoints
+): Promise<StoredPoints> {
   const isOver = sql<boolean>`(rate_limits.expires_at <= ${now} or ${Number(afresh)} = 1)`
-  return db
+  return trx
     .insertInto('rate_limits')
     .values({ key, points, expires_at: expiresAt })
     .onConflict((conflict) =>
@@ -36,7 +42,7 @@ export async function addPoints(db: Db, { key, points, now, expiresAt, afresh }:
 }
 
 /** The points of a key whose window is open at `now`. */
-export async function findPoints(db: Db, key: string, now: number) {
+export async function findPoints(db: ReadDb, key: string, now: number) {
   return db
     .selectFrom('rate_limits')
     .select(['points', 'expires_at'])
@@ -46,17 +52,17 @@ export async function findPoints(db: Db, key: string, now: number) {
 }
 
 /** Forgets a key; tells whether there was anything to forget. */
-export async function deletePoints(db: Db, key: string): Promise<boolean> {
-  const { numDeletedRows } = await db
+export async function deletePoints(trx: Db, key: string): Promise<boolean> {
+  const { numDeletedRows } = await trx
     .deleteFrom('rate_limits')
     .where('key', '=', key)
     .executeTakeFirstOrThrow()
   return numDeletedRows > 0n
 }
 
-/** Deletes up to `limit` rows whose window was over at `now`, the oldest first. */
-export async function deleteExpiredPoints(db: Db, now: number, limit: number): Promise<void> {
-  await db
+/** Deletes up to `limit` rows whose window was over at `now`, the oldest first; gives how many. */
+export async function deleteExpiredPoints(trx: Db, now: number, limit: number): Promise<number> {
+  const { numDeletedRows } = await trx
     .deleteFrom('rate_limits')
     .where('key', 'in', (rows) =>
       rows
@@ -66,5 +72,6 @@ export async function deleteExpiredPoints(db: Db, now: number, limit: number): P
         .orderBy('expires_at')
         .limit(limit)
     )
-    .execute()
+    .executeTakeFirstOrThrow()
+  return Number(numDeletedRows)
 }

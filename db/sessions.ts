@@ -1,8 +1,7 @@
-import type { NotNull } from 'kysely'
-import { uuidv7 } from 'uuidv7'
+import { type NotNull, sql } from 'kysely'
 import { compiledOnce } from './compiled.ts'
-import type { Db } from './database.ts'
-import { mayStillLogIn, type Role } from './users.ts'
+import type { Db, ReadDb } from './database.ts'
+import type { Role } from './users.ts'
 
 /** Why a session ended before its time. */
 export type EndReason =
@@ -34,11 +33,6 @@ export interface SessionsTable {
   rotated_at: string | null
 }
 
-export interface SessionTimes {
-  idleExpiresAt: string
-  expiresAt: string
-}
-
 const PUBLIC_COLUMNS = [
   'id',
   'user_agent',
@@ -49,63 +43,21 @@ const PUBLIC_COLUMNS = [
   'end_reason'
 ] as const
 
-/**
- * Opens a session if the user may still log in with the password of this hash, else gives undefined; and forgets the user's
- * sessions that ended or expired before `forgetBefore`.
- */
-export async function insertSession(
-  db: Db,
-  session: {
-    userId: string
-    passwordHash: string
-    userAgent: string | null
-    familyHash: string
-    refreshHash: string
-  } & SessionTimes,
-  forgetBefore: string
-): Promise<string | undefined> {
-  const now = new Date().toISOString()
-  const id = uuidv7()
-  return db.transaction().execute(async (trx) => {
-    if (!(await mayStillLogIn(trx, session.userId, session.passwordHash))) return undefined
-    await trx
-      .deleteFrom('sessions')
-      .where('user_id', '=', session.userId)
-      .where((eb) => eb.or([eb('ended_at', '<', forgetBefore), eb('idle_expires_at', '<', forgetBefore)]))
-      .execute()
-    await trx
-      .insertInto('sessions')
-      .values({
-        id,
-        user_id: session.userId,
-        user_agent: session.userAgent,
-        created_at: now,
-        last_used_at: now,
-        idle_expires_at: session.idleExpiresAt,
-        expires_at: session.expiresAt,
-        family_hash: session.familyHash,
-        refresh_hash: session.refreshHash
-      })
-      .execute()
-    return id
-  })
-}
-
 /** With subqueries, for SQLite takes five times as long over a join of the same two rows. */
-const selectSessionUser = compiledOnce((db) =>
+const selectSessionUser = compiledOnce<{ sessionId: string; now: string }>()((db, { sessionId, now }) =>
   db
     .selectFrom('users')
     .select((eb) => [
       'id',
       'role',
-      eb.selectFrom('sessions').select('expires_at').where('sessions.id', '=', 'the id').as('until')
+      eb.selectFrom('sessions').select('expires_at').where('sessions.id', '=', sessionId).as('until')
     ])
     .where('id', '=', (eb) =>
       eb
         .selectFrom('sessions')
         .select('user_id')
-        .where('sessions.id', '=', 'the id')
-        .where('expires_at', '>', 'now')
+        .where('sessions.id', '=', sessionId)
+        .where('expires_at', '>', now)
         .where('ended_at', 'is', null)
     )
     .where('disabled_at', 'is', null)
@@ -114,28 +66,66 @@ const selectSessionUser = compiledOnce((db) =>
 
 /** The user of a session that is alive, with what every request must know, and when it ends at the latest; by primary key alone, for this runs before all else. */
 export async function findSessionUser(
-  db: Db,
-  sessionId: string
+  db: ReadDb,
+  sessionId: string,
+  at = new Date().toISOString()
 ): Promise<{ id: string; role: Role; until: string } | undefined> {
-  const { rows } = await selectSessionUser(db, [sessionId, sessionId, new Date().toISOString()])
+  const { rows } = await selectSessionUser(db, { sessionId, now: at })
   return rows[0]
 }
 
 /** A session with the secrets' hashes, if it is alive and not idle for too long. */
-export async function findSessionToRefresh(trx: Db, sessionId: string) {
-  const now = new Date().toISOString()
-  return trx
+export async function findSessionToRefresh(db: ReadDb, sessionId: string, at: string) {
+  return db
     .selectFrom('sessions')
     .innerJoin('users', 'users.id', 'sessions.user_id')
     .selectAll('sessions')
     .where('sessions.id', '=', sessionId)
     .where('sessions.ended_at', 'is', null)
-    .where('sessions.idle_expires_at', '>', now)
-    .where('sessions.expires_at', '>', now)
+    .where('sessions.idle_expires_at', '>', at)
+    .where('sessions.expires_at', '>', at)
     .where('users.disabled_at', 'is', null)
     .executeTakeFirst()
 }
 
+/** Up to `limit` sessions of a user, the ended ones too, newest first, those before the id `before`. */
+export async function listSessions(
+  db: ReadDb,
+  userId: string,
+  { limit, before }: { limit: number; before: string | undefined }
+) {
+  return db
+    .selectFrom('sessions')
+    .select(PUBLIC_COLUMNS)
+    .where('user_id', '=', userId)
+    .$if(before !== undefined, (query) => query.where('id', '<', before as string))
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+}
+
+/** Opens a session. */
+export async function insertSession(
+  trx: Db,
+  session: Pick<
+    SessionsTable,
+    | 'id'
+    | 'user_id'
+    | 'user_agent'
+    | 'created_at'
+    | 'idle_expires_at'
+    | 'expires_at'
+    | 'family_hash'
+    | 'refresh_hash'
+  >
+): Promise<void> {
+  await trx
+    .insertInto('sessions')
+    .values({ ...session, last_used_at: session.created_at })
+    .execute()
+}
+
+/** Makes another refresh token the good one. */
 export async function rotateSession(
   trx: Db,
   sessionId: string,
@@ -155,36 +145,50 @@ export async function rotateSession(
     .execute()
 }
 
-/** Ends the sessions of a user that are alive: one of them, all but one, or all. Gives how many ended. */
+/** Which of a user's sessions: one of them, all but one, or all. */
+export interface WhichSessions {
+  only?: string | undefined
+  except?: string | undefined
+}
+
+/** Ends the sessions of a user that are alive. Gives how many ended. */
 export async function endSessions(
-  db: Db,
+  trx: Db,
   userId: string,
-  reason: EndReason,
-  which: { only?: string; except?: string } = {}
+  { reason, at, only, except }: { reason: EndReason; at: string } & WhichSessions
 ): Promise<number> {
-  const { numUpdatedRows } = await db
+  const { numUpdatedRows } = await trx
     .updateTable('sessions')
-    .set({ ended_at: new Date().toISOString(), end_reason: reason })
+    .set({ ended_at: at, end_reason: reason })
     .where('user_id', '=', userId)
     .where('ended_at', 'is', null)
-    .$if(which.only !== undefined, (query) => query.where('id', '=', which.only as string))
-    .$if(which.except !== undefined, (query) => query.where('id', '!=', which.except as string))
+    .$if(only !== undefined, (query) => query.where('id', '=', only as string))
+    .$if(except !== undefined, (query) => query.where('id', '!=', except as string))
     .executeTakeFirst()
   return Number(numUpdatedRows)
 }
 
-/** Up to `limit` sessions of a user, the ended ones too, newest first, those before the id `before`. */
-export async function listSessions(
-  db: Db,
-  userId: string,
-  { limit, before }: { limit: number; before: string | undefined }
-) {
-  return db
-    .selectFrom('sessions')
-    .select(PUBLIC_COLUMNS)
-    .where('user_id', '=', userId)
-    .$if(before !== undefined, (query) => query.where('id', '<', before as string))
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute()
+/** When a session was over, by itself or not; the index of old sessions is over just this. */
+const OVER_AT = sql<string>`(case when ended_at < idle_expires_at then ended_at else idle_expires_at end)`
+
+/** Deletes up to `limit` sessions, of whichever users, that were over before a time, the oldest first; gives how many. */
+export async function deleteOldSessions(trx: Db, before: string, limit: number): Promise<number> {
+  const { numDeletedRows } = await trx
+    .deleteFrom('sessions')
+    .where('id', 'in', (rows) =>
+      rows.selectFrom('sessions').select('id').where(OVER_AT, '<', before).orderBy(OVER_AT).limit(limit)
+    )
+    .executeTakeFirstOrThrow()
+  return Number(numDeletedRows)
+}
+
+/** Deletes up to `limit` sessions of a user; gives how many. */
+export async function deleteSessions(trx: Db, userId: string, limit: number): Promise<number> {
+  const { numDeletedRows } = await trx
+    .deleteFrom('sessions')
+    .where('id', 'in', (rows) =>
+      rows.selectFrom('sessions').select('id').where('user_id', '=', userId).limit(limit)
+    )
+    .executeTakeFirstOrThrow()
+  return Number(numDeletedRows)
 }

@@ -1,10 +1,15 @@
 import type { Generated } from 'kysely'
-import { uuidv7 } from 'uuidv7'
-import { disownAuthors } from './authors/writing.ts'
-import type { Db } from './database.ts'
+import type { Db, ReadDb } from './database.ts'
 import { usernameKey, usernameSkeleton } from './text.ts'
 
 export type Role = 'reader' | 'editor' | 'admin'
+
+const ROLES: Role[] = ['reader', 'editor', 'admin']
+
+/** Whether the user has this role or a higher one. */
+export function hasRole(user: { role: Role }, role: Role): boolean {
+  return ROLES.indexOf(user.role) >= ROLES.indexOf(role)
+}
 
 export interface UsersTable {
   id: string
@@ -21,46 +26,34 @@ export interface UsersTable {
   disabled_at: string | null
 }
 
-const PUBLIC_COLUMNS = ['id', 'username', 'role', 'disabled_at', 'created_at'] as const
-
-interface PublicRow {
+/** A user as the API shows it. */
+export interface PublicUser {
   id: string
   username: string
   role: Role
-  disabled_at: string | null
+  disabled: boolean
   created_at: string
 }
 
-/** A user as the API shows it. */
-function toUser({ disabled_at, ...user }: PublicRow) {
+const PUBLIC_COLUMNS = ['id', 'username', 'role', 'disabled_at', 'created_at'] as const
+
+function toUser({
+  disabled_at,
+  ...user
+}: Omit<PublicUser, 'disabled'> & { disabled_at: string | null }): PublicUser {
   return { ...user, disabled: disabled_at !== null }
 }
 
-/** What no two users have in common, as `violatedUnique` names it. */
-export const UNIQUE_NAME = ['users.username_key', 'users.username_skeleton']
-
-/** Inserts a user. Breaks a uniqueness of `UNIQUE_NAME` when the name, or one that looks the same, is taken. */
-export async function insertUser(db: Db, user: { username: string; passwordHash: string; role?: Role }) {
-  const row = await db
-    .insertInto('users')
-    .values({
-      id: uuidv7(),
-      username: user.username,
-      username_key: usernameKey(user.username),
-      username_skeleton: usernameSkeleton(user.username),
-      password_hash: user.passwordHash,
-      role: user.role ?? 'editor',
-      created_at: new Date().toISOString()
-    })
-    .returning(PUBLIC_COLUMNS)
-    .executeTakeFirstOrThrow()
-  return toUser(row)
+/** Users whose account is being deleted have a row until that is done, and are gone for everybody else. */
+function selectUsers(db: ReadDb) {
+  return db
+    .selectFrom('users')
+    .where('users.id', 'not in', (eb) => eb.selectFrom('account_deletions').select('user_id'))
 }
 
 /** A user who has this name, or one that looks the same. */
-export async function findNamesake(db: Db, username: string) {
-  return db
-    .selectFrom('users')
+export async function findNamesake(db: ReadDb, username: string) {
+  return selectUsers(db)
     .select('username')
     .where((eb) =>
       eb.or([
@@ -72,31 +65,28 @@ export async function findNamesake(db: Db, username: string) {
 }
 
 /** What a login needs to know of the user with this name, however it is written. */
-export async function findCredentials(db: Db, username: string) {
-  return db
-    .selectFrom('users')
+export async function findCredentials(db: ReadDb, username: string) {
+  return selectUsers(db)
     .select(['id', 'username', 'password_hash', 'role', 'disabled_at'])
     .where('username_key', '=', usernameKey(username))
     .executeTakeFirst()
 }
 
-export async function findCredentialsById(db: Db, id: string) {
-  return db
-    .selectFrom('users')
-    .select(['id', 'username', 'password_hash'])
-    .where('id', '=', id)
-    .executeTakeFirst()
+export async function findCredentialsById(db: ReadDb, id: string) {
+  return selectUsers(db).select(['id', 'username', 'password_hash']).where('id', '=', id).executeTakeFirst()
 }
 
-export async function findUserById(db: Db, id: string) {
-  const row = await db.selectFrom('users').select(PUBLIC_COLUMNS).where('id', '=', id).executeTakeFirst()
+export async function findUserById(db: ReadDb, id: string): Promise<PublicUser | undefined> {
+  const row = await selectUsers(db).select(PUBLIC_COLUMNS).where('id', '=', id).executeTakeFirst()
   return row && toUser(row)
 }
 
 /** Up to `limit` users, newest first, those before the id `before`. */
-export async function listUsers(db: Db, { limit, before }: { limit: number; before: string | undefined }) {
-  const rows = await db
-    .selectFrom('users')
+export async function listUsers(
+  db: ReadDb,
+  { limit, before }: { limit: number; before: string | undefined }
+): Promise<PublicUser[]> {
+  const rows = await selectUsers(db)
     .select(PUBLIC_COLUMNS)
     .$if(before !== undefined, (query) => query.where('id', '<', before as string))
     .orderBy('id', 'desc')
@@ -105,25 +95,9 @@ export async function listUsers(db: Db, { limit, before }: { limit: number; befo
   return rows.map(toUser)
 }
 
-/** Sets a new hash; with `replacing` only if the hash is still that one. Whether it was set. */
-export async function updatePasswordHash(
-  db: Db,
-  id: string,
-  hash: string,
-  replacing?: string
-): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable('users')
-    .set({ password_hash: hash })
-    .where('id', '=', id)
-    .$if(replacing !== undefined, (query) => query.where('password_hash', '=', replacing as string))
-    .executeTakeFirst()
-  return numUpdatedRows > 0n
-}
-
-/** Whether the user is there, may log in, and has this hash still. */
-export async function mayStillLogIn(trx: Db, id: string, hash: string): Promise<boolean> {
-  const user = await trx
+/** Whether the user is there, may log in, and still has this hash. */
+export async function mayStillLogIn(db: ReadDb, id: string, hash: string): Promise<boolean> {
+  const user = await db
     .selectFrom('users')
     .select('id')
     .where('id', '=', id)
@@ -133,30 +107,14 @@ export async function mayStillLogIn(trx: Db, id: string, hash: string): Promise<
   return user !== undefined
 }
 
-export async function updateUser(trx: Db, id: string, changes: { role?: Role; disabled?: boolean }) {
-  const row = await trx
-    .updateTable('users')
-    .set({
-      ...(changes.role !== undefined && { role: changes.role }),
-      ...(changes.disabled !== undefined && {
-        disabled_at: changes.disabled ? new Date().toISOString() : null
-      })
-    })
-    .where('id', '=', id)
-    .returning(PUBLIC_COLUMNS)
-    .executeTakeFirstOrThrow()
-  return toUser(row)
-}
-
-/** Deletes a user with the sessions and keys; the authors stay, without owner, which is a change of each. */
-export async function deleteUser(trx: Db, id: string, actorId: string): Promise<void> {
-  await disownAuthors(trx, id, actorId)
-  await trx.deleteFrom('users').where('id', '=', id).execute()
+/** Whether the service could not be administered without this user. */
+export async function isLastAdmin(db: ReadDb, user: PublicUser): Promise<boolean> {
+  return user.role === 'admin' && !user.disabled && !(await hasOtherAdmin(db, user.id))
 }
 
 /** Whether any admin would be left who can log in if this user were none. */
-export async function hasOtherAdmin(trx: Db, id: string): Promise<boolean> {
-  const other = await trx
+export async function hasOtherAdmin(db: ReadDb, id: string): Promise<boolean> {
+  const other = await db
     .selectFrom('users')
     .select('id')
     .where('role', '=', 'admin')
@@ -164,4 +122,62 @@ export async function hasOtherAdmin(trx: Db, id: string): Promise<boolean> {
     .where('id', '!=', id)
     .executeTakeFirst()
   return other !== undefined
+}
+
+/** A user who is not in the table yet. */
+export interface NewUser {
+  id: string
+  at: string
+  username: string
+  passwordHash: string
+  role?: Role
+}
+
+/** Inserts a user. Breaks a uniqueness when the name, or one that looks the same, is taken. */
+export async function insertUser(trx: Db, user: NewUser): Promise<PublicUser> {
+  const row = await trx
+    .insertInto('users')
+    .values({
+      id: user.id,
+      username: user.username,
+      username_key: usernameKey(user.username),
+      username_skeleton: usernameSkeleton(user.username),
+      password_hash: user.passwordHash,
+      role: user.role ?? 'editor',
+      created_at: user.at
+    })
+    .returning(PUBLIC_COLUMNS)
+    .executeTakeFirstOrThrow()
+  return toUser(row)
+}
+
+/** Sets the role, or since when the user is disabled (null: may log in). */
+export async function updateUser(
+  trx: Db,
+  id: string,
+  { role, disabledAt }: { role?: Role | undefined; disabledAt?: string | null | undefined }
+): Promise<PublicUser> {
+  const row = await trx
+    .updateTable('users')
+    .set({ ...(role && { role }), ...(disabledAt !== undefined && { disabled_at: disabledAt }) })
+    .where('id', '=', id)
+    .returning(PUBLIC_COLUMNS)
+    .executeTakeFirstOrThrow()
+  return toUser(row)
+}
+
+/** Sets a new hash; with `replacing` only if the hash is still that one. Whether it was set. */
+export async function updatePasswordHash(
+  trx: Db,
+  id: string,
+  hash: string,
+  replacing?: string
+): Promise<boolean> {
+  const { numUpdatedRows } = await trx
+    .updateTable('users')
+    .set({ password_hash: hash })
+    .where('id', '=', id)
+    .$if(replacing !== undefined, (query) => query.where('password_hash', '=', replacing as string))
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
 }

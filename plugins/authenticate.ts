@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { findApiKeyUser, type KeyScope, touchApiKey } from '../db/api-keys.ts'
+import { findApiKeyUser, type KeyScope, staleUse } from '../db/api-keys.ts'
 import { findBearer } from '../db/bearers.ts'
-import type { Db } from '../db/database.ts'
+import { touchApiKey } from '../db/commands/api-keys.ts'
 import { findSessionUser } from '../db/sessions.ts'
-import type { Role } from '../db/users.ts'
+import { hasRole, type Role } from '../db/users.ts'
 import {
   AccessTokenOnly,
   InsufficientScope,
@@ -25,11 +25,8 @@ declare module 'fastify' {
      * Throws `TokenRequired`, `InvalidToken`, or `InsufficientScope` when a key that may only read would write.
      */
     authenticate: CallbackHook
-    /**
-     * Looks again, first thing in the transaction of a write, whether the credential is still good and its user has the
-     * role: while the body came in, or a password was hashed, it may have ended. Throws `InvalidToken` or `RoleRequired`.
-     */
-    recheck(trx: Db, user: FastifyRequest['user'], role?: Role): Promise<void>
+    /** Whether the credential of this user is still good; for an answer that goes on for long. A command finds out by itself. */
+    isStillAllowed(user: FastifyRequest['user']): Promise<boolean>
     /** An `onRequest` hook after `authenticate` for the account itself: it refuses API keys, and nothing is to be stored. Throws `AccessTokenOnly`. */
     refuseApiKeys: Hook
     /** Makes an `onRequest` hook after `authenticate` that asks for this role or a higher one. It throws `RoleRequired`. */
@@ -54,36 +51,40 @@ declare module '@fastify/jwt' {
 
 const BEARER = /^bearer(?: +([\w.~+/-]+=*))? *$/i
 const READING = new Set(['GET', 'HEAD'])
-const ROLES: Role[] = ['reader', 'editor', 'admin']
 
-/** Who a session was found to be, which is so while nothing in the database has changed, and it has not expired. */
+type User = FastifyRequest['user']
+
+/** Who a session was found to be, which is so until something of that user changes, or it expires. */
 interface Finding {
   user: FastifyRequest['user']
-  dataVersion: number
+  /** The last change of any account that was known before. */
+  sequence: number
   /** In ms since 1970. */
   until: number
 }
 
 /** `fastify.authenticate` and what builds on it: tokens come from the Authorization header alone, never from the URL or the body. */
 async function authenticatePlugin(fastify: FastifyInstance) {
-  const { db, accessTokens, apiKeys } = fastify
+  const { db, accessTokens, apiKeys, dataChanges } = fastify
 
   const findings = new WeakMap<AccessTokenClaims, Finding>()
 
-  /** The user if it was found before, and nothing has changed since. */
-  function knownUser(claims: AccessTokenClaims, dataVersion: number): FastifyRequest['user'] | undefined {
+  /** The user if it was found before, and nothing of theirs has changed since. */
+  function knownUser(claims: AccessTokenClaims): FastifyRequest['user'] | undefined {
     const finding = findings.get(claims)
-    const isStillSo =
-      finding !== undefined && finding.dataVersion === dataVersion && finding.until > Date.now()
-    return isStillSo ? finding.user : undefined
+    if (finding === undefined || finding.until <= Date.now()) return undefined
+    const { user, sequence } = finding
+    return dataChanges.hasAccountChangedSince(user.id, sequence) ? undefined : user
   }
 
-  async function findUser(claims: AccessTokenClaims, dataVersion: number) {
+  async function findUser(claims: AccessTokenClaims) {
     const { sub, sid } = claims
+    // Before the look, so that a change meanwhile counts as one since.
+    const sequence = dataChanges.known.accounts
     const found = await findSessionUser(db, sid)
     if (found?.id !== sub) throw new InvalidToken()
     const user = Object.freeze({ id: found.id, role: found.role, sessionId: sid })
-    findings.set(claims, { user, dataVersion, until: Date.parse(found.until) })
+    findings.set(claims, { user, sequence, until: Date.parse(found.until) })
     return user
   }
 
@@ -92,10 +93,15 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     const user = hash === undefined ? undefined : await findApiKeyUser(db, hash)
     if (user === undefined || hash === undefined) throw new InvalidToken()
     // A note of the use, which must not keep a read waiting for a write.
-    touchApiKey(db, user).catch((err) => fastify.log.debug({ err }, 'the use of an API key was not noted'))
+    noteUse(user).catch((err) => fastify.log.debug({ err }, 'the use of an API key was not noted'))
     if (!mayUse(user.scope, method)) throw new InsufficientScope()
     // A script never needs what only an admin may do.
     return { id: user.id, role: user.role === 'admin' ? ('editor' as const) : user.role, keyHash: hash }
+  }
+
+  async function noteUse(key: { key_id: string; last_used_at: string | null }): Promise<void> {
+    if ((key.last_used_at ?? '') > staleUse(new Date().toISOString())) return
+    await fastify.run('service', touchApiKey, { keyId: key.key_id })
   }
 
   /** The bearer, at once where that needs no look at the database. */
@@ -103,9 +109,9 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     const token = bearerToken(request.headers.authorization)
     if (apiKeys.isKey(token)) return userOfKey(token, request.method)
     const claims = accessTokens.verify(token)
-    // Before the look, or else a change in between would go unnoticed.
-    const dataVersion = request.dataVersion()
-    return knownUser(claims, dataVersion) ?? findUser(claims, dataVersion)
+    const user = (): User | Promise<User> => knownUser(claims) ?? findUser(claims)
+    const looking = dataChanges.catchUp()
+    return looking === undefined ? user() : looking.then(user)
   }
 
   fastify.decorate('authenticate', function authenticate(request, reply, done) {
@@ -127,11 +133,7 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     reply.header('cache-control', 'no-store')
     if (request.user.sessionId === undefined) throw new AccessTokenOnly()
   })
-  fastify.decorate('recheck', async (trx, credential, role = 'reader') => {
-    const user = await findBearer(trx, credential)
-    if (user?.id !== credential.id) throw new InvalidToken()
-    if (!hasRole(user, role)) throw new RoleRequired(role)
-  })
+  fastify.decorate('isStillAllowed', async (user) => (await findBearer(db, user))?.id === user.id)
   fastify.decorate(
     'requireRole',
     (role) =>
@@ -146,10 +148,6 @@ function pass(request: FastifyRequest, user: FastifyRequest['user'], done: () =>
   done()
 }
 
-function hasRole(user: { role: Role }, role: Role): boolean {
-  return ROLES.indexOf(user.role) >= ROLES.indexOf(role)
-}
-
 function mayUse(scope: KeyScope, method: string): boolean {
   return scope === 'write' || READING.has(method)
 }
@@ -162,5 +160,5 @@ function bearerToken(authorization = ''): string {
 
 export default fp(authenticatePlugin, {
   name: 'authenticate',
-  dependencies: ['access-tokens', 'api-keys', 'database', 'sensible']
+  dependencies: ['access-tokens', 'api-keys', 'data-changes', 'database', 'sensible']
 })

@@ -2,7 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import basicAuth from '@fastify/basic-auth'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { findCredentials, findCredentialsById, updatePasswordHash } from '../db/users.ts'
+import { renewPasswordHash } from '../db/commands/users.ts'
+import { findCredentials, findCredentialsById } from '../db/users.ts'
 import { CredentialsRequired, InvalidCredentials } from '../schemas/errors.ts'
 
 /**
@@ -42,8 +43,9 @@ async function basicAuthPlugin(fastify: FastifyInstance) {
   ): Promise<string> {
     if (!passwords.needsRehash(user.password_hash)) return user.password_hash
     try {
-      const renewed = await passwords.hash(password)
-      if (await updatePasswordHash(db, user.id, renewed, user.password_hash)) return renewed
+      const newHash = await passwords.hash(password)
+      const renewal = { userId: user.id, currentHash: user.password_hash, newHash }
+      if (await fastify.run('service', renewPasswordHash, renewal)) return newHash
       return await hashAsItIs(user, password)
     } catch (error) {
       request.log.warn({ err: error }, 'a password hash was not renewed')

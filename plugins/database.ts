@@ -1,34 +1,92 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { workersOf } from '../config.ts'
-import { type Database, openKysely } from '../db/database.ts'
+import { lastSequence } from '../db/changes.ts'
+import {
+  type AnswerForm,
+  type CallerCredential,
+  type Command,
+  callOf,
+  type Representation
+} from '../db/command.ts'
+import { checkWriting } from '../db/commands/checking.ts'
+import { type DatabaseEvent, openDatabase, type ReadDb } from '../db/database.ts'
 import { databaseFile } from '../db/dialect.ts'
-import { migrateToLatest, refuseOtherSchema } from '../db/migrator.ts'
+import type { Answer } from '../db/idempotency-keys.ts'
+import { Problem } from '../db/problems.ts'
+import { problemOf, withExtras } from '../schemas/errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    db: Database
-  }
-  interface FastifyRequest {
-    /** What `db.dataVersion()` said when this request first asked: an answer from any time after that is a right one. */
+    /** For reading; what writes is a command. */
+    db: ReadDb
+    /** Another number whenever anything in the database was changed, by whichever process; only to be compared. */
     dataVersion(): number
-    seenDataVersion: number | undefined
+    /**
+     * The one door to everything that writes (docs/architecture.md): runs a command for this caller, who is looked at again in its
+     * transaction, and resolves to its output once that is on the disk. Throws `InvalidToken`, `RoleRequired`, what the command refuses
+     * with, or what makes the database unavailable.
+     */
+    run<Input extends object, Output>(
+      caller: CallerCredential | 'service',
+      command: Command<Input, Output>,
+      input: Input
+    ): Promise<Output>
+    /** The same for a command of which the output is to be an answer; throws `IdempotencyKeyReused` too. See `fastify.write`. */
+    runToAnswer<Input extends object>(
+      caller: CallerCredential,
+      command: Command<Input, Representation>,
+      input: Input,
+      form: AnswerForm
+    ): Promise<Answer>
+    /** Throws when the database cannot be read, or not be written. */
+    checkDatabase(): Promise<void>
   }
 }
 
-/** `fastify.db`: the migrated database that DATABASE_URL names, closed with the service. Throws `DatabaseRefused`. */
+/** `fastify.db` and `fastify.run`: the migrated database that DATABASE_URL names, closed with the service. Throws `DatabaseRefused`. */
 async function databasePlugin(fastify: FastifyInstance) {
   const { config, isJoining } = fastify
-  const usage = { isInUse: isJoining, isShared: workersOf(config) > 1 }
-  const db = await openKysely(databaseFile(config.DATABASE_URL), usage)
-  fastify.addHook('onClose', () => db.destroy())
-  await (isJoining ? refuseOtherSchema(db) : migrateToLatest(db))
-  fastify.decorate('db', db)
-  fastify.decorateRequest('seenDataVersion', undefined)
-  fastify.decorateRequest('dataVersion', function dataVersion(this: FastifyRequest) {
-    this.seenDataVersion ??= db.dataVersion()
-    return this.seenDataVersion
+  const database = await openDatabase(databaseFile(config.DATABASE_URL), {
+    isInUse: isJoining,
+    signal: (event) => logEvent(fastify, event)
   })
+  fastify.addHook('onClose', () => database.close())
+
+  async function call(
+    caller: CallerCredential | 'service',
+    command: Command<object, unknown>,
+    input: object,
+    form?: AnswerForm
+  ): Promise<unknown> {
+    const credential = caller === 'service' ? undefined : credentialOf(caller)
+    try {
+      return await database.run(callOf(command, input, credential, form))
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+      throw withExtras(problemOf(error.code, error.details), error.extras)
+    }
+  }
+
+  fastify.decorate('db', database.reads)
+  fastify.decorate('dataVersion', () => database.dataVersion())
+  fastify.decorate('run', call as FastifyInstance['run'])
+  fastify.decorate('runToAnswer', call as FastifyInstance['runToAnswer'])
+  fastify.decorate('checkDatabase', async () => {
+    await lastSequence(database.reads)
+    await fastify.run('service', checkWriting, {})
+  })
+}
+
+/** What another thread must know of a user, and nothing more. */
+function credentialOf({ id, role, sessionId, keyHash }: CallerCredential): CallerCredential {
+  return keyHash === undefined ? { id, role, sessionId: sessionId ?? '' } : { id, role, keyHash }
+}
+
+function logEvent({ log }: FastifyInstance, event: DatabaseEvent): void {
+  if (event.event === 'checkpoint_failed')
+    log.warn(event, 'the write-ahead log could not be copied, and is kept')
+  else if (event.event === 'sync_failed') log.fatal(event, 'nothing is written any more')
+  else if (event.event === 'writer_ended') log.error(event, 'the writer thread ended; another one begins')
 }
 
 export default fp(databasePlugin, { name: 'database' })

@@ -89,12 +89,6 @@ export const CreateAuthor = Type.Object(writable, {
 })
 export type CreateAuthor = Static<typeof CreateAuthor>
 
-/** What is wrong when the death comes before the birth. */
-export function impossibleLife({ birth_year, death_year }: Pick<CreateAuthor, 'birth_year' | 'death_year'>) {
-  if (birth_year == null || death_year == null || death_year >= birth_year) return undefined
-  return { pointer: '/death_year', detail: `must not be before birth_year, which is ${birth_year}` }
-}
-
 export const ReplaceAuthor = Type.Object(writable, {
   $id: 'ReplaceAuthor',
   additionalProperties: false,

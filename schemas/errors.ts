@@ -37,6 +37,8 @@ export interface ProblemExtras {
   headers?: Record<string, string>
 }
 
+const problemClasses = new Map<string, new (...details: string[]) => Error>()
+
 /** Every problem type by its code. */
 export const problemTypes = new Map<string, ProblemType>()
 
@@ -54,9 +56,18 @@ type ProblemDefinition = Omit<ProblemType, 'name' | 'headers'> & { headers?: Rec
 function problem<Arguments extends unknown[] = []>(definition: ProblemDefinition) {
   const { code, status, detail } = definition
   problemTypes.set(code, { headers: {}, ...definition, name: code.toLowerCase().replaceAll('_', '-') })
-  return class Problem extends createError<Arguments>(code, detail, status) {
+  const type = class Problem extends createError<Arguments>(code, detail, status) {
     static readonly code = code
   }
+  problemClasses.set(code, type as unknown as new (...details: string[]) => Error)
+  return type
+}
+
+/** The error of this code, with what fills in its detail. */
+export function problemOf(code: string, details: readonly string[]): Error {
+  const type = problemClasses.get(code)
+  if (type === undefined) throw new TypeError(`${code} is not a problem type`)
+  return new type(...details)
 }
 
 /** The class of one problem type. */

@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import Sqlite from 'better-sqlite3'
 import fc from 'fast-check'
-import { type Db, openKysely } from '../db/database.ts'
+import { Kysely, SqliteDialect } from 'kysely'
+import type { Db, Tables } from '../db/database.ts'
 import { type Client, clientOf, toCurl } from './fuzz/client.ts'
 import { type Document, routesOf } from './fuzz/document.ts'
 import { judgeBy } from './fuzz/judge.ts'
@@ -131,7 +133,9 @@ async function main(): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'library-fuzz-'))
   const databaseFile = path.join(folder, 'library.db')
   const service = await startService(databaseFile, { RATE_LIMIT: 'off', ACCESS_TOKEN_TTL: '86400' })
-  const db = await openKysely(databaseFile)
+  const db = new Kysely<Tables>({
+    dialect: new SqliteDialect({ database: new Sqlite(databaseFile, { timeout: 2000 }) })
+  })
   try {
     const result = await fuzz({ url: service.url, db, requests, seed })
     for (const finding of result.findings) console.log(describe(finding))

@@ -1,8 +1,7 @@
 /** `npm run db:migrate -- latest|down|status`: the schema of the database that DATABASE_URL names, by hand. */
 import type { Migrator } from 'kysely/migration'
 import { loadConfig } from '../config.ts'
-import { openKysely } from '../db/database.ts'
-import { databaseFile } from '../db/dialect.ts'
+import { databaseFile, openForMigrations } from '../db/dialect.ts'
 import { createMigrator, refuseNewerSchema, resultsOf } from '../db/migrator.ts'
 
 const COMMANDS: Record<string, (migrator: Migrator) => Promise<string[]>> = {
@@ -26,7 +25,7 @@ if (command === undefined) {
   process.exit(2)
 }
 try {
-  const db = await openKysely(databaseFile(loadConfig(process.env, { dotenv: true }).DATABASE_URL))
+  const db = openForMigrations(databaseFile(loadConfig(process.env, { dotenv: true }).DATABASE_URL))
   await refuseNewerSchema(db)
   for (const line of await command(createMigrator(db))) console.log(line)
   await db.destroy()

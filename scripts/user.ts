@@ -3,10 +3,10 @@ import { randomBytes, randomInt } from 'node:crypto'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from '../app.ts'
 import { loadConfig } from '../config.ts'
-import type { Db } from '../db/database.ts'
-import { upsertPasswordReset } from '../db/password-resets.ts'
-import { endSessions } from '../db/sessions.ts'
-import { findCredentials, findUserById, hasOtherAdmin, listUsers, updateUser } from '../db/users.ts'
+import { createPasswordReset } from '../db/commands/password-resets.ts'
+import { changeUserAsOperator, type OperatorOutcome } from '../db/commands/users.ts'
+import type { ReadDb } from '../db/database.ts'
+import { findCredentials, listUsers, type Role } from '../db/users.ts'
 
 const USAGE = `usage: npm run user -- COMMAND [NAME]
   list                 the users and their roles
@@ -41,14 +41,14 @@ const COMMANDS: Record<string, Command> = {
   create: async (service, name) => {
     if (await findCredentials(service.db, name)) throw new Refused(`There is a user ${name} already.`)
     const id = await register(service, name)
-    return `Created ${name}. ${await resetCode(service.db, id, name)}`
+    return `Created ${name}. ${await resetCode(service, id, name)}`
   },
-  promote: (service, name) => change(service.db, name, { role: 'admin' }, 'is an admin now'),
-  demote: (service, name) => change(service.db, name, { role: 'editor' }, 'is an editor now'),
+  promote: (service, name) => change(service, name, { role: 'admin' }, 'is an admin now'),
+  demote: (service, name) => change(service, name, { role: 'editor' }, 'is an editor now'),
   disable: (service, name) =>
-    change(service.db, name, { disabled: true }, 'is disabled and logged out everywhere'),
-  enable: (service, name) => change(service.db, name, { disabled: false }, 'may log in again'),
-  'reset-password': async ({ db }, name) => resetCode(db, (await find(db, name)).id, name)
+    change(service, name, { disabled: true }, 'is disabled and logged out everywhere'),
+  enable: (service, name) => change(service, name, { disabled: false }, 'may log in again'),
+  'reset-password': async (service, name) => resetCode(service, (await find(service.db, name)).id, name)
 }
 
 /** Registers a user as anybody does, so that no name comes in that registration does not take. */
@@ -60,40 +60,39 @@ async function register(service: FastifyInstance, username: string): Promise<str
   return id
 }
 
-async function find(db: Db, name: string) {
+async function find(db: ReadDb, name: string) {
   const user = await findCredentials(db, name)
   if (user === undefined) throw new Refused(`There is no user ${name}.`)
   return user
 }
 
+/** Why a change was not made, in the operator's words. */
+const REFUSALS: Record<Exclude<OperatorOutcome, 'changed'>, (username: string) => string> = {
+  gone: (username) => `There is no user ${username}.`,
+  'no admin': (username) => `${username} is no admin.`,
+  'last admin': (username) => `${username} is the last admin; promote somebody else first.`
+}
+
 async function change(
-  db: Db,
+  service: FastifyInstance,
   name: string,
-  changes: Parameters<typeof updateUser>[2],
+  changes: { role?: Role; disabled?: boolean },
   outcome: string
 ): Promise<string> {
-  const { id, username } = await find(db, name)
-  await db.transaction().execute(async (trx) => {
-    if (changes.role === 'editor' && (await findUserById(trx, id))?.role !== 'admin')
-      throw new Refused(`${username} is no admin.`)
-    const losesPower = changes.role === 'editor' || changes.disabled === true
-    const isAdmin = (await findUserById(trx, id))?.role === 'admin'
-    if (losesPower && isAdmin && !(await hasOtherAdmin(trx, id))) {
-      throw new Refused(`${username} is the last admin; promote somebody else first.`)
-    }
-    await updateUser(trx, id, changes)
-    if (changes.disabled) await endSessions(trx, id, 'disabled')
-  })
+  const { id, username } = await find(service.db, name)
+  const result = await service.run('service', changeUserAsOperator, { userId: id, ...changes })
+  if (result !== 'changed') throw new Refused(REFUSALS[result](username))
   return `${username} ${outcome}.`
 }
 
-async function resetCode(db: Db, userId: string, name: string): Promise<string> {
+async function resetCode(service: FastifyInstance, userId: string, name: string): Promise<string> {
   const letters = Array.from(
     { length: CODE_LENGTH },
     () => CODE_ALPHABET[randomInt(CODE_ALPHABET.length)]
   ).join('')
   const code = letters.replace(/.{4}(?=.)/g, '$&-')
-  await upsertPasswordReset(db, userId, code, new Date(Date.now() + CODE_MINUTES * 60_000).toISOString())
+  const expiresAt = new Date(Date.now() + CODE_MINUTES * 60_000).toISOString()
+  await service.run('service', createPasswordReset, { userId, code, expiresAt })
   return `Within ${CODE_MINUTES} minutes, ${name} can set a password at POST /password-reset with the code ${code}`
 }
 

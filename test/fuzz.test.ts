@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { clientOf, toCurl } from '../scripts/fuzz/client.ts'
 import { type Document, PROBLEM } from '../scripts/fuzz/document.ts'
 import { describe, fuzz } from '../scripts/fuzz.ts'
-import { listen, ROOT } from './helpers.ts'
+import { directly, listen, ROOT } from './helpers.ts'
 
 const SEED = 20_261_125
 
@@ -13,7 +13,7 @@ async function run(t: Test, requests: number, change: (document: Document) => vo
   const { server, url } = await listen(t, { RATE_LIMIT: 'off', ACCESS_TOKEN_TTL: 86_400 })
   const document = (await server.inject('/openapi.json')).json<Document>()
   change(document)
-  return { ...(await fuzz({ url, db: server.db, requests, seed: SEED, document })), url }
+  return { ...(await fuzz({ url, db: directly(t, server), requests, seed: SEED, document })), url }
 }
 
 t.test('generated requests, right and broken ones, are answered as the document says', async (t) => {

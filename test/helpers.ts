@@ -3,10 +3,22 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { setImmediate as nextRound } from 'node:timers/promises'
+import Sqlite from 'better-sqlite3'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { Kysely, type KyselyPlugin } from 'kysely'
 import type { Test } from 'tap'
 import { app, serverOptions } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
+import type { Tables } from '../db/database.ts'
+import { databaseFile } from '../db/dialect.ts'
+import { Connection } from '../db/sqlite/connection.ts'
+import { ConnectionDialect } from '../db/sqlite/dialect.ts'
+import { spareThreads } from '../db/sqlite/threads.ts'
+
+spareThreads.most = 3
+// One that is just left behind would not say which of its lines were covered.
+process.once('beforeExit', () => spareThreads.end())
 
 export const ROOT = path.join(import.meta.dirname, '..')
 export const PASSWORD = 'the moors last sigh'
@@ -88,4 +100,41 @@ export async function startServer(t: Test, variables: Record<string, string> = {
   await Promise.race([started, exited])
   const url = /^Library API +(\S+)$/m.exec(output.join(''))?.[1] as string
   return { child, folder, exited, output: () => output.join(''), url }
+}
+
+/** A query ends in an iteration of the event loop in which the service looks again for what others have changed. */
+const laterIteration: KyselyPlugin = {
+  transformQuery: ({ node }) => node,
+  async transformResult({ result }) {
+    await nextRound()
+    await nextRound()
+    return result
+  }
+}
+
+/** A database connection beside the service's own, for what no command does. */
+export function directly(t: Test, server: FastifyInstance): Kysely<Tables> {
+  return openDirectly(t, server.config.DATABASE_URL)
+}
+
+/** The same for the service of another process. */
+export function openDirectly(t: Test, databaseUrl: string): Kysely<Tables> {
+  const file = databaseFile(databaseUrl)
+  const db = new Kysely<Tables>({
+    plugins: [laterIteration],
+    dialect: new ConnectionDialect(() => new Connection(new Sqlite(file, { timeout: 2000 })))
+  })
+  t.teardown(() => db.destroy())
+  return db
+}
+
+/** Where the first page of a table begins and ends in the file. */
+export function firstPageOf(file: string, table: string): [number, number] {
+  const database = new Sqlite(file)
+  const page = database
+    .prepare('select rootpage from sqlite_schema where name = ?')
+    .pluck()
+    .get(table) as number
+  database.close()
+  return [(page - 1) * 4096, page * 4096]
 }

@@ -1,10 +1,12 @@
 /** A walk through all operations of the API, and what was answered: for the tests of the OpenAPI document. */
 import type { Readable } from 'node:stream'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import type { Kysely } from 'kysely'
 import type { Test } from 'tap'
+import type { Tables } from '../db/database.ts'
 import { upsertPasswordReset } from '../db/password-resets.ts'
 import { updateUser } from '../db/users.ts'
-import { AUTHOR, basic, buildApp, PASSWORD, signIn } from './helpers.ts'
+import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn } from './helpers.ts'
 
 export interface Answer {
   method: string
@@ -34,15 +36,16 @@ const RUSHDIE = '/authors/salman-rushdie'
 
 export async function walk(t: Test): Promise<Answer[]> {
   const server = await buildApp(t)
+  const db = directly(t, server)
   const answers: Answer[] = []
   const send = sending(server, answers)
-  const tokens = await signInAll(server)
+  const tokens = await signInAll(server, db)
   await walkService(send)
-  await walkAccount(send, await walkLogin(send, server))
+  await walkAccount(send, await walkLogin(send, db))
   await walkAccountByKey(send, tokens.key)
   await walkAuthors(send, tokens)
   await walkHistory(send, tokens)
-  await walkKeysInUse(send, server, tokens.editor)
+  await walkKeysInUse(send, db, tokens.editor)
   await walkFiles(send, tokens)
   await send('GET /changes/stream', tokens.editor)
   await walkChanges(send, server, tokens.editor)
@@ -59,13 +62,15 @@ interface Tokens {
   key: string
 }
 
-async function signInAll(server: FastifyInstance): Promise<Tokens> {
+type Db = Kysely<Tables>
+
+async function signInAll(server: FastifyInstance, db: Db): Promise<Tokens> {
   const admin = await signIn(server, 'anna')
   const editor = await signIn(server, 'boris')
   const reader = await signIn(server, 'chen')
   const stranger = await signIn(server, 'dora')
-  await updateUser(server.db, admin.id, { role: 'admin' })
-  await updateUser(server.db, reader.id, { role: 'reader' })
+  await updateUser(db, admin.id, { role: 'admin' })
+  await updateUser(db, reader.id, { role: 'reader' })
   const payload = { name: 'reading', scope: 'read' }
   const created = await server.inject({ method: 'POST', url: '/me/keys', headers: editor.headers, payload })
   return {
@@ -122,7 +127,7 @@ async function walkService(send: Send) {
 }
 
 /** Gives a token of a user with two sessions, and the password. */
-async function walkLogin(send: Send, server: FastifyInstance) {
+async function walkLogin(send: Send, db: Db) {
   const post = (path: string, json: object) => send(`POST ${path}`, undefined, { json })
   const registration = { username: 'salman', password: PASSWORD }
   const { json: user } = await post('/register', registration)
@@ -131,7 +136,7 @@ async function walkLogin(send: Send, server: FastifyInstance) {
   await send('POST /register', undefined, { body: ['text/plain', 'emil'] })
 
   const reset = { username: 'salman', code: 'aaaa', new_password: 'shalimar the clown' }
-  await upsertPasswordReset(server.db, user.id, reset.code, '9999-12-31T00:00:00.000Z')
+  await upsertPasswordReset(db, user.id, reset.code, '9999-12-31T00:00:00.000Z')
   await post('/password-reset', { ...reset, new_password: 'passwordpassword' })
   for (let tries = 0; tries < 6; tries++) await post('/password-reset', reset)
 
@@ -234,7 +239,7 @@ async function walkHistory(send: Send, { editor, reader, stranger, key }: Tokens
 }
 
 /** What is answered to the second of two requests with one key, while another transaction holds up the first. */
-async function walkKeysInUse(send: Send, server: FastifyInstance, token: string) {
+async function walkKeysInUse(send: Send, db: Db, token: string) {
   const headers = { 'idempotency-key': 'in-use' }
   const lines: [string, Sent][] = [
     ['POST /authors', { headers, json: { ...AUTHOR, book: 'Grimus' } }],
@@ -243,7 +248,7 @@ async function walkKeysInUse(send: Send, server: FastifyInstance, token: string)
   ]
   for (const [line, sent] of lines) {
     const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    const holding = server.db.transaction().execute(() => held)
+    const holding = db.transaction().execute(() => held)
     const both = [send(line, token, sent), send(line, token, sent)]
     await Promise.race(both)
     release()

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Db } from '../database.ts'
+import type { Db, ReadDb } from '../database.ts'
 import { foldText, slugify } from '../text.ts'
-import { findFreeSlug, isSlugFree } from './slugs.ts'
+import { firstFreeSlug, isSlugFree } from './slugs.ts'
 import {
   type AuthorContent,
   type AuthorRecord,
@@ -12,63 +12,106 @@ import {
 } from './table.ts'
 import { insertAuthors, newAuthor } from './writing.ts'
 
+/** A row of an import, and the id (UUIDv7) of the author that may come of it. */
+export interface NewRow {
+  id: string
+  content: AuthorContent
+}
+
+export interface Refusal {
+  pointer: string
+  detail: string
+}
+
 /** What became of a row: it was created, or was there already just so, or why it cannot be. */
-export type Outcome = 'created' | 'unchanged' | { pointer: string; detail: string }
+export type Outcome = 'created' | 'unchanged' | Refusal
+
+interface Decision {
+  outcome: Outcome
+  /** What is created, or what is there already. */
+  author?: AuthorRecord
+}
 
 type Content = ReturnType<typeof completed>
 
-/** Bounded, that an import of any size needs no more memory. */
+/** Bounded, so that an import of any size needs no more memory. */
 const SLUGS_REMEMBERED = 100_000
 
-/** An import of many authors, batch after batch, each batch with a few statements in place of several for each row. */
-export class AuthorImport {
+/** Decides what becomes of the rows of an import, batch after batch, each batch with a few statements instead of several for each row. */
+export class RowDecider {
+  readonly #catalogues: readonly ReadDb[]
   readonly #ownerId: string
   /** By the slug without a number the number that was last given, to begin from there. */
   readonly #numbers = new Map<string, number>()
 
-  constructor(ownerId: string) {
+  /** Of authors with the same name and book, the one in the first of the catalogues counts. */
+  constructor(catalogues: readonly ReadDb[], ownerId: string) {
+    this.#catalogues = catalogues
     this.#ownerId = ownerId
   }
 
-  /** Inserts what is new among the contents, and tells of each what became of it. Takes a transaction. */
-  async add(trx: Db, contents: readonly AuthorContent[]): Promise<Outcome[]> {
-    const complete = contents.map(completed)
-    const known = await findSame(trx, complete)
-    const takenIdentifiers = await findTakenIdentifiers(trx, complete)
-    const takenSlugs = await findTakenSlugs(trx, complete)
-    const created: AuthorRecord[] = []
-    const outcomes: Outcome[] = []
-    for (const content of complete) {
+  /** A decision for each row, as if those before it were written already. */
+  async decide(rows: readonly NewRow[]): Promise<Decision[]> {
+    const contents = rows.map(({ content }) => completed(content))
+    const known = new Map(await this.#collect((db) => findSame(db, contents)))
+    const takenIdentifiers = new Set(await this.#collect((db) => findTakenIdentifiers(db, contents)))
+    const takenSlugs = new Set(await this.#collect((db) => findTakenSlugs(db, contents)))
+    const decisions: Decision[] = []
+    for (const [index, content] of contents.entries()) {
       const key = keyOf(content)
       const same = known.get(key)
       const outcome = same === undefined ? refuseTaken(content, takenIdentifiers) : compare(same, content)
-      outcomes.push(outcome)
-      if (outcome !== 'created') continue
-      const author = newAuthor(content, await this.#slugFor(trx, content.name, takenSlugs), this.#ownerId)
+      if (outcome !== 'created') {
+        decisions.push({ outcome, ...(same && { author: same }) })
+        continue
+      }
+      const slug = await this.#slugFor(content.name, takenSlugs)
+      const author = newAuthor(content, slug, this.#ownerId, (rows[index] as NewRow).id)
       known.set(key, author)
       takenSlugs.add(author.slug)
       for (const identifier of identifiersOf(content)) takenIdentifiers.add(identifier)
-      created.push(author)
+      decisions.push({ outcome, author })
     }
-    await insertAuthors(trx, created, 'created', this.#ownerId)
-    return outcomes
+    return decisions
   }
 
-  async #slugFor(trx: Db, name: string, taken: Set<string>): Promise<string> {
+  /** From the last of the catalogues to the first, whose entries come last. */
+  async #collect<T>(find: (db: ReadDb) => Promise<T[]>): Promise<T[]> {
+    const found: T[] = []
+    for (const db of this.#catalogues.toReversed()) found.push(...(await find(db)))
+    return found
+  }
+
+  async #slugFor(name: string, taken: Set<string>): Promise<string> {
     const base = slugify(name)
     if (!taken.has(base)) return base
     const last = this.#numbers.get(base)
-    let number = last === undefined ? await firstFreeNumber(trx, base) : last + 1
-    while (taken.has(`${base}-${number}`) || !(await isSlugFree(trx, `${base}-${number}`))) number += 1
+    let number = last === undefined ? await this.#firstFreeNumber(base) : last + 1
+    while (taken.has(`${base}-${number}`) || !(await this.#isFree(`${base}-${number}`))) number += 1
     if (this.#numbers.size >= SLUGS_REMEMBERED) this.#numbers.clear()
     this.#numbers.set(base, number)
     return `${base}-${number}`
   }
+
+  async #firstFreeNumber(base: string): Promise<number> {
+    const slug = await firstFreeSlug(base, (one) => this.#isFree(one))
+    return slug === base ? 2 : Number(slug.slice(base.length + 1))
+  }
+
+  async #isFree(slug: string): Promise<boolean> {
+    for (const db of this.#catalogues) if (!(await isSlugFree(db, slug))) return false
+    return true
+  }
 }
 
-async function firstFreeNumber(trx: Db, base: string): Promise<number> {
-  const slug = await findFreeSlug(trx, base)
-  return slug === base ? 2 : Number(slug.slice(base.length + 1))
+/** Inserts what is new among the rows, and tells of each what became of it. */
+export async function importRows(trx: Db, rows: readonly NewRow[], ownerId: string): Promise<Outcome[]> {
+  const decisions = await new RowDecider([trx], ownerId).decide(rows)
+  const created = decisions.flatMap(({ outcome, author }) =>
+    outcome === 'created' && author !== undefined ? [author] : []
+  )
+  await insertAuthors(trx, created, 'created', ownerId)
+  return decisions.map(({ outcome }) => outcome)
 }
 
 function keyOf({ name, book }: { name: string; book: string }): string {
@@ -81,16 +124,17 @@ function identifiersOf({ identifiers }: Content): string[] {
   )
 }
 
-function compare(author: AuthorRecord, content: Content): Outcome {
-  const differing = (Object.keys(content) as (keyof Content)[]).filter(
-    (field) => !isDeepStrictEqual(author[field], content[field])
-  )
+/** What becomes of a row with this content when the author has its name and book already: nothing changes, or it is refused. */
+export function compare(author: AuthorRecord, content: Content): Outcome {
+  const fields = Object.keys(content) as (keyof Content)[]
+  const differing = fields.filter((field) => !isDeepStrictEqual(author[field], content[field]))
   if (differing.length === 0) return 'unchanged'
   const detail = `is another than that of the author at /authors/${author.slug}, which has this name and book already`
   return { pointer: `/${differing[0]}`, detail }
 }
 
-function refuseTaken(content: Content, taken: Set<string>): Outcome {
+/** Whether a row with this content can be created beside these identifiers, each after its scheme. */
+export function refuseTaken(content: Content, taken: ReadonlySet<string>): Outcome {
   const identifier = identifiersOf(content).find((one) => taken.has(one))
   if (identifier === undefined) return 'created'
   const scheme = identifier.split(' ', 1)[0]
@@ -98,9 +142,9 @@ function refuseTaken(content: Content, taken: Set<string>): Outcome {
 }
 
 /** By its key every author that has the folded name and book of one of these. */
-async function findSame(trx: Db, contents: Content[]): Promise<Map<string, AuthorRecord>> {
+async function findSame(db: ReadDb, contents: Content[]): Promise<[string, AuthorRecord][]> {
   const keys = contents.map(({ name, book }) => [foldText(name), foldText(book)] as const)
-  const rows = await trx
+  const rows = await db
     .selectFrom('authors')
     .select(RECORD_COLUMNS)
     .where((eb) =>
@@ -111,22 +155,23 @@ async function findSame(trx: Db, contents: Content[]): Promise<Map<string, Autho
       )
     )
     .execute()
-  return new Map(rows.map((row) => [keyOf(row), toAuthor(row)]))
+  return rows.map((row) => [keyOf(row), toAuthor(row)])
 }
 
-async function findTakenIdentifiers(trx: Db, contents: Content[]): Promise<Set<string>> {
-  const taken = new Set<string>()
+/** The identifiers of these that an author has, each after its scheme. */
+export async function findTakenIdentifiers(db: ReadDb, contents: Content[]): Promise<string[]> {
+  const taken: string[] = []
   for (const scheme of SCHEMES) {
     const values = contents.flatMap(({ identifiers }) => identifiers[scheme] ?? [])
     if (values.length === 0) continue
-    const rows = await trx.selectFrom('authors').select(scheme).where(scheme, 'in', values).execute()
-    for (const row of rows) taken.add(`${scheme} ${row[scheme]}`)
+    const rows = await db.selectFrom('authors').select(scheme).where(scheme, 'in', values).execute()
+    for (const row of rows) taken.push(`${scheme} ${row[scheme]}`)
   }
   return taken
 }
 
-async function findTakenSlugs(trx: Db, contents: Content[]): Promise<Set<string>> {
+async function findTakenSlugs(db: ReadDb, contents: Content[]): Promise<string[]> {
   const slugs = contents.map(({ name }) => slugify(name))
-  const rows = await trx.selectFrom('authors').select('slug').where('slug', 'in', slugs).execute()
-  return new Set(rows.map(({ slug }) => slug))
+  const rows = await db.selectFrom('authors').select('slug').where('slug', 'in', slugs).execute()
+  return rows.map(({ slug }) => slug)
 }

@@ -1,30 +1,38 @@
 import { compiledOnce } from '../compiled.ts'
-import type { Db } from '../database.ts'
+import type { ReadDb } from '../database.ts'
 
 /**
  * `base`, or `base` with a number that is free. Doubling steps find a free number and halving ones the first after
  * a taken one, so that a thousand namesakes cost some twenty look-ups, not a thousand.
  */
-export async function findFreeSlug(trx: Db, base: string): Promise<string> {
-  if (await isSlugFree(trx, base)) return base
+export async function findFreeSlug(db: ReadDb, base: string): Promise<string> {
+  return firstFreeSlug(base, (slug) => isSlugFree(db, slug))
+}
+
+/** The same for what is free by another judgement. */
+export async function firstFreeSlug(
+  base: string,
+  isFree: (slug: string) => Promise<boolean>
+): Promise<string> {
+  if (await isFree(base)) return base
   let taken = 1
   let free = 2
-  while (!(await isSlugFree(trx, `${base}-${free}`))) {
+  while (!(await isFree(`${base}-${free}`))) {
     taken = free
     free *= 2
   }
   while (free - taken > 1) {
     const middle = Math.floor((taken + free) / 2)
-    if (await isSlugFree(trx, `${base}-${middle}`)) free = middle
+    if (await isFree(`${base}-${middle}`)) free = middle
     else taken = middle
   }
   return `${base}-${free}`
 }
 
-const selectBySlug = compiledOnce((db) =>
-  db.selectFrom('authors').select('id').where('slug', '=', 'the slug')
+const selectBySlug = compiledOnce<{ slug: string }>()((db, { slug }) =>
+  db.selectFrom('authors').select('id').where('slug', '=', slug)
 )
 
-export async function isSlugFree(trx: Db, slug: string): Promise<boolean> {
-  return (await selectBySlug(trx, [slug])).rows.length === 0
+export async function isSlugFree(db: ReadDb, slug: string): Promise<boolean> {
+  return (await selectBySlug(db, { slug })).rows.length === 0
 }

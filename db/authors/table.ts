@@ -30,9 +30,12 @@ export interface AuthorsTable {
   birth_key: number
   /** The words of name, book and country by which the author is found, each after a space: see `wordsOf`. */
   words: string
-  /** The author as the API shows it, as JSON: to make that anew for each reader took most of the time of a page. */
+  /** The author as the API shows it, as JSON: making that for each reader took most of the time of a page. */
   record: string
 }
+
+/** A row as it is written. */
+export type AuthorRow = Insertable<AuthorsTable>
 
 /** Later than any year, so that authors whose birth is unknown come last. */
 export const UNKNOWN_YEAR = 9999
@@ -107,7 +110,7 @@ export function toAuthor(row: RecordRow): AuthorRecord {
 }
 
 /** A record as a row, with the keys by which it is compared and found. */
-export function toRow(record: AuthorRecord): Insertable<AuthorsTable> {
+export function toRow(record: AuthorRecord): AuthorRow {
   const { identifiers, booker_prize, ...author } = record
   return {
     ...author,

@@ -1,4 +1,5 @@
-import type { Db } from '../database.ts'
+import { compiledOnce } from '../compiled.ts'
+import type { Db, ReadDb } from '../database.ts'
 import { inserter } from '../insert-many.ts'
 
 /** An index of the authors by the words of name, book and country, kept beside `authors.words`. */
@@ -7,7 +8,8 @@ export interface AuthorWordsTable {
   author_id: string
 }
 
-const insertWords = inserter('author_words', ['word', 'author_id'])
+/** Inserts words of authors. */
+export const insertWords = inserter('author_words', ['word', 'author_id'])
 
 /** Above every character that a word can have. */
 const LAST = '\u{10FFFF}'
@@ -22,19 +24,24 @@ interface Worded {
 export async function addWords(trx: Db, authors: readonly Worded[]): Promise<void> {
   await insertWords(
     trx,
-    authors.flatMap(({ id, words }) => split(words).map((word) => ({ word, author_id: id })))
+    authors.flatMap(({ id, words }) => splitWords(words).map((word) => ({ word, author_id: id })))
   )
+}
+
+const selectWords = compiledOnce<{ id: string }>()((db, { id }) =>
+  db.selectFrom('authors').select('words').where('id', '=', id)
+)
+
+async function storedWords(db: ReadDb, id: string): Promise<string> {
+  const [row] = (await selectWords(db, { id })).rows
+  return (row as Worded).words
 }
 
 /** Makes an author to be found by `words` in place of those that are stored; call it before these are overwritten. */
 export async function replaceWords(trx: Db, { id, words }: Worded): Promise<void> {
-  const stored = await trx
-    .selectFrom('authors')
-    .select('words')
-    .where('id', '=', id)
-    .executeTakeFirstOrThrow()
-  if (stored.words === words) return
-  const [before, after] = [new Set(split(stored.words)), new Set(split(words))]
+  const stored = await storedWords(trx, id)
+  if (stored === words) return
+  const [before, after] = [new Set(splitWords(stored)), new Set(splitWords(words))]
   await removeWords(trx, id, [...before.difference(after)])
   await insertWords(
     trx,
@@ -44,12 +51,7 @@ export async function replaceWords(trx: Db, { id, words }: Worded): Promise<void
 
 /** Makes an author not to be found any more; call it while the author is still there. */
 export async function deleteWords(trx: Db, id: string): Promise<void> {
-  const { words } = await trx
-    .selectFrom('authors')
-    .select('words')
-    .where('id', '=', id)
-    .executeTakeFirstOrThrow()
-  await removeWords(trx, id, split(words))
+  await removeWords(trx, id, splitWords(await storedWords(trx, id)))
 }
 
 async function removeWords(trx: Db, id: string, words: string[]): Promise<void> {
@@ -57,12 +59,13 @@ async function removeWords(trx: Db, id: string, words: string[]): Promise<void> 
   await trx.deleteFrom('author_words').where('author_id', '=', id).where('word', 'in', words).execute()
 }
 
-function split(words: string): string[] {
+/** Single words of a row's `words`. */
+export function splitWords(words: string): string[] {
   return words.split(' ').slice(1)
 }
 
 /** The ids of the authors with a word that begins so, through the index. */
-export function idsByWord(db: Db, prefix: string) {
+export function idsByWord(db: ReadDb, prefix: string) {
   return db
     .selectFrom('author_words')
     .select('author_id as id')

@@ -1,46 +1,157 @@
-/** The writes that share a commit, from the first one's turn until each has been told what became of them. */
-export class Batch {
-  readonly #mostMembers: number
-  readonly #fullAt: number
-  readonly #untold: PromiseWithResolvers<void>[] = []
-  #members = 0
-  #failure: { error: unknown } | undefined
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
+import type { Call } from '../command.ts'
+import type { Connection } from './connection.ts'
+import { DatabaseUnavailable, isFailedSync, isUnavailable } from './errors.ts'
+import { type Outcome, toFailure } from './outcome.ts'
 
-  /** Up to so many members, of which the last begins within so many milliseconds from now. */
-  constructor(mostMembers: number, longestMs: number) {
-    this.#mostMembers = mostMembers
-    this.#fullAt = performance.now() + longestMs
+/** So many calls share a commit at most, and none begins after so long: few should wait for the work of many. */
+const MOST_CALLS = 128
+const LONGEST_MS = 20
+
+/** What became of the first calls of a queue: one outcome each. */
+export interface BatchResult {
+  outcomes: Outcome[]
+  commitMs: number
+  /** Why nothing of the batch stays. */
+  error?: unknown
+}
+
+type Run = (call: Call) => Promise<Outcome | 'all must be undone'>
+
+/** A savepoint of a name that no command gives to one of its own. */
+const MEMBER = '"a call of the batch"'
+
+/**
+ * Runs calls in one transaction, and so with one sync of the disk (invariants 2 to 5 of docs/architecture.md).
+ *
+ * At first it is optimistic and sets no savepoints: a call that throws before it has written disturbs nobody. When one throws
+ * later, all calls are undone and run again, each in a savepoint that can be undone alone.
+ */
+export class BatchRunner {
+  readonly #connection: Connection
+  readonly #runCall: (call: Call) => Promise<unknown>
+  readonly #mostCalls: number
+  readonly #changes: () => number
+  /** So many of the next calls get a commit of their own. */
+  #alone = 0
+
+  constructor(
+    connection: Connection,
+    runCall: (call: Call) => Promise<unknown>,
+    mostCalls: number = MOST_CALLS
+  ) {
+    this.#connection = connection
+    this.#runCall = runCall
+    this.#mostCalls = mostCalls
+    connection.isForBatches = true
+    connection.pragma('busy_timeout = 0')
+    this.#changes = connection.valueOf<number>('select total_changes()')
   }
 
-  get members(): number {
-    return this.#members
+  /** Takes the first calls, as many as fit in a batch, or all of them when nothing can be written. Never rejects. */
+  async run(calls: readonly Call[]): Promise<BatchResult> {
+    const outcomes: Outcome[] = []
+    try {
+      this.#begin()
+      if (!(await this.#runAll(calls, outcomes, (call) => this.#runPlainly(call)))) {
+        this.#begin()
+        outcomes.length = 0
+        await this.#runAll(calls, outcomes, (call) => this.#runInSavepoint(call))
+      }
+      return { commitMs: this.#commit(outcomes.length), outcomes }
+    } catch (error) {
+      this.#undoQuietly()
+      if (error === ALONE) return this.run(calls)
+      // A refusal does not stay either: what it found in its way may be the work of another call.
+      return failed(error, outcomes.length || calls.length)
+    }
   }
 
-  get isFull(): boolean {
-    return this.#members >= this.#mostMembers || performance.now() >= this.#fullAt
+  /** Whether all went as it should; if not, all must be undone. */
+  async #runAll(calls: readonly Call[], outcomes: Outcome[], run: Run): Promise<boolean> {
+    const end = performance.now() + LONGEST_MS
+    const most = this.#alone > 0 ? 1 : this.#mostCalls
+    for (const call of calls) {
+      if (outcomes.length === most || (outcomes.length > 0 && performance.now() > end)) break
+      outcomes.push(UNKNOWN)
+      const outcome = await run(call)
+      if (outcome === 'all must be undone') return false
+      outcomes[outcomes.length - 1] = outcome
+    }
+    return true
   }
 
-  join(): void {
-    this.#members += 1
+  async #runPlainly(call: Call): Promise<Outcome | 'all must be undone'> {
+    const before = this.#changes()
+    try {
+      return await this.#output(call)
+    } catch (error) {
+      await this.#whenFailed(error)
+      return this.#changes() === before ? toFailure(error) : 'all must be undone'
+    }
   }
 
-  /** What a member waits for once it has done its work: resolves when all is on the disk, rejects when it is undone. */
-  outcome(): Promise<void> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure.error)
-    const member = Promise.withResolvers<void>()
-    this.#untold.push(member)
-    return member.promise
+  async #runInSavepoint(call: Call): Promise<Outcome> {
+    this.#connection.exec(`savepoint ${MEMBER}`)
+    try {
+      const outcome = await this.#output(call)
+      this.#connection.exec(`release ${MEMBER}`)
+      return outcome
+    } catch (error) {
+      await this.#whenFailed(error)
+      this.#connection.exec(`rollback to ${MEMBER}`)
+      this.#connection.exec(`release ${MEMBER}`)
+      return toFailure(error)
+    }
   }
 
-  /** Tells up to so many members that all went well; gives whether there are more. */
-  tell(count: number): boolean {
-    for (const { resolve } of this.#untold.splice(0, count)) resolve()
-    return this.#untold.length > 0
+  async #output(call: Call): Promise<Outcome> {
+    const output = await this.#runCall(call)
+    if (!this.#connection.inTransaction) throw new DatabaseUnavailable('the transaction was rolled back')
+    return { output }
   }
 
-  /** Tells all members, those that ask later too, that nothing of it stays; the first error counts. */
-  fail(error: unknown): void {
-    this.#failure ??= { error }
-    for (const { reject } of this.#untold.splice(0)) reject(this.#failure.error)
+  async #whenFailed(error: unknown): Promise<void> {
+    // After some errors, a full disk among them, SQLite has rolled back all by itself.
+    if (!this.#connection.inTransaction || isFailedSync(error)) throw error
+    // What the call began beside the statement that failed would otherwise write for the next one.
+    await yieldToEventLoop()
   }
+
+  #begin(): void {
+    this.#undo()
+    this.#connection.begin()
+  }
+
+  #commit(calls: number): number {
+    const begun = performance.now()
+    if (this.#alone > 0) this.#alone -= 1
+    try {
+      this.#connection.exec('commit')
+    } catch (error) {
+      // A deferred constraint that one call broke: each must be tried by itself.
+      if (calls === 1 || isUnavailable(error)) throw error
+      this.#alone = calls
+      throw ALONE
+    }
+    return performance.now() - begun
+  }
+
+  #undo(): void {
+    if (this.#connection.inTransaction) this.#connection.exec('rollback')
+  }
+
+  /** What cannot be undone now is undone before the next batch. */
+  #undoQuietly(): void {
+    try {
+      this.#undo()
+    } catch {}
+  }
+}
+
+const ALONE = new Error('each call needs a commit of its own')
+const UNKNOWN: Outcome = { output: undefined }
+
+function failed(error: unknown, calls: number): BatchResult {
+  return { error, commitMs: 0, outcomes: Array.from({ length: calls }, () => toFailure(error)) }
 }

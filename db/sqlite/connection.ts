@@ -1,12 +1,18 @@
 import type Sqlite from 'better-sqlite3'
-import type { CompiledQuery, QueryResult } from 'kysely'
+import { CompiledQuery, type QueryResult } from 'kysely'
+import { DatabaseUnavailable, isDamage } from './errors.ts'
+import { patiently } from './patience.ts'
 
 const STATEMENTS_KEPT = 500
 
-/** One connection with its prepared statements, for preparing costs more than most queries themselves. */
+/** One connection with its prepared statements: preparing costs more than most queries themselves. */
 export class Connection {
+  /** Refuses a statement outside of a transaction, as after one that was lost: SQLite would commit it on its own. */
+  isForBatches = false
   readonly #database: Sqlite.Database
   readonly #statements = new Map<string, Sqlite.Statement>()
+
+  #foundDamage = false
 
   constructor(database: Sqlite.Database) {
     this.#database = database
@@ -16,28 +22,38 @@ export class Connection {
     return this.#database.inTransaction
   }
 
-  /** Whether the statement gives rows and changes nothing. */
-  isRead(sql: string): boolean {
-    const statement = this.#prepare(sql)
-    return statement.readonly && statement.reader
+  run<R>({ sql, parameters }: CompiledQuery): QueryResult<R> {
+    if (this.isForBatches && !this.inTransaction) {
+      throw new DatabaseUnavailable('the transaction was rolled back')
+    }
+    return this.#trying(() => {
+      const statement = this.#prepare(sql)
+      if (statement.reader) return { rows: statement.all(parameters) as R[] }
+      if (this.#database.readonly && !statement.readonly) throw new TypeError('Only a command may write.')
+      const { changes } = statement.run(parameters)
+      return { rows: [], numAffectedRows: BigInt(changes) }
+    })
   }
 
-  run<R>({ sql, parameters }: CompiledQuery): QueryResult<R> {
-    const statement = this.#prepare(sql)
-    if (statement.reader) return { rows: statement.all(parameters) as R[] }
-    const { changes } = statement.run(parameters)
-    return { rows: [], numAffectedRows: BigInt(changes) }
+  /** Throws when another process does not give up the write lock in time. */
+  begin(): void {
+    patiently(() => this.#trying(() => this.#prepare('begin immediate').run()))
   }
 
   /** A statement that takes and gives nothing. */
   exec(sql: string): void {
-    this.#prepare(sql).run()
+    this.run(CompiledQuery.raw(sql))
+  }
+
+  /** A statement beside all transactions. */
+  runAlone(sql: string, ...parameters: unknown[]): void {
+    this.#database.prepare(sql).run(parameters)
   }
 
   /** A function that gives the one value of a statement, as it is at that moment. */
   valueOf<T>(sql: string): () => T {
     const statement = this.#database.prepare(sql).pluck()
-    return () => statement.get() as T
+    return () => this.#trying(() => statement.get() as T)
   }
 
   pragma(source: string): unknown {
@@ -48,10 +64,25 @@ export class Connection {
     this.#database.close()
   }
 
+  /** Pages that were found damaged are not kept: the file may be mended. */
+  #trying<T>(work: () => T): T {
+    if (this.#foundDamage && !this.inTransaction) {
+      this.#foundDamage = false
+      this.pragma('shrink_memory')
+    }
+    try {
+      return work()
+    } catch (error) {
+      if (isDamage(error)) this.#foundDamage = true
+      throw error
+    }
+  }
+
   #prepare(sql: string): Sqlite.Statement {
     const known = this.#statements.get(sql)
     if (known !== undefined) return known
     const statement = this.#database.prepare(sql)
+    if (this.#database.readonly && !statement.readonly) throw new TypeError('Only a command may write.')
     if (this.#statements.size >= STATEMENTS_KEPT) this.#statements.clear()
     this.#statements.set(sql, statement)
     return statement

@@ -5,51 +5,51 @@ export class DatabaseRefused extends Error {
   override readonly name = 'DatabaseRefused'
 }
 
-/** The file that was opened is no longer where it was: what is written now would be gone with the process. */
-export class DatabaseGone extends Error {
-  override readonly name = 'DatabaseGone'
+/** The database could not do it now; the message says why. Whether a write has happened is unknown. */
+export class DatabaseUnavailable extends Error {
+  override readonly name = 'DatabaseUnavailable'
 }
 
-/** What was committed could not be put on the disk: nobody knows what of it is there, and no later write would be safe. */
-export class DatabaseBroken extends Error {
-  override readonly name = 'DatabaseBroken'
-
-  constructor(cause: unknown) {
-    super(
-      `the log of writes cannot be put on the disk (${(cause as Error).message}); see to the disk, then start anew`,
-      { cause }
-    )
-  }
-}
-
-/** Another connection held the lock for too long; for a thread that cannot hand on SQLite's own error. */
-export class DatabaseBusy extends Error {
-  override readonly name = 'DatabaseBusy'
-}
-
-/** The columns whose uniqueness a failed write would have broken, as `table.column, table.column`; else undefined. */
-export function violatedUnique(error: unknown): string | undefined {
-  if (!isSqliteError(error) || error.code !== 'SQLITE_CONSTRAINT_UNIQUE') return undefined
-  return error.message.replace('UNIQUE constraint failed: ', '')
-}
-
-const OURS = [DatabaseGone, DatabaseBroken, DatabaseBusy]
 /** Of a file beside the database. */
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EROFS'])
 /** Node's errors about threads and modules hold the system's own only in their texts. */
 const NO_FILES = /\bEMFILE\b|\bENFILE\b|too many open files/
-const UNAVAILABLE = /^SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN)/
+const UNAVAILABLE = /^SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/
 
-/** Whether the engine could not do it now though nothing is wrong with the request: locked, full, not writable, gone. */
+/** Whether the engine could not do it now though nothing is wrong with the request: locked, full, not writable, gone, damaged. */
 export function isUnavailable(error: unknown): boolean {
-  if (OURS.some((unavailable) => error instanceof unavailable)) return true
+  if (error instanceof DatabaseUnavailable) return true
   const { code = '', message = '' } = (error ?? {}) as NodeJS.ErrnoException
   if (NO_SPACE.has(code) || NO_FILES.test(message)) return true
   return isSqliteError(error) && UNAVAILABLE.test(error.code)
 }
 
+/** The same error in a sentence for who starts the service, if it is about the file. */
+export function asRefusal(error: unknown, path: string): unknown {
+  if (error instanceof DatabaseRefused || !isUnavailable(error)) return error
+  const { code = '', message } = error as NodeJS.ErrnoException
+  if (isDamage(error)) return new DatabaseRefused(damaged(path, message))
+  const advice = isBusy(error)
+    ? 'Another process writes to it: try again.'
+    : 'See to its disk and permissions.'
+  return new DatabaseRefused(`${path} cannot be used (${code}: ${message}). ${advice}`)
+}
+
+export function damaged(path: string, reason: string): string {
+  return `${path} is damaged (${reason}). Restore it from a backup, or save what can be saved with: sqlite3 FILE .recover`
+}
+
+export function isDamage(error: unknown): boolean {
+  return isSqliteError(error) && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
+}
+
 export function isBusy(error: unknown): boolean {
   return isSqliteError(error) && error.code.startsWith('SQLITE_BUSY')
+}
+
+/** After a failed sync nobody knows what of the log is on the disk, so that no later write would be safe. */
+export function isFailedSync(error: unknown): boolean {
+  return isSqliteError(error) && /^SQLITE_IOERR_(DIR_)?FSYNC$/.test(error.code)
 }
 
 function isSqliteError(error: unknown): error is InstanceType<typeof Sqlite.SqliteError> {

@@ -1,42 +1,40 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { DatabaseRefused } from './errors.ts'
+import { asRefusal, DatabaseRefused, damaged } from './errors.ts'
+import { patiently } from './patience.ts'
 
 /** "LibA" in the file's header marks it as ours (https://sqlite.org/pragma.html#pragma_application_id). */
 export const APPLICATION_ID = 0x4c696241
 const HEADER = { length: 100, magic: 'SQLite format 3\0', applicationIdOffset: 68 }
 const STARTUP_PATIENCE_MS = 2000
-const IMPORT_CACHE_KIB = 256 * 1024
 const PAGES_A_CHECKPOINT = 10_000
 const LOG_KEPT_BYTES = 64 * 1024 * 1024
 
 export interface Usage {
   /** The service has it open already: a log of writes is no sign of a crash, and nothing need be checked. */
   isInUse?: boolean
-  /** Other processes write to it all the time, and must have their turn. */
-  isShared?: boolean
-  /** This process has it open already, and what is opened is for one large import. */
-  isForImport?: boolean
+  /** This process has it open already. */
+  isOpenHere?: boolean
 }
 
 /**
  * Opens the file with settings under which an acknowledged write survives a power cut, and makes sure that they hold.
  * Whatever is not ours is refused before a byte of it is changed. Throws `DatabaseRefused`.
  */
-export function openDatabase(path: string, { isInUse, isForImport }: Usage = {}): Sqlite.Database {
+export function openDatabase(path: string, { isInUse, isOpenHere }: Usage = {}): Sqlite.Database {
   // Whoever opens and closes the file beside SQLite gives up the locks that it holds on it in the same process.
-  if (!isForImport) prepareFile(path)
-  const endedUncleanly = !isInUse && !isForImport && existsSync(`${path}-wal`)
-  const database = new Sqlite(path, { timeout: STARTUP_PATIENCE_MS })
+  if (!isOpenHere) prepareFile(path)
+  const endedUncleanly = !isInUse && !isOpenHere && existsSync(`${path}-wal`)
+  const database = new Sqlite(path, { fileMustExist: isOpenHere === true, timeout: STARTUP_PATIENCE_MS })
   try {
-    applySettings(database)
-    if (isForImport) tuneForImport(database)
+    // Two that make a database at the same moment may each keep the other from it.
+    patiently(() => applySettings(database))
     if (endedUncleanly) checkIntegrity(database, path)
     return database
   } catch (error) {
     database.close()
-    throw error
+    throw asRefusal(error, path)
   }
 }
 
@@ -106,11 +104,6 @@ function applySettings(database: Sqlite.Database): void {
   setPragma(database, 'journal_size_limit', LOG_KEPT_BYTES)
 }
 
-/** Measured at a million authors: in a smaller cache the same pages are written and read again and again. */
-function tuneForImport(database: Sqlite.Database): void {
-  setPragma(database, 'cache_size', -IMPORT_CACHE_KIB)
-}
-
 function setPragma(database: Sqlite.Database, name: string, value: string | number): void {
   database.pragma(`${name} = ${value}`)
   const actual = database.pragma(name, { simple: true })
@@ -124,9 +117,5 @@ function setPragma(database: Sqlite.Database, name: string, value: string | numb
 /** After a clean end there is no -wal file, so a large database that was closed well is never held up here. */
 function checkIntegrity(database: Sqlite.Database, path: string): void {
   const result = String(database.pragma('quick_check(1)', { simple: true })).replace(/\s+/g, ' ')
-  if (result !== 'ok') {
-    throw new DatabaseRefused(
-      `${path} is damaged (${result}). Restore it from a backup, or save what can be saved with: sqlite3 FILE .recover`
-    )
-  }
+  if (result !== 'ok') throw new DatabaseRefused(damaged(path, result))
 }

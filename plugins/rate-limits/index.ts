@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Db } from '../../db/database.ts'
 import { addressKey, keysOf } from './keys.ts'
-import { Limiter } from './limiter.ts'
+import { Limiter, type Store } from './limiter.ts'
 import { type LoginLimits, loginLimits } from './login.ts'
 import {
   nearest,
@@ -45,29 +44,29 @@ declare module 'fastify' {
 async function rateLimitsPlugin(fastify: FastifyInstance) {
   const isOn = fastify.config.RATE_LIMIT === 'on'
   if (!isOn) fastify.log.warn('RATE_LIMIT is off: passwords can be guessed without a limit')
-  fastify.decorate('rateLimits', isOn ? limitsOver(fastify.db) : UNLIMITED)
+  fastify.decorate('rateLimits', isOn ? limitsOver(fastify) : UNLIMITED)
   fastify.decorateReply('rateLimit', function rateLimit(state) {
     return state === undefined ? this : this.headers(rateLimitFields(state))
   })
 }
 
-function limitsOver(db: Db): RateLimits {
+function limitsOver(store: Store): RateLimits {
   return {
-    login: loginLimits(db),
-    registration: addressLimit(db, REGISTRATION),
-    refresh: addressLimit(db, REFRESH),
-    passwordReset: passwordResetLimit(db)
+    login: loginLimits(store),
+    registration: addressLimit(store, REGISTRATION),
+    refresh: addressLimit(store, REFRESH),
+    passwordReset: passwordResetLimit(store)
   }
 }
 
-function addressLimit(db: Db, policy: Policy): AddressLimit {
-  const addresses = new Limiter(db, policy)
+function addressLimit(store: Store, policy: Policy): AddressLimit {
+  const addresses = new Limiter(store, policy)
   return { consume: (address) => addresses.take(addressKey(address)) }
 }
 
-function passwordResetLimit(db: Db): RateLimits['passwordReset'] {
-  const pairs = new Limiter(db, PASSWORD_RESET)
-  const addresses = new Limiter(db, PASSWORD_RESET_ADDRESS)
+function passwordResetLimit(store: Store): RateLimits['passwordReset'] {
+  const pairs = new Limiter(store, PASSWORD_RESET)
+  const addresses = new Limiter(store, PASSWORD_RESET_ADDRESS)
   return {
     async consume(username, address) {
       const keys = keysOf(username, address)

@@ -1,25 +1,21 @@
+import type { FastifyInstance } from 'fastify'
 import RateLimiterRes from 'rate-limiter-flexible/lib/RateLimiterRes.js'
 import RateLimiterStoreAbstract from 'rate-limiter-flexible/lib/RateLimiterStoreAbstract.js'
-import type { Db } from '../../db/database.ts'
-import { addPoints, deleteExpiredPoints, deletePoints, findPoints } from '../../db/rate-limits.ts'
+import { countPoints, forgetPoints } from '../../db/commands/rate-limits.ts'
+import { findPoints, type StoredPoints } from '../../db/rate-limits.ts'
 import { type Policy, type RateLimitState, refuse } from './policies.ts'
 
-/** More than the one row that a new window may add, so that rows of the past never pile up. */
-const PURGED_AT_ONCE = 20
-
-interface StoredPoints {
-  points: number
-  expires_at: number
-}
+/** Where the counts are kept. */
+export type Store = Pick<FastifyInstance, 'db' | 'run'>
 
 /** One policy of rate-limiter-flexible over our own database, where a restart or a second process finds the same counts. */
 export class Limiter extends RateLimiterStoreAbstract {
-  readonly #db: Db
+  readonly #store: Store
   readonly #policy: Policy
 
-  constructor(db: Db, policy: Policy) {
-    super({ storeClient: db, keyPrefix: policy.name, points: policy.quota, duration: policy.window })
-    this.#db = db
+  constructor(store: Store, policy: Policy) {
+    super({ storeClient: store, keyPrefix: policy.name, points: policy.quota, duration: policy.window })
+    this.#store = store
     this.#policy = policy
   }
 
@@ -55,20 +51,18 @@ export class Limiter extends RateLimiterStoreAbstract {
   /** The library's hook: one atomic write. */
   async _upsert(key: string, points: number, milliseconds: number, afresh: boolean): Promise<StoredPoints> {
     const now = Date.now()
-    const expiresAt = now + milliseconds
-    const stored = await addPoints(this.#db, { key, points, now, expiresAt, afresh })
-    if (stored.expires_at === expiresAt) await deleteExpiredPoints(this.#db, now, PURGED_AT_ONCE)
-    return stored
+    const added = { key, points, now, expiresAt: now + milliseconds, afresh }
+    return this.#store.run('service', countPoints, added)
   }
 
   /** The library's hook: null when there is nothing. */
   async _get(key: string): Promise<StoredPoints | null> {
-    return (await findPoints(this.#db, key, Date.now())) ?? null
+    return (await findPoints(this.#store.db, key, Date.now())) ?? null
   }
 
   /** The library's hook: whether there was anything. */
   async _delete(key: string): Promise<boolean> {
-    return deletePoints(this.#db, key)
+    return this.#store.run('service', forgetPoints, { key })
   }
 
   /** The library's hook: what is stored in its own words. */

@@ -1,6 +1,5 @@
-import type { Db } from '../../db/database.ts'
 import { type Keys, keysOf } from './keys.ts'
-import { Limiter } from './limiter.ts'
+import { Limiter, type Store } from './limiter.ts'
 import {
   LOGIN,
   LOGIN_ACCOUNT,
@@ -21,7 +20,7 @@ export interface LoginLimits {
   succeeded(username: string, address: string): Promise<RateLimitState | undefined>
 }
 
-/** A known pair is remembered anew at most once a day, so that most logins write nothing. */
+/** A known pair is remembered again at most once a day, so that most logins write nothing. */
 const REMEMBERED_FOR_LONG = LOGIN_KNOWN.window - 24 * 60 * 60
 
 /**
@@ -30,11 +29,11 @@ const REMEMBERED_FOR_LONG = LOGIN_KNOWN.window - 24 * 60 * 60
  * password was hashed, tries at the same moment can be more than the limit; so it is looked at again before they learn
  * what came of them.
  */
-export function loginLimits(db: Db): LoginLimits {
-  const pairs = new Limiter(db, LOGIN)
-  const addresses = new Limiter(db, LOGIN_ADDRESS)
-  const accounts = new Limiter(db, LOGIN_ACCOUNT)
-  const known = new Limiter(db, LOGIN_KNOWN)
+export function loginLimits(store: Store): LoginLimits {
+  const pairs = new Limiter(store, LOGIN)
+  const addresses = new Limiter(store, LOGIN_ADDRESS)
+  const accounts = new Limiter(store, LOGIN_ACCOUNT)
+  const known = new Limiter(store, LOGIN_KNOWN)
 
   async function isKnown(pair: string): Promise<boolean> {
     return (await known.look(pair)).used > 0
@@ -49,7 +48,7 @@ export function loginLimits(db: Db): LoginLimits {
     const { used } = await accounts.look(account)
     if (used < LOGIN_ACCOUNT.quota) return
     const turn = { ...LOGIN_ACCOUNT, quota: 1, window: secondsBetweenTries(used) }
-    await new Limiter(db, turn).take(`turn:${account}`)
+    await new Limiter(store, turn).take(`turn:${account}`)
   }
 
   async function slow({ pair, account }: Keys): Promise<void> {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Db } from '../../db/database.ts'
+import type { ReadDb } from '../../db/database.ts'
 import { listUsers } from '../../db/users.ts'
 import { createKeyFile, KeysRefused, keyFileOf } from './key-file.ts'
 import { KeyRing } from './key-ring.ts'
@@ -27,7 +27,7 @@ async function signingKeysPlugin(fastify: FastifyInstance) {
 }
 
 /** Where there are users, a missing key was lost: to replace it unasked would end every token in silence. */
-async function createFirstKey(path: string, db: Db): Promise<void> {
+async function createFirstKey(path: string, db: ReadDb): Promise<void> {
   const users = await listUsers(db, { limit: 1, before: undefined })
   if (users.length === 0) createKeyFile(path, [newKey(new Date())])
 }

@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { ControlledTransaction } from 'kysely'
-import { AuthorImport } from '../../db/authors/importing.ts'
-import { type Credential, findBearer } from '../../db/bearers.ts'
-import type { Db, Tables } from '../../db/database.ts'
-import { CreateAuthor, impossibleLife } from '../../schemas/authors.ts'
+import { uuidv7 } from 'uuidv7'
+import { impossibleLife } from '../../db/authors/content.ts'
+import type { Outcome } from '../../db/authors/importing.ts'
+import { type FileRow, Staging, type StagingFiles } from '../../db/authors/staging.ts'
+import type { AuthorContent } from '../../db/authors/table.ts'
+import type { Command } from '../../db/command.ts'
+import { admitImport, applyImport, importSlice } from '../../db/commands/imports.ts'
+import { CreateAuthor } from '../../schemas/authors.ts'
 import type { FieldError } from '../../schemas/errors.ts'
 import { CSV } from '../../schemas/transfers.ts'
 import { toFieldErrors, type Violation } from '../errors/field-errors.ts'
@@ -17,8 +19,8 @@ export interface ImportJob {
   mediaType: string
   mode: 'all' | 'partial'
   dryRun: boolean
-  /** Whose authors they become, and by what right. */
-  user: Credential & { id: string }
+  /** Whose authors they become. */
+  ownerId: string
 }
 
 export interface ImportSummary {
@@ -27,69 +29,112 @@ export interface ImportSummary {
   refused: number
   /** Of the refused ones the first 100. */
   errors: FieldError[]
-  /** False when the credential was no longer good; then nothing more was written. */
-  isAllowed: boolean
 }
 
-type Transaction = ControlledTransaction<Tables>
-type Checked = { line: number; author: CreateAuthor }
+/** What an import needs of the service. */
+export interface ImportService {
+  /** Rows are staged in `files.staged`, which its owner deletes when the import has ended. */
+  files: StagingFiles
+  /** Runs a command for the user who imports. */
+  run<Input extends object, Output>(command: Command<Input, Output>, input: Input): Promise<Output>
+  /** Learns how many rows have been looked at. */
+  onProgress(rows: number): void
+}
+
+type Checked = { line: number; author: AuthorContent }
+
+/** Where rows go that are good in themselves. */
+interface Target {
+  add(rows: FileRow[]): Promise<Outcome[]>
+  /** Changes what became of the rows, when that is known at the end only. */
+  finish(summary: ImportSummary): Promise<ImportSummary>
+  close(): Promise<void>
+}
 
 const ERRORS_LISTED = 100
-const BATCH = 64
-const ROWS_A_TRANSACTION = 1024
-/** A little longer than a writer of another connection waits before it tries again. */
-const OTHERS_TURN_MS = 15
+/** Others write in between, and wait for no more than some ten milliseconds. */
+const ROWS_AT_ONCE = 256
 
 /**
- * Imports authors from a file: all of them in one transaction or none, or in mode `partial` the good ones, some at a time.
- * Its memory does not grow with the file. `onProgress` is told how many rows have been looked at.
+ * Imports authors from a file: all of them at once or none, or in mode `partial` the good ones, some at a time. Its memory does not
+ * grow with the file.
  */
 export async function runImport(
-  db: Db,
+  service: ImportService,
   source: Readable,
-  job: ImportJob,
-  onProgress: (rows: number) => void
+  job: ImportJob
 ): Promise<ImportSummary> {
-  return new Import(db, job, onProgress).run(job.mediaType === CSV ? parseCsv(source) : parseNdjson(source))
+  await service.run(admitImport, {})
+  const rows = job.mediaType === CSV ? parseCsv(source) : parseNdjson(source)
+  const target = await openTarget(service, job)
+  try {
+    return await target.finish(await new Import(target, service.onProgress).run(rows))
+  } finally {
+    await target.close()
+  }
 }
 
-class Import {
-  readonly #db: Db
-  readonly #job: ImportJob
-  readonly #authors: AuthorImport
-  readonly #onProgress: (rows: number) => void
-  readonly #summary: ImportSummary = { created: 0, unchanged: 0, refused: 0, errors: [], isAllowed: true }
-  #transaction: Transaction | undefined
-  #rowsInTransaction = 0
+async function openTarget(service: ImportService, { mode, dryRun, ownerId }: ImportJob): Promise<Target> {
+  if (mode === 'partial' && !dryRun) return inSlices(service)
+  const staging = await Staging.open(service.files, ownerId)
+  return dryRun ? withoutEffect(staging) : allOrNothing(staging, service)
+}
 
-  constructor(db: Db, job: ImportJob, onProgress: (rows: number) => void) {
-    this.#db = db
-    this.#job = job
-    this.#authors = new AuthorImport(job.user.id)
+function inSlices({ run }: ImportService): Target {
+  return {
+    add: (rows) => run(importSlice, { rows: rows.map(({ id, content }) => ({ id, content })) }),
+    finish: async (summary) => summary,
+    close: async () => {}
+  }
+}
+
+function withoutEffect(staging: Staging): Target {
+  return {
+    add: (rows) => staging.add(rows),
+    finish: async (summary) => summary,
+    close: () => staging.close()
+  }
+}
+
+function allOrNothing(staging: Staging, { run, files }: ImportService): Target {
+  let isOpen = true
+  async function close() {
+    if (isOpen) await staging.close()
+    isOpen = false
+  }
+
+  async function finish(summary: ImportSummary): Promise<ImportSummary> {
+    if (summary.refused > 0) return { ...summary, created: 0 }
+    const { since, ...found } = await staging.revise()
+    if (found.refused > 0) return { ...found, created: 0 }
+    await staging.save()
+    // The command opens the file in another thread.
+    await close()
+    return run(applyImport, { staged: files.staged, since })
+  }
+
+  return { add: (rows) => staging.add(rows), finish, close }
+}
+
+/** Checks the rows of a file, passes the good ones on, and counts what becomes of them. */
+class Import {
+  readonly #target: Target
+  readonly #onProgress: (rows: number) => void
+  readonly #summary: ImportSummary = { created: 0, unchanged: 0, refused: 0, errors: [] }
+
+  constructor(target: Target, onProgress: (rows: number) => void) {
+    this.#target = target
     this.#onProgress = onProgress
   }
 
   async run(rows: AsyncGenerator<Row>): Promise<ImportSummary> {
-    try {
-      await this.#addAll(rows)
-      await this.#end()
-    } catch (error) {
-      await this.#transaction?.rollback().execute()
-      if (!(error instanceof NotAllowed)) throw error
-      this.#summary.isAllowed = false
-    }
-    const nothingWritten = this.#job.mode === 'all' && this.#summary.refused > 0 && !this.#job.dryRun
-    return nothingWritten ? { ...this.#summary, created: 0 } : this.#summary
-  }
-
-  async #addAll(rows: AsyncGenerator<Row>): Promise<void> {
     let batch: Checked[] = []
     try {
       for await (const row of rows) {
         const checked = this.#check(row)
         if (checked === undefined) continue
         batch.push(checked)
-        if (batch.length < BATCH) continue
+        if (batch.length < ROWS_AT_ONCE) continue
         await this.#add(batch)
         batch = []
       }
@@ -98,6 +143,7 @@ class Import {
       this.#refuse(error.line, [{ pointer: '', detail: error.message }])
     }
     await this.#add(batch)
+    return this.#summary
   }
 
   #check(row: Row): Checked | undefined {
@@ -114,45 +160,16 @@ class Import {
 
   async #add(batch: Checked[]): Promise<void> {
     if (batch.length === 0) return
-    this.#transaction ??= await this.#begin()
-    const outcomes = await this.#authors.add(
-      this.#transaction,
-      batch.map(({ author }) => author)
-    )
+    const rows = batch.map(({ line, author }) => ({ line, content: author, id: uuidv7() }))
+    const outcomes = await this.#target.add(rows)
     for (const [index, outcome] of outcomes.entries()) {
       if (typeof outcome === 'string') this.#summary[outcome] += 1
       else this.#refuse((batch[index] as Checked).line, [outcome])
     }
-    this.#rowsInTransaction += batch.length
     const { created, unchanged, refused } = this.#summary
     this.#onProgress(created + unchanged + refused)
-    const isPart = this.#job.mode === 'partial' && !this.#job.dryRun
-    if (!isPart || this.#rowsInTransaction < ROWS_A_TRANSACTION) return
-    await this.#end()
-    await sleep(OTHERS_TURN_MS)
-  }
-
-  /** Nobody else writes once it has begun, so the right to write that is seen then lasts. */
-  async #begin(): Promise<Transaction> {
-    const transaction = await this.#db.startTransaction().execute()
-    this.#transaction = transaction
-    this.#rowsInTransaction = 0
-    const user = await findBearer(transaction, this.#job.user)
-    if (user?.id !== this.#job.user.id || user.role === 'reader') throw new NotAllowed()
-    return transaction
-  }
-
-  async #end(): Promise<void> {
-    const { mode, dryRun } = this.#job
-    const isKept = !dryRun && (mode === 'partial' || this.#summary.refused === 0)
-    const transaction = this.#transaction
-    this.#transaction = undefined
-    if (isKept) await transaction?.commit().execute()
-    else await transaction?.rollback().execute()
   }
 }
-
-class NotAllowed extends Error {}
 
 const isAuthor = buildValidator({})({ schema: CreateAuthor, httpPart: 'body' } as never)
 

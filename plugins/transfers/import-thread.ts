@@ -1,30 +1,36 @@
-/** The thread of an `Importer`, for the transaction of an import would hold up all else. */
+/** The thread of an `Importer`: it parses, checks and stages rows, which takes long. What writes to the database is run by the service. */
 import { read } from 'node:fs'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { parentPort } from 'node:worker_threads'
-import { openKysely } from '../../db/database.ts'
+import type { StagingFiles } from '../../db/authors/staging.ts'
 import { isUnavailable } from '../../db/dialect.ts'
 import { type ImportJob, type ImportSummary, runImport } from './import-job.ts'
 import { seldom } from './seldom.ts'
 
 export interface ThreadInput {
   job: ImportJob
-  databaseFile: string
+  files: StagingFiles
   /** An open file, which this process shares. */
   fd: number
 }
 
-export type ThreadMessage =
+/** An input comes when nothing runs; an output answers the command that was asked for. */
+export type ToThread = ThreadInput | { output: unknown } | 'failed' | 'end'
+
+export type FromThread =
   | { rows: number }
+  | { command: string; input: object }
   | { summary: ImportSummary }
   | { unavailable: string }
   | { failure: unknown }
 
 const CHUNK = 256 * 1024
 const readAt = promisify(read)
+/** There is one at a time, so that no more rows wait in the service than it is at. */
+let command: PromiseWithResolvers<unknown> | undefined
 
-function post(message: ThreadMessage): void {
+function post(message: FromThread): void {
   parentPort?.postMessage(message)
 }
 
@@ -38,23 +44,26 @@ async function* bytesOf(fd: number): AsyncGenerator<Buffer> {
   }
 }
 
-async function work({ job, databaseFile, fd }: ThreadInput): Promise<ImportSummary> {
-  const db = await openKysely(databaseFile, { isForImport: true })
-  try {
-    return await runImport(
-      db,
-      Readable.from(bytesOf(fd)),
-      job,
-      seldom((rows) => post({ rows }))
-    )
-  } finally {
-    await db.destroy()
-  }
+function runInService(name: string, input: object): Promise<unknown> {
+  command = Promise.withResolvers<unknown>()
+  post({ command: name, input })
+  return command.promise
 }
 
-parentPort?.on('message', (input: ThreadInput | 'end') => {
-  if (input === 'end') return parentPort?.close()
-  work(input).then(
+async function work({ job, files, fd }: ThreadInput): Promise<ImportSummary> {
+  const service = {
+    files,
+    run: ({ name }: { name: string }, input: object) => runInService(name, input) as Promise<never>,
+    onProgress: seldom((rows: number) => post({ rows }))
+  }
+  return runImport(service, Readable.from(bytesOf(fd)), job)
+}
+
+parentPort?.on('message', (message: ToThread) => {
+  if (message === 'end') return parentPort?.close()
+  if (message === 'failed') return command?.reject(new Error('a command failed'))
+  if ('output' in message) return command?.resolve(message.output)
+  work(message).then(
     (summary) => post({ summary }),
     (error) => post(isUnavailable(error) ? { unavailable: error.message } : { failure: error })
   )

@@ -2,15 +2,29 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
-import { DatabaseBusy } from '../../db/dialect.ts'
+import { type Command, commandNamed } from '../../db/command.ts'
+import '../../db/commands/imports.ts'
+import { DatabaseUnavailable } from '../../db/dialect.ts'
 import type { ImportSummary } from './import-job.ts'
-import type { ThreadInput, ThreadMessage } from './import-thread.ts'
+import type { FromThread, ThreadInput, ToThread } from './import-thread.ts'
 
 const THREAD = path.join(import.meta.dirname, 'import-thread.ts')
 const IDLE_MS = 60_000
 
-interface Running extends PromiseWithResolvers<ImportSummary> {
+/** What an import asks of the service meanwhile. */
+export interface ImportWatcher {
+  /** Runs a command for the user who imports. */
+  runCommand(command: Command<object, unknown>, input: object): Promise<unknown>
+  /** Learns how many rows have been looked at. */
   onRows(rows: number): void
+}
+
+interface Running extends PromiseWithResolvers<ImportSummary> {
+  watcher: ImportWatcher
+  /** Settled when the last command is done. */
+  command: Promise<void>
+  /** Why a command failed, which only the service knows whole. */
+  commandError?: unknown
 }
 
 /**
@@ -24,9 +38,12 @@ export class Importer {
   #running: Running | undefined
   #idle: NodeJS.Timeout | undefined
 
-  /** What became of the rows. Throws what the import throws, or `DatabaseBusy`. `onRows` learns how many rows have been looked at. */
-  run(input: ThreadInput, onRows: (rows: number) => void): Promise<ImportSummary> {
-    return this.#turns(() => this.#runNow(input, onRows))
+  /**
+   * What became of the rows; when it settles, nothing uses the import's files any more. Throws what the import and its commands throw,
+   * or `DatabaseUnavailable`.
+   */
+  run(input: ThreadInput, watcher: ImportWatcher): Promise<ImportSummary> {
+    return this.#turns(() => this.#runNow(input, watcher))
   }
 
   /** Ends the thread, with what it is at. */
@@ -35,20 +52,25 @@ export class Importer {
     const thread = this.#thread
     if (this.#running !== undefined) await thread?.terminate()
     else if (thread !== undefined) {
-      thread.postMessage('end')
+      thread.postMessage('end' satisfies ToThread)
       await once(thread, 'exit')
     }
   }
 
-  async #runNow(input: ThreadInput, onRows: (rows: number) => void): Promise<ImportSummary> {
+  async #runNow(input: ThreadInput, watcher: ImportWatcher): Promise<ImportSummary> {
     clearTimeout(this.#idle)
     this.#thread ??= this.#start()
-    const running = { ...Promise.withResolvers<ImportSummary>(), onRows }
+    const running: Running = {
+      ...Promise.withResolvers<ImportSummary>(),
+      watcher,
+      command: Promise.resolve()
+    }
     this.#running = running
-    this.#thread.postMessage(input)
+    this.#thread.postMessage(input satisfies ToThread)
     try {
       return await running.promise
     } finally {
+      await running.command
       this.#running = undefined
       this.#idle = setTimeout(() => this.close(), IDLE_MS).unref()
     }
@@ -56,7 +78,7 @@ export class Importer {
 
   #start(): Worker {
     return new Worker(THREAD)
-      .on('message', (message: ThreadMessage) => this.#hear(message))
+      .on('message', (message: FromThread) => this.#hear(message))
       .once('error', (error) => this.#running?.reject(error))
       .once('exit', (code) => {
         this.#thread = undefined
@@ -64,10 +86,23 @@ export class Importer {
       })
   }
 
-  #hear(message: ThreadMessage): void {
-    if ('rows' in message) this.#running?.onRows(message.rows)
-    else if ('summary' in message) this.#running?.resolve(message.summary)
-    else if ('unavailable' in message) this.#running?.reject(new DatabaseBusy(message.unavailable))
-    else this.#running?.reject(message.failure)
+  #hear(message: FromThread): void {
+    const running = this.#running
+    if (running === undefined) return
+    if ('rows' in message) running.watcher.onRows(message.rows)
+    else if ('command' in message) running.command = this.#runCommand(running, message)
+    else if ('summary' in message) running.resolve(message.summary)
+    else if ('unavailable' in message) running.reject(new DatabaseUnavailable(message.unavailable))
+    else running.reject(running.commandError ?? message.failure)
+  }
+
+  async #runCommand(running: Running, { command, input }: { command: string; input: object }): Promise<void> {
+    try {
+      const output = await running.watcher.runCommand(commandNamed(command), input)
+      this.#thread?.postMessage({ output } satisfies ToThread)
+    } catch (error) {
+      running.commandError = error
+      this.#thread?.postMessage('failed' satisfies ToThread)
+    }
   }
 }

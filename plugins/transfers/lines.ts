@@ -49,7 +49,7 @@ export class LineCounter {
   }
 }
 
-/** Which line of the chunk is broken: one within it, or else the first, which may begin amid a character. */
+/** Which line of the chunk is broken: one within it, otherwise the first, which may begin in the middle of a character. */
 function brokenLine(chunk: Buffer): number {
   let number = 0
   for (let end = chunk.indexOf(LINE_FEED); end !== -1; ) {

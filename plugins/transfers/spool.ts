@@ -26,7 +26,7 @@ export async function whileSpooled<T>(
     }
     return await work(fd)
   } catch (error) {
-    // What still comes of a refused upload is let go, or else nobody would notice that its client has gone.
+    // What still comes of a refused upload is dropped: unread, it would hide that its client has gone.
     source.resume()
     throw error
   } finally {
@@ -34,7 +34,7 @@ export async function whileSpooled<T>(
   }
 }
 
-/** Both at once, or else it could be left with its name. */
+/** Both in one tick, so that hardly any crash leaves the file with its name. */
 function openNameless(path: string): number {
   const fd = openSync(path, 'wx+', 0o600)
   unlinkSync(path)

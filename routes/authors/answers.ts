@@ -1,6 +1,6 @@
 /** Answers of which the body is JSON already. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { isUnmodified } from './preconditions.ts'
+import { isUnmodified } from '../../db/authors/preconditions.ts'
 
 /** The author, or 304 when the client has it. */
 export function sendAuthor(
@@ -26,7 +26,7 @@ export function pageBody(records: Buffer, next: string | null, total: number | u
 
 const PAGE_BEGIN = Buffer.from('{"data":[')
 
-/** Sends what is there, or comes to be; at once if it can be, for a promise costs more than sending does. */
+/** Sends an answer as soon as it can: without a promise where there is none, because that costs more than sending does. */
 export function sendWhenThere<T>(
   reply: FastifyReply,
   answer: T | Promise<T>,

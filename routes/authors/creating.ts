@@ -1,22 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { insertAuthor } from '../../db/authors/writing.ts'
+import { impossibleLife } from '../../db/authors/content.ts'
+import { createAuthor } from '../../db/commands/authors.ts'
 import { Author, CreateAuthor } from '../../schemas/authors.ts'
 import {
   AuthorExists,
   IdempotencyKeyInUse,
   IdempotencyKeyReused,
   IdentifierTaken,
-  RoleRequired
+  RoleRequired,
+  ValidationFailed,
+  withExtras
 } from '../../schemas/errors.ts'
 import { idempotency, preferences } from '../../schemas/headers.ts'
 import { answer, Ref } from '../../schemas/ref.ts'
-import { etagOf } from './preconditions.ts'
-import { addressOf, refuseImpossibleLife, telling } from './refusals.ts'
 
 const creating: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { db } = fastify
-
   fastify.route({
     method: 'POST',
     url: '',
@@ -35,19 +34,16 @@ const creating: FastifyPluginAsyncTypebox = async (fastify) => {
       errors: [RoleRequired, AuthorExists, IdentifierTaken, IdempotencyKeyInUse, IdempotencyKeyReused]
     },
     handler: async (request, reply) => {
-      refuseImpossibleLife(request.body)
-      return telling(
-        db,
-        () => request.body,
-        () =>
-          fastify.write(request, reply, async (trx) => {
-            const author = await insertAuthor(trx, request.body, request.user.id)
-            const headers = { location: addressOf(author), etag: etagOf(author) }
-            return { status: 201, headers, body: author }
-          })
-      )
+      assertPossibleLife(request.body)
+      return fastify.write(request, reply, createAuthor, { content: request.body }, 201)
     }
   })
+}
+
+/** Throws `ValidationFailed`, before an `Idempotency-Key` is looked at, as for anything else that is wrong with a body. */
+function assertPossibleLife(author: CreateAuthor): void {
+  const error = impossibleLife(author)
+  if (error !== undefined) throw withExtras(new ValidationFailed(), { errors: [error] })
 }
 
 export default creating

@@ -1,12 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import {
-  type AuthorFilter,
-  type AuthorOrder,
-  countAuthors,
-  listAuthors,
-  type Position
-} from '../../db/authors/finding.ts'
+import type { AuthorFilter } from '../../db/authors/conditions.ts'
+import { countAuthors, listAuthors } from '../../db/authors/finding.ts'
+import type { AuthorOrder, Position } from '../../db/authors/order.ts'
+import { etagOf } from '../../db/authors/representation.ts'
 import { wordsOf } from '../../db/text.ts'
 import { AuthorSearch } from '../../schemas/author-search.ts'
 import { Author, AuthorPage, AuthorParams, AuthorVersionQuery } from '../../schemas/authors.ts'
@@ -21,12 +18,11 @@ import { IfNoneMatch } from '../../schemas/headers.ts'
 import { answer, emptyAnswer } from '../../schemas/ref.ts'
 import { pageBody, sendAuthor, sendJson, sendWhenThere } from './answers.ts'
 import { getAuthorAnswer, getVersion } from './lookup.ts'
-import { etagOf } from './preconditions.ts'
 
 const MOST_WORDS = 10
 
 const finding: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { db, keptAnswers } = fastify
+  const { db, responseCache } = fastify
 
   fastify.route({
     method: 'GET',
@@ -42,7 +38,7 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: (request, reply) => {
       const isMine = request.query.owner === 'me'
       const name = isMine ? `${request.url} ${request.user.id}` : request.url
-      const page = keptAnswers.page(request, name, () => findPage(request, reply))
+      const page = responseCache.page(name, () => findPage(request, reply))
       sendWhenThere(reply, page, ({ body, link }) =>
         sendJson(link === undefined ? reply : reply.header('link', link), body)
       )
@@ -54,10 +50,15 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
     const filter = filterOf(request.query, request.user.id)
     const order = orderOf(sort)
     const after = request.pageStart<Position>(typesOf(order))
-    const { records, last } = await listAuthors(db, filter, order, { limit, after })
+    const { records, last, span } = await listAuthors(db, filter, order, { limit, after })
     const next = reply.nextPage(limit, last)
     const total = count ? await countAuthors(db, filter) : undefined
-    return { body: pageBody(records, next, total), link: reply.getHeader('link') as string | undefined }
+    return {
+      body: pageBody(records, next, total),
+      link: reply.getHeader('link') as string | undefined,
+      // Any change may concern a count.
+      span: count ? undefined : span
+    }
   }
 
   fastify.route({
@@ -81,7 +82,7 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
       const { version } = request.query
       const found =
         version === undefined
-          ? keptAnswers.author(request, idOrSlug, () => getAuthorAnswer(db, idOrSlug))
+          ? responseCache.author(idOrSlug, () => getAuthorAnswer(db, idOrSlug))
           : getVersion(db, idOrSlug, version).then((author) => ({
               etag: etagOf(author),
               body: JSON.stringify(author)

@@ -1,9 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { AuthorContent, AuthorRecord } from '../../db/authors/table.ts'
-import { restoreAuthor } from '../../db/authors/writing.ts'
-import { type Change, findLastChange, findVersion, listHistory } from '../../db/changes.ts'
-import type { Db } from '../../db/database.ts'
+import { listHistory } from '../../db/changes.ts'
+import { restoreAuthor } from '../../db/commands/authors.ts'
 import { Author, AuthorParams } from '../../schemas/authors.ts'
 import { ChangePage } from '../../schemas/changes.ts'
 import {
@@ -20,9 +18,7 @@ import {
 import { idempotency, preferences } from '../../schemas/headers.ts'
 import { PageQuery } from '../../schemas/pages.ts'
 import { answer } from '../../schemas/ref.ts'
-import { getAuthorId, refuseStranger } from './lookup.ts'
-import { etagOf } from './preconditions.ts'
-import { addressOf, telling } from './refusals.ts'
+import { getAuthorId } from './lookup.ts'
 
 const history: FastifyPluginAsyncTypebox = async (fastify) => {
   const { db } = fastify
@@ -72,29 +68,9 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
         IdempotencyKeyReused
       ]
     },
-    handler: async (request, reply) => {
-      const { author: idOrSlug } = request.params
-      let content: AuthorContent
-      const write = () =>
-        fastify.write(request, reply, async (trx) => {
-          const { last, deletedVersion } = await getDeleted(trx, idOrSlug)
-          refuseStranger(last, request.user)
-          content = last
-          const author = await restoreAuthor(trx, last, deletedVersion, request.user.id)
-          const headers = { location: addressOf(author), etag: etagOf(author) }
-          return { status: 201, headers, body: author }
-        })
-      return telling(db, () => content, write)
-    }
+    handler: (request, reply) =>
+      fastify.write(request, reply, restoreAuthor, { idOrSlug: request.params.author }, 201)
   })
-}
-
-/** A deleted author as it was last. Throws `AuthorNotFound` or `AuthorNotDeleted`. */
-async function getDeleted(trx: Db, idOrSlug: string) {
-  const id = await getAuthorId(trx, idOrSlug)
-  const { operation, version } = (await findLastChange(trx, id)) as Change
-  if (operation !== 'deleted') throw new AuthorNotDeleted(idOrSlug)
-  return { last: (await findVersion(trx, id, version - 1)) as AuthorRecord, deletedVersion: version }
 }
 
 export default history

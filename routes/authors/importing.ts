@@ -54,7 +54,7 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
     const { mode = 'all', dry_run: dryRun = false } = request.query
     const job = { mediaType: request.mediaType as string, mode, dryRun }
     const summary = await fastify.transfers.importAuthors(request, request.body, job, onProgress)
-    const { isAllowed, errors, ...counts } = summary
+    const { errors, ...counts } = summary
     if (mode === 'all' && counts.refused > 0 && !dryRun) {
       throw withExtras(new ImportRefused(counts.refused), { errors, members: counts })
     }

@@ -1,24 +1,12 @@
-import { findAuthor, findAuthorId, findAuthorText } from '../../db/authors/reading.ts'
+import { findAuthorId, findAuthorText } from '../../db/authors/reading.ts'
+import { etagOf } from '../../db/authors/representation.ts'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { findVersion } from '../../db/changes.ts'
-import type { Db } from '../../db/database.ts'
-import { AuthorNotFound, NotOwner, VersionNotFound } from '../../schemas/errors.ts'
-import { etagOf } from './preconditions.ts'
-
-interface User {
-  id: string
-  role: string
-}
-
-/** Throws `AuthorNotFound`. */
-export async function getAuthor(db: Db, idOrSlug: string): Promise<AuthorRecord> {
-  const author = await findAuthor(db, idOrSlug)
-  if (author === undefined) throw new AuthorNotFound(idOrSlug)
-  return author
-}
+import type { ReadDb } from '../../db/database.ts'
+import { AuthorNotFound, VersionNotFound } from '../../schemas/errors.ts'
 
 /** The author as it is sent. Throws `AuthorNotFound`. */
-export async function getAuthorAnswer(db: Db, idOrSlug: string) {
+export async function getAuthorAnswer(db: ReadDb, idOrSlug: string) {
   const author = await findAuthorText(db, idOrSlug)
   if (author === undefined) throw new AuthorNotFound(idOrSlug)
   const { id, slug, record: body } = author
@@ -26,27 +14,15 @@ export async function getAuthorAnswer(db: Db, idOrSlug: string) {
 }
 
 /** The id of an author, also of one that was deleted. Throws `AuthorNotFound`. */
-export async function getAuthorId(db: Db, idOrSlug: string): Promise<string> {
+export async function getAuthorId(db: ReadDb, idOrSlug: string): Promise<string> {
   const id = await findAuthorId(db, idOrSlug)
   if (id === undefined) throw new AuthorNotFound(idOrSlug)
   return id
 }
 
 /** Throws `AuthorNotFound` or `VersionNotFound`. */
-export async function getVersion(db: Db, idOrSlug: string, version: number): Promise<AuthorRecord> {
+export async function getVersion(db: ReadDb, idOrSlug: string, version: number): Promise<AuthorRecord> {
   const author = await findVersion(db, await getAuthorId(db, idOrSlug), version)
   if (author == null) throw new VersionNotFound(idOrSlug, version)
   return author
-}
-
-/** The author, if this user may change it. Throws `AuthorNotFound` or `NotOwner`. */
-export async function getEditableAuthor(db: Db, idOrSlug: string, user: User): Promise<AuthorRecord> {
-  const author = await getAuthor(db, idOrSlug)
-  refuseStranger(author, user)
-  return author
-}
-
-/** Throws `NotOwner` unless the user owns the author or is an admin. */
-export function refuseStranger(author: { owner_id: string | null }, user: User): void {
-  if (author.owner_id !== user.id && user.role !== 'admin') throw new NotOwner()
 }

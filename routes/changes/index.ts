@@ -80,10 +80,7 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
       }
 
       function isStillGood() {
-        return fastify.recheck(db, user).then(
-          () => true,
-          () => false
-        )
+        return fastify.isStillAllowed(user).catch(() => false)
       }
     }
   })

@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ping } from '../../db/database.ts'
 import { answer } from '../../schemas/ref.ts'
 import { Health } from '../../schemas/service.ts'
 
@@ -33,7 +32,7 @@ const health: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     handler: async (_request, reply) => {
       reply.cacheControl('no-store')
-      await ping(fastify.db)
+      await fastify.checkDatabase()
       return { status: 'ok' as const }
     }
   })

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { endSessions } from '../../db/sessions.ts'
+import { logOut } from '../../db/commands/sessions.ts'
 import { AccessTokenOnly } from '../../schemas/errors.ts'
 import { emptyAnswer } from '../../schemas/ref.ts'
 import { LogoutQuery } from '../../schemas/tokens.ts'
@@ -23,7 +23,7 @@ const logout: FastifyPluginAsyncTypebox = async (fastify) => {
       const { id, sessionId = '' } = request.user
       const { scope = 'this' } = request.query
       const which = { this: { only: sessionId }, others: { except: sessionId }, all: {} }[scope]
-      const count = await endSessions(fastify.db, id, 'logout', which)
+      const count = await fastify.run(request.user, logOut, which)
       request.log.info({ event: 'logout', user_id: id, scope, count }, 'logged out')
       return reply.code(204).send(null)
     }

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { deleteUser, findUserById, hasOtherAdmin } from '../../db/users.ts'
+import { deleteMe } from '../../db/commands/account-deletions.ts'
+import { findUserById } from '../../db/users.ts'
 import {
   AccessTokenOnly,
   InvalidToken,
@@ -45,13 +46,9 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [AccessTokenOnly, WrongPassword, LastAdmin, TooManyRequests, TooBusy] },
     handler: async (request, reply) => {
       const { id } = await fastify.confirmPassword(request, request.body.password)
-      await fastify.db.transaction().execute(async (trx) => {
-        await fastify.recheck(trx, request.user)
-        const user = await findUserById(trx, id)
-        if (user?.role === 'admin' && !(await hasOtherAdmin(trx, id))) throw new LastAdmin()
-        await deleteUser(trx, id, id)
-      })
+      await fastify.run(request.user, deleteMe, {})
       request.log.info({ event: 'user_deleted', user_id: id, by: id }, 'user deleted')
+      await fastify.housekeeping.finishDeletion(id)
       return reply.code(204).send(null)
     }
   })

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { violatedUnique } from '../../db/dialect.ts'
-import { findNamesake, insertUser, UNIQUE_NAME } from '../../db/users.ts'
+import { registerUser } from '../../db/commands/users.ts'
+import { findNamesake } from '../../db/users.ts'
 import {
   PasswordRefused,
   RegistrationClosed,
@@ -18,15 +18,11 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
   const { config, db, passwords, rateLimits } = fastify
 
   async function createUser(username: string, password: string) {
-    // Before the costly hash; the unique indexes decide between those who come at the same moment.
+    // Before the costly hash; the command decides between those who come at the same moment.
     const namesake = await findNamesake(db, username)
     if (namesake !== undefined) throw taken(username, namesake.username)
     const passwordHash = await passwords.hash(password)
-    try {
-      return await insertUser(db, { username, passwordHash })
-    } catch (error) {
-      throw UNIQUE_NAME.includes(violatedUnique(error) ?? '') ? new UsernameTaken(username) : error
-    }
+    return fastify.run('service', registerUser, { username, passwordHash })
   }
 
   fastify.route({

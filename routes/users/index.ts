@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { Db } from '../../db/database.ts'
-import { endSessions } from '../../db/sessions.ts'
-import { deleteUser, findUserById, hasOtherAdmin, listUsers, updateUser } from '../../db/users.ts'
+import { deleteUser } from '../../db/commands/account-deletions.ts'
+import { changeUser } from '../../db/commands/users.ts'
+import { findUserById, listUsers } from '../../db/users.ts'
 import {
   AccessTokenOnly,
   InvalidCursor,
@@ -46,7 +46,11 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 200: answer('The user.', User) }
     },
     config: { errors: [UserNotFound] },
-    handler: async (request) => getUser(fastify.db, request.params.id)
+    handler: async (request) => {
+      const user = await findUserById(fastify.db, request.params.id)
+      if (user === undefined) throw new UserNotFound(request.params.id)
+      return user
+    }
   })
 
   fastify.route({
@@ -65,14 +69,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request) => {
       const { id } = request.params
       const { role, disabled } = request.body
-      const user = await fastify.db.transaction().execute(async (trx) => {
-        await fastify.recheck(trx, request.user, 'admin')
-        const current = await getUser(trx, id)
-        const remainsAdmin = (role ?? current.role) === 'admin' && !(disabled ?? current.disabled)
-        if (!remainsAdmin) await refuseLastAdmin(trx, current)
-        if (disabled) await endSessions(trx, id, 'disabled')
-        return updateUser(trx, id, request.body)
-      })
+      const user = await fastify.run(request.user, changeUser, { userId: id, role, disabled })
       request.log.info(
         { event: 'user_changed', user_id: id, by: request.user.id, role, disabled },
         'user changed'
@@ -95,26 +92,12 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [UserNotFound, RoleRequired, AccessTokenOnly, LastAdmin] },
     handler: async (request, reply) => {
       const { id } = request.params
-      await fastify.db.transaction().execute(async (trx) => {
-        await fastify.recheck(trx, request.user, 'admin')
-        await refuseLastAdmin(trx, await getUser(trx, id))
-        await deleteUser(trx, id, request.user.id)
-      })
+      await fastify.run(request.user, deleteUser, { userId: id })
       request.log.info({ event: 'user_deleted', user_id: id, by: request.user.id }, 'user deleted')
+      await fastify.housekeeping.finishDeletion(id)
       return reply.code(204).send(null)
     }
   })
-}
-
-async function getUser(db: Db, id: string) {
-  const user = await findUserById(db, id)
-  if (user === undefined) throw new UserNotFound(id)
-  return user
-}
-
-async function refuseLastAdmin(trx: Db, user: User): Promise<void> {
-  const isActiveAdmin = user.role === 'admin' && !user.disabled
-  if (isActiveAdmin && !(await hasOtherAdmin(trx, user.id))) throw new LastAdmin()
 }
 
 export default users

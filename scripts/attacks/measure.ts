@@ -8,8 +8,10 @@ import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from '../../app.ts'
 import { type Config, loadConfig } from '../../config.ts'
-import { updateUser } from '../../db/users.ts'
+import { changeUserAsOperator } from '../../db/commands/users.ts'
+import { databaseFile } from '../../db/dialect.ts'
 import { runImport } from '../../plugins/transfers/import-job.ts'
+import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
 import {
   type Attack,
   attacksOn,
@@ -71,12 +73,17 @@ async function costsOfRequests(server: FastifyInstance, url: string, step: numbe
 }
 
 async function costsOfFiles(server: FastifyInstance, step: number): Promise<Cost[]> {
-  const job = { mode: 'all', dryRun: true, user: { id: '' } } as const
+  const job = { mode: 'all', dryRun: true, ownerId: '' } as const
+  const database = databaseFile(server.config.DATABASE_URL)
   const costs: Cost[] = []
   for (const [index, { title, mediaType, text }] of importFiles().entries()) {
     if (index % step > 2) continue
     const read = () => Readable.from(piecesOf(Buffer.from(text)))
-    const work = () => runImport(server.db, read(), { ...job, mediaType }, () => {})
+    const run = () => Promise.resolve(undefined as never)
+    const work = () =>
+      withStagedFile(database, (staged) =>
+        runImport({ files: { database, staged }, run, onProgress: () => {} }, read(), { ...job, mediaType })
+      )
     costs.push({ title, cost: await costOf(MOST_MS.files, work) })
   }
   return costs
@@ -123,7 +130,7 @@ async function operationsOf(server: FastifyInstance) {
 async function signIn(server: FastifyInstance, username: string): Promise<string> {
   const payload = { username, password: PASSWORD }
   const registered = await server.inject({ method: 'POST', url: '/register', payload })
-  await updateUser(server.db, registered.json().id, { role: 'admin' })
+  await server.run('service', changeUserAsOperator, { userId: registered.json().id, role: 'admin' })
   const headers = { authorization: basic(username, PASSWORD) }
   const loggedIn = await server.inject({ method: 'POST', url: '/login', headers })
   return `Bearer ${loggedIn.json().access_token}`

@@ -1,5 +1,6 @@
 /** What the service has given so far, which later requests name again. */
 import { randomUUID } from 'node:crypto'
+import { uuidv7 } from 'uuidv7'
 import type { Db } from '../../db/database.ts'
 import { upsertPasswordReset } from '../../db/password-resets.ts'
 import { findCredentials, insertUser, type Role, updateUser } from '../../db/users.ts'
@@ -113,7 +114,7 @@ export class State {
   async #refresh(role: Role): Promise<void> {
     const { id, bearers } = this.#personas.get(role) as Persona
     const isThere =
-      (await updateUser(this.#db, id, { role, disabled: false }).catch(() => undefined)) !== undefined
+      (await updateUser(this.#db, id, { role, disabledAt: null }).catch(() => undefined)) !== undefined
     const answers = isThere
       ? await Promise.all(Object.values(bearers).map((token) => this.#get('/me', token)))
       : []
@@ -122,7 +123,12 @@ export class State {
 
   async #revive(role: Role): Promise<void> {
     const username = `${role}-${randomUUID()}`
-    const { id } = await insertUser(this.#db, { username, passwordHash: this.#passwordHash })
+    const { id } = await insertUser(this.#db, {
+      id: uuidv7(),
+      at: new Date().toISOString(),
+      username,
+      passwordHash: this.#passwordHash
+    })
     await updateUser(this.#db, id, { role })
     await upsertPasswordReset(this.#db, id, CODE, '9999-12-31T00:00:00.000Z')
     const pair = Buffer.from(`${username}:${PASSWORD}`).toString('base64')

@@ -2,7 +2,6 @@ import { execFile, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { CompiledQuery } from 'kysely'
 import t, { type Test } from 'tap'
 import { failedOf } from '../../bench/bench.ts'
 import { type Competitor, Contenders } from '../../bench/contenders.ts'
@@ -11,9 +10,10 @@ import { measureGrowth } from '../../bench/growth.ts'
 import { toMarkdown } from '../../bench/report.ts'
 import { ask } from '../../bench/requests.ts'
 import { SCENARIOS, scenarioOf } from '../../bench/scenarios.ts'
-import { Connection } from '../../db/sqlite/connection.ts'
-import { GroupCommit } from '../../db/sqlite/group-commit.ts'
-import { openDatabase } from '../../db/sqlite/open.ts'
+import { callOf } from '../../db/command.ts'
+import { checkWriting } from '../../db/commands/checking.ts'
+import { type DatabaseEvent, openDatabase } from '../../db/database.ts'
+import { Engine } from '../../db/sqlite/engine.ts'
 import { ROOT, temporaryFolder } from '../helpers.ts'
 
 const hasWrk = spawnSync('wrk', ['-v']).error === undefined
@@ -129,32 +129,22 @@ t.test(
   }
 )
 
-t.test('with one member a batch each write has a commit of its own, and else they share one', async (t) => {
-  const most = GroupCommit.mostMembers
+t.test('with one call a batch each has a commit of its own, and else they share one', async (t) => {
   t.teardown(() => {
-    GroupCommit.mostMembers = most
+    Engine.mostCalls = undefined
   })
-  const writer = new Connection(openDatabase(path.join(temporaryFolder(t), 'library.db')))
-  t.teardown(() => writer.close())
-  let commits = 0
-  const writes = new GroupCommit(writer, {
-    beforeBatch: () => {},
-    beforeCommit: () => commits++,
-    afterCommit: () => {},
-    sync: async () => undefined,
-    beforeTelling: () => {},
-    mayBegin: () => true,
-    isShared: false
-  })
-  await writes.write(CompiledQuery.raw('create table entries (number integer)'))
-  for (const [mostMembers, expected] of [
+  for (const [mostCalls, expected] of [
     [1, 20],
-    [most, 1]
+    [undefined, 1]
   ] as const) {
-    commits = 0
-    GroupCommit.mostMembers = mostMembers
-    const inserts = Array.from({ length: 20 }, (_, number) => `insert into entries values (${number})`)
-    await Promise.all(inserts.map((sql) => writes.write(CompiledQuery.raw(sql))))
+    Engine.mostCalls = mostCalls
+    let commits = 0
+    const signal = ({ event }: DatabaseEvent) => {
+      if (event === 'batch') commits += 1
+    }
+    const database = await openDatabase(path.join(temporaryFolder(t), 'library.db'), { signal })
+    await Promise.all(Array.from({ length: 20 }, () => database.run(callOf(checkWriting, {}))))
+    await database.close()
     t.equal(commits, expected)
   }
 })

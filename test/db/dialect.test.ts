@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import t from 'tap'
-import { type Db, openKysely, ping } from '../../db/database.ts'
-import { databaseFile, isUnavailable, violatedUnique } from '../../db/dialect.ts'
+import { openDatabase as openFile } from '../../db/database.ts'
+import { databaseFile, isUnavailable, openForMigrations } from '../../db/dialect.ts'
 import { migrateToLatest } from '../../db/migrator.ts'
 import { APPLICATION_ID, openDatabase } from '../../db/sqlite/open.ts'
-import { insertUser } from '../../db/users.ts'
-import { temporaryFolder } from '../helpers.ts'
+import { firstPageOf, temporaryFolder } from '../helpers.ts'
 
 const digest = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex')
 const mode = (file: string) => (statSync(file).mode & 0o777).toString(8)
@@ -107,17 +106,6 @@ t.test('after an unclean end the database is checked, and a damaged one is refus
   t.throws(() => openDatabase(file), { message: /is damaged .*Restore it from a backup/ })
 })
 
-t.test('a broken uniqueness is told by its columns, whatever else went wrong is not', async (t) => {
-  const file = path.join(temporaryFolder(t), 'library.db')
-  const database = openDatabase(file)
-  t.teardown(() => database.close())
-  database.exec('create table t (x unique, y not null)')
-  database.exec("insert into t values ('a', 1)")
-  t.equal(violatedUnique(thrownBy(() => database.exec("insert into t values ('a', 1)"))), 't.x')
-  t.equal(violatedUnique(thrownBy(() => database.exec('insert into t values (2, null)'))), undefined)
-  t.equal(violatedUnique(new Error('UNIQUE constraint failed: t.x')), undefined)
-})
-
 t.test('a locked or full database is unavailable, a wrong statement is not', async (t) => {
   const file = path.join(temporaryFolder(t), 'library.db')
   const one = openDatabase(file)
@@ -133,138 +121,13 @@ t.test('a locked or full database is unavailable, a wrong statement is not', asy
   t.notOk(isUnavailable(thrownBy(() => one.exec('insert into nothing values (1)'))))
 })
 
-t.test('reads neither wait for a transaction nor see what it has not committed', async (t) => {
-  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
-  t.teardown(() => db.destroy())
-  await migrateToLatest(db)
-  const count = async (from: Db) =>
-    (await sql<{ n: number }>`select count(*) as n from users`.execute(from)).rows[0]?.n
-  const insert = (into: Db, name: string) => insertUser(into, { username: name, passwordHash: 'x' })
-  await db.transaction().execute(async (trx) => {
-    await insert(trx, 'anna')
-    t.equal(await count(db), 0, 'another reader')
-    t.equal(await count(trx), 1, 'the transaction itself')
-  })
-  t.equal(await count(db), 1)
-  await t.rejects(
-    db.transaction().execute(async (trx) => {
-      await insert(trx, 'boris')
-      throw new Error('no')
-    }),
-    { message: 'no' }
-  )
-  t.equal(await count(db), 1, 'what is rolled back is gone')
-  await Promise.all(
-    ['chen', 'dora', 'emil'].map((name) => db.transaction().execute((trx) => insert(trx, name)))
-  )
-  t.equal(await count(db), 4, 'transactions take turns')
-})
-
-t.test('who waits for another process to write does not hold up anybody else', async (t) => {
-  const file = path.join(temporaryFolder(t), 'library.db')
-  const db = await openKysely(file)
-  t.teardown(() => db.destroy())
-  await migrateToLatest(db)
-  const other = openDatabase(file)
-  t.teardown(() => other.close())
-  other.exec('begin immediate')
-  const waiting = ['anna', 'boris', 'chen'].map((username) => insertUser(db, { username, passwordHash: 'x' }))
-  const start = performance.now()
-  await sql`select * from users`.execute(db)
-  t.ok(performance.now() - start < 500, 'a read is served meanwhile')
-  other.exec('commit')
-  await Promise.all(waiting)
-
-  other.exec('begin immediate')
-  const refused = ['dora', 'emil', 'fay'].map((username) => insertUser(db, { username, passwordHash: 'x' }))
-  for (const result of await Promise.allSettled(refused))
-    t.ok(result.status === 'rejected' && isUnavailable(result.reason))
-  t.ok(performance.now() - start < 6000, 'they wait side by side, not one after the other')
-  other.exec('rollback')
-})
-
-t.test('who shares the file lets others write however much there is to do', async (t) => {
-  const file = path.join(temporaryFolder(t), 'library.db')
-  const db = await openKysely(file, { isShared: true })
-  t.teardown(() => db.destroy())
-  await migrateToLatest(db)
-  const other = openDatabase(file)
-  t.teardown(() => other.close())
-  other.pragma('busy_timeout = 0')
-  const names = Array.from({ length: 3000 }, (_, number) => `user-${number}`)
-  let left = names.length
-  const writes = names.map(async (username) => {
-    await insertUser(db, { username, passwordHash: 'x' })
-    left -= 1
-  })
-  const leftAtTurn = new Promise<number>((resolve) => {
-    const attempt = setInterval(() => {
-      try {
-        other.exec('begin immediate; rollback')
-      } catch {
-        return
-      }
-      clearInterval(attempt)
-      resolve(left)
-    }, 1)
-  })
-  await Promise.all(writes)
-  const leftThen = await leftAtTurn
-  t.ok(leftThen > 0, `${leftThen} writes were still waiting`)
-})
-
-t.test('nothing is acknowledged into a file that is no longer there', async (t) => {
-  const file = path.join(temporaryFolder(t), 'library.db')
-  const db = await openKysely(file)
-  t.teardown(() => db.destroy())
-  await migrateToLatest(db)
-  await insertUser(db, { username: 'anna', passwordHash: 'x' })
-  renameSync(file, `${file}.moved`)
-  const write = insertUser(db, { username: 'boris', passwordHash: 'x' })
-  await t.rejects(write, { name: 'DatabaseGone', message: /was moved or deleted/ })
-  t.ok(isUnavailable(await write.catch((error) => error)))
-  await t.rejects(ping(db), { name: 'DatabaseGone' })
-  renameSync(`${file}.moved`, file)
-  await insertUser(db, { username: 'boris', passwordHash: 'x' })
-})
-
-t.test('a second user of the file in this process empties the log of writes when it is done', async (t) => {
-  const file = path.join(temporaryFolder(t), 'library.db')
-  const db = await openKysely(file)
-  t.teardown(() => db.destroy())
-  await migrateToLatest(db)
-  const importer = await openKysely(file, { isForImport: true })
-  await insertUser(importer, { username: 'anna', passwordHash: 'x' })
-  t.ok(statSync(`${file}-wal`).size > 0)
-  await importer.destroy()
-  t.equal(statSync(`${file}-wal`).size, 0)
-  t.equal((await sql`select * from users`.execute(db)).rows.length, 1)
-})
-
-// Older SQLites go by this lock alone, and delete the log when they close the file.
-t.test(
-  'a connection for an import leaves the process the lock on the file in use',
-  { skip: !existsSync('/proc/locks') && 'there is no /proc/locks' },
-  async (t) => {
-    const file = path.join(temporaryFolder(t), 'library.db')
-    const db = await openKysely(file)
-    const forImport = await openKysely(file, { isForImport: true })
-    t.match(
-      readFileSync('/proc/locks', 'utf8'),
-      new RegExp(`READ +${process.pid} \\S+:${statSync(file).ino} `)
-    )
-    await forImport.destroy()
-    await db.destroy()
-  }
-)
-
 t.test('a file in use is opened without being checked', async (t) => {
   const file = path.join(temporaryFolder(t), 'library.db')
-  const db = await openKysely(file)
+  const db = openForMigrations(file)
   await migrateToLatest(db)
   await db.destroy()
   const damaged = readFileSync(file)
-  damaged.fill(0xff, damaged.length - 4096)
+  damaged.fill(0xff, ...firstPageOf(file, 'authors'))
   writeFileSync(file, damaged)
   writeFileSync(`${file}-wal`, '')
   t.throws(() => openDatabase(file), { message: /is damaged/ })
@@ -272,27 +135,38 @@ t.test('a file in use is opened without being checked', async (t) => {
   openDatabase(file, { isInUse: true }).close()
 })
 
-t.test('more statements than are kept as prepared do no harm', async (t) => {
-  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
-  t.teardown(() => db.destroy())
-  for (let i = 0; i < 1200; i++) await sql`select ${sql.lit(i)} as n`.execute(db)
-  for await (const row of db.selectFrom(sql<{ n: number }>`(select 1 as n)`.as('one')).selectAll().stream())
-    t.equal(row.n, 1)
-})
-
-t.test('a transaction takes the write lock at its start', async (t) => {
-  const file = path.join(temporaryFolder(t), 'library.db')
-  const db = await openKysely(file)
+t.test('rows can be read as a stream', async (t) => {
+  const db = openForMigrations(path.join(temporaryFolder(t), 'library.db'))
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
-  const other = openDatabase(file)
-  t.teardown(() => other.close())
-  other.pragma('busy_timeout = 0')
-  await db.transaction().execute(async (trx) => {
-    await sql`select 1`.execute(trx)
-    t.throws(() => other.exec('begin immediate'), { code: 'SQLITE_BUSY' })
-  })
-  other.exec('begin immediate; rollback')
+  const names: string[] = []
+  for await (const { key } of db.selectFrom('rate_limits').select('key').stream()) names.push(key)
+  t.strictSame(names, [])
+})
+
+t.test('a file that is cut off or overwritten is refused in a sentence', async (t) => {
+  const whole = path.join(temporaryFolder(t), 'library.db')
+  const db = openForMigrations(whole)
+  await migrateToLatest(db)
+  await db.destroy()
+  const bytes = readFileSync(whole)
+  const overwritten = Buffer.from(bytes).fill(0xff, 100, 4096)
+  for (const damaged of [
+    overwritten,
+    ...[50, 99, 100, 4096, 8192].map((length) => bytes.subarray(0, length))
+  ]) {
+    const file = `${whole}.${damaged.length}`
+    writeFileSync(file, damaged)
+    const error = await openFile(file).catch((error) => error)
+    t.match(error, { name: 'DatabaseRefused', message: /\.(\s|$)/ }, error.message)
+    t.ok(readFileSync(file).subarray(100).equals(damaged.subarray(100)))
+  }
+})
+
+t.test('more statements than are kept as prepared do no harm', async (t) => {
+  const db = openForMigrations(path.join(temporaryFolder(t), 'library.db'))
+  t.teardown(() => db.destroy())
+  for (let i = 0; i < 1200; i++) await sql`select ${sql.lit(i)} as n`.execute(db)
 })
 
 function thrownBy(work: () => unknown): unknown {

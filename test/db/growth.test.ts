@@ -2,9 +2,9 @@
 import path from 'node:path'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { type Db, openKysely } from '../../db/database.ts'
+import type { Db } from '../../db/database.ts'
+import { openForMigrations } from '../../db/dialect.ts'
 import { migrateToLatest } from '../../db/migrator.ts'
-import { deleteUser, insertUser } from '../../db/users.ts'
 import { temporaryFolder } from '../helpers.ts'
 
 const BALLAST_ROWS = 100
@@ -14,7 +14,7 @@ const numbers = (count: number) =>
 
 /** A database with all tables, and one more of ten thousand pages, for which there is room in the cache. */
 async function openBallasted(t: Test): Promise<Db> {
-  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  const db = openForMigrations(path.join(temporaryFolder(t), 'library.db'))
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
   await sql`create table ballast (bytes blob)`.execute(db)
@@ -26,17 +26,6 @@ async function openBallasted(t: Test): Promise<Db> {
 }
 
 const changeAllPages = (trx: Db) => sql`update ballast set bytes = randomblob(${BALLAST_BYTES})`.execute(trx)
-
-async function insertOwner(db: Db, username: string, authors: number): Promise<string> {
-  const { id } = await insertUser(db, { username, passwordHash: 'none' })
-  await sql`${numbers(authors)}
-    insert into authors (id, slug, name, book, country, booker_prize, owner_id, version, created_at, updated_at,
-      name_key, book_key, country_key, birth_key, words, record)
-    select username || i, username || i, username || i, 'Book', 'Nowhere', 0, users.id, 1, created_at, created_at,
-      username || i, 'book', 'nowhere', 9999, ' ' || username || i || ' book nowhere', '{}'
-    from users, numbers where users.id = ${id}`.execute(db)
-  return id
-}
 
 type Work = () => Promise<unknown>
 
@@ -66,22 +55,4 @@ t.test('in a transaction that is alone, as an import is', async (t) => {
     const after = await costOf(() => insertMany(trx))
     t.ok(after < 3 * before, `${before} ms, then ${after} ms`)
   })
-})
-
-t.test('when an account is deleted among other writes', async (t) => {
-  const db = await openBallasted(t)
-  const owners: string[] = []
-  for (const name of ['first', 'second', 'third']) owners.push(await insertOwner(db, name, 512))
-  const other = insertUser(db, { username: 'of the same batch', passwordHash: 'none' })
-  await db.transaction().execute(async (trx) => {
-    const [warmUp, early, late] = owners.map((id) => () => deleteUser(trx, id, id)) as [Work, Work, Work]
-    await warmUp()
-    const before = await costOf(early)
-    await changeAllPages(trx)
-    const after = await costOf(late)
-    t.ok(after < 3 * before, `${before} ms, then ${after} ms`)
-  })
-  await other
-  const { rows } = await sql`select count(*) as disowned from authors where owner_id is null`.execute(db)
-  t.strictSame(rows, [{ disowned: 1536 }])
 })

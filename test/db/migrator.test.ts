@@ -8,8 +8,8 @@ import { uuidv7 } from 'uuidv7'
 import { toRow } from '../../db/authors/table.ts'
 import { newAuthor } from '../../db/authors/writing.ts'
 import { listChanges } from '../../db/changes.ts'
-import type { Db } from '../../db/database.ts'
-import { openKysely } from '../../db/database.ts'
+import { type Db, openDatabase } from '../../db/database.ts'
+import { openForMigrations } from '../../db/dialect.ts'
 import { createMigrator, migrateToLatest, refuseOtherSchema, resultsOf } from '../../db/migrator.ts'
 import { usernameKey, usernameSkeleton } from '../../db/text.ts'
 import { ROOT, temporaryFolder } from '../helpers.ts'
@@ -17,7 +17,7 @@ import { ROOT, temporaryFolder } from '../helpers.ts'
 const run = promisify(execFile)
 
 t.test('migrations go up, all the way down, and up again', async (t) => {
-  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  const db = openForMigrations(path.join(temporaryFolder(t), 'library.db'))
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
   const migrator = createMigrator(db)
@@ -30,7 +30,7 @@ t.test('migrations go up, all the way down, and up again', async (t) => {
 })
 
 t.test('authors of an older version are found and have a history after it', async (t) => {
-  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  const db = openForMigrations(path.join(temporaryFolder(t), 'library.db'))
   t.teardown(() => db.destroy())
   resultsOf(await createMigrator(db).migrateTo('0006-create-rate-limits'))
   const owner_id = await insertOldUser(db, 'salman')
@@ -39,7 +39,9 @@ t.test('authors of an older version are found and have a history after it', asyn
     { name: 'Ὅμηρος', book: 'Ὀδύσσεια', country: 'Ἑλλάς', note: '"odd"\n\u{1F4DA}', booker_prize: true },
     { name: 'Export', book: 'One', country: 'Perú', identifiers: { wikidata: 'Q1' } }
   ]
-  const authors = contents.map((content, i) => newAuthor(content, i === 2 ? 'export' : `slug-${i}`, owner_id))
+  const authors = contents.map((content, i) =>
+    newAuthor(content, i === 2 ? 'export' : `slug-${i}`, owner_id, uuidv7())
+  )
   const rows = authors.map((author) => toRow({ ...author, version: 3 }))
   for (const { country_key, birth_key, words, record, ...row } of rows)
     await db
@@ -75,7 +77,7 @@ t.test('authors of an older version are found and have a history after it', asyn
 })
 
 t.test('of users of an older version that look the same the oldest has the look', async (t) => {
-  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  const db = openForMigrations(path.join(temporaryFolder(t), 'library.db'))
   t.teardown(() => db.destroy())
   resultsOf(await createMigrator(db).migrateTo('0010-add-author-record'))
   const names = ['Boris', 'b0ris', 'bo\u034fris', 'anna', '\u0441\u043e\u0440', 'cop', 'Cоp']
@@ -100,7 +102,7 @@ async function insertOldUser(db: Db, username: string): Promise<string> {
 }
 
 t.test('a failed migration changes nothing', async (t) => {
-  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  const db = openForMigrations(path.join(temporaryFolder(t), 'library.db'))
   t.teardown(() => db.destroy())
   await sql`create table authors (x)`.execute(db)
   await t.rejects(migrateToLatest(db), { message: /authors.* already exists/ })
@@ -118,21 +120,22 @@ t.test('two processes that start at once take turns', async (t) => {
 
 t.test('a database that a newer version made is refused untouched', async (t) => {
   const file = path.join(temporaryFolder(t), 'library.db')
-  const db = await openKysely(file)
+  const db = openForMigrations(file)
   await migrateToLatest(db)
   await sql`insert into kysely_migration values ('9999-from-the-future', '2030-01-01')`.execute(db)
   await db.destroy()
   const before = readFileSync(file)
 
-  const again = await openKysely(file)
+  const again = openForMigrations(file)
   await t.rejects(migrateToLatest(again), { name: 'DatabaseRefused' })
   await t.rejects(migrateToLatest(again), { message: /9999-from-the-future.*newer version/ })
+  await t.rejects(openDatabase(file), { name: 'DatabaseRefused', message: /9999-from-the-future/ })
   await again.destroy()
   t.ok(readFileSync(file).equals(before))
 })
 
 t.test('who joins others changes nothing of the schema that they use', async (t) => {
-  const db = await openKysely(path.join(temporaryFolder(t), 'library.db'))
+  const db = openForMigrations(path.join(temporaryFolder(t), 'library.db'))
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
   await refuseOtherSchema(db)

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { changeKeys, createKeyFile, keyFileOf } from '../../plugins/signing-keys/key-file.ts'
 import type { SigningKey } from '../../plugins/signing-keys/key-ring.ts'
 import { newKey, rotate, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
-import { buildApp, listen, signIn } from '../helpers.ts'
+import { buildApp, directly, listen, signIn } from '../helpers.ts'
 
 type Json = Record<string, unknown> | unknown[]
 
@@ -193,7 +193,7 @@ t.test('the token of a deleted user is refused at once', async (t) => {
   const server = await buildApp(t)
   const { id, token } = await signIn(server)
   t.equal((await get(server, token)).statusCode, 200)
-  await server.db.deleteFrom('users').where('id', '=', id).execute()
+  await directly(t, server).deleteFrom('users').where('id', '=', id).execute()
   isInvalidToken(t, await get(server, token), 'deleted user')
 })
 

@@ -5,7 +5,7 @@ import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { databaseFile } from '../../db/dialect.ts'
 import { updateUser } from '../../db/users.ts'
-import { AUTHOR, basic, buildApp, listen, PASSWORD, signIn, startServer } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, directly, listen, PASSWORD, signIn, startServer } from '../helpers.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
@@ -156,7 +156,7 @@ interface Operation {
 async function operationsOf(t: Test, matches: (operation: Operation, method: string) => boolean) {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
-  await updateUser(server.db, id, { role: 'admin' })
+  await updateUser(directly(t, server), id, { role: 'admin' })
   await server.inject({ method: 'POST', url: '/authors', headers, payload: AUTHOR })
   const { paths } = (await server.inject('/openapi.json')).json()
   return Object.entries<Record<string, Operation>>(paths).flatMap(([address, operations]) =>
@@ -413,7 +413,7 @@ t.test('a query takes every number that the document takes', async (t) => {
 t.test('an unexpected failure shows nothing of the inside', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
-  await server.db.schema.alterTable('authors').renameTo('gone').execute()
+  await directly(t, server).schema.alterTable('authors').renameTo('gone').execute()
   const answer = await server.inject({ url: '/authors', headers })
   t.equal(answer.statusCode, 500)
   t.match(answer.json(), { code: 'INTERNAL_ERROR', instance: answer.headers['x-request-id'] })

@@ -125,10 +125,15 @@ t.test('long answers that nobody reads are bounded, and others are answered agai
   // Those who do not read for a second are cut off for those who ask.
   for (let status: number | undefined; status !== 200; )
     status = (await ask(t, url, request('GET /health/live', CLOSE)))[0]?.status
-  sockets.push(await open(t, url))
-  const reading = sockets.at(-1) as Socket
-  reading.write(greedy)
-  t.strictSame(codesOf(await answersOf(reading, 5)), Array(5).fill(200), 'who reads gets all')
+  const readAll = async () => {
+    const reading = await open(t, url)
+    reading.write(greedy)
+    return codesOf(await answersOf(reading, 5))
+  }
+  // Not everybody who does not read may have been cut off yet.
+  let codes: unknown[] = []
+  while (codes.length < 5 || codes.includes('OVERLOADED')) codes = await readAll()
+  t.strictSame(codes, Array(5).fill(200), 'who reads gets all')
 })
 
 function countOpen({ server }: FastifyInstance): Promise<number> {

@@ -1,9 +1,11 @@
 import argon2 from 'argon2'
-import t from 'tap'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { uuidv7 } from 'uuidv7'
 import { upsertPasswordReset } from '../../db/password-resets.ts'
 import { insertUser } from '../../db/users.ts'
 import { Registration } from '../../schemas/users.ts'
-import { basic, buildApp, PASSWORD, signIn } from '../helpers.ts'
+import { basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 const { username: USERNAME, password: NEW_PASSWORD } = Registration.properties
 const everyCharacter = Array.from({ length: 0x110000 }, (_, code) => String.fromCodePoint(code))
@@ -140,12 +142,18 @@ t.test('a username that looks like another is taken', async (t) => {
   t.strictSame(both.map(({ statusCode }) => statusCode).sort(), [201, 409], 'also at the same moment')
 })
 
+/** A user whom registration need not take. */
+async function insertOldUser(t: Test, server: FastifyInstance, username: string, passwordHash: string) {
+  const user = { id: uuidv7(), at: new Date().toISOString(), username, passwordHash }
+  await insertUser(directly(t, server), user)
+}
+
 t.test('names of before go on to work, and have their look for themselves', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const passwordHash = await server.passwords.hash(PASSWORD)
   const names = ['ad\u034fmin', 'pаris', 're\u0301\u0301mi']
-  for (const username of names) await insertUser(server.db, { username, passwordHash })
+  for (const username of names) await insertOldUser(t, server, username, passwordHash)
   for (const username of names) {
     const authorization = basic(username, PASSWORD)
     const loggedIn = await server.inject({ method: 'POST', url: '/login', headers: { authorization } })
@@ -260,7 +268,7 @@ t.test('HTTP Basic carries every character that a password or a username may hav
     timeCost: 1,
     parallelism: 1
   })
-  await insertUser(server.db, { username: 'salman', passwordHash })
+  await insertOldUser(t, server, 'salman', passwordHash)
   const pattern = new RegExp(NEW_PASSWORD.pattern as string, 'u')
   const taken = everyCharacter.filter((character) => pattern.test(character))
   t.ok(taken.length > 1_100_000)
@@ -306,7 +314,7 @@ t.test('whatever registration, a change and a reset of a password take logs in',
     current = next
   }
   const last = others.at(-1) as string
-  await upsertPasswordReset(server.db, id, 'the-code', new Date(Date.now() + 60_000).toISOString())
+  await upsertPasswordReset(directly(t, server), id, 'the-code', new Date(Date.now() + 60_000).toISOString())
   await send('POST', '/password-reset', { username: 'salman', code: 'the-code', new_password: last })
   t.equal((await logIn(last)).statusCode, 200)
   for (const other of [last.trim(), last.slice(1), `${last} `, `\ufeff${last}`])

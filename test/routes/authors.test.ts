@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { deleteUser } from '../../db/users.ts'
-import { etagOf } from '../../routes/authors/preconditions.ts'
-import { AUTHOR, buildApp, signIn } from '../helpers.ts'
+import { etagOf } from '../../db/authors/representation.ts'
+import { AUTHOR, buildApp, PASSWORD, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 
@@ -91,12 +90,14 @@ t.test('an identifier stands at one author only', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   await create(server, headers, { ...AUTHOR, identifiers: { wikidata: 'Q44306' } })
-  const answer = await create(server, headers, {
-    ...AUTHOR,
-    book: 'Shame',
-    identifiers: { wikidata: 'Q44306' }
-  })
+  const other = { ...AUTHOR, book: 'Shame', identifiers: { wikidata: 'Q44306' } }
+  const answer = await create(server, headers, other)
   t.match(answer.json(), { code: 'IDENTIFIER_TAKEN', status: 409, detail: /same wikidata identifier/ })
+  t.equal((await create(server, headers, { ...other, identifiers: { viaf: '1' } })).statusCode, 201)
+  const put = { method: 'PUT', url: '/authors/salman-rushdie-2', headers, payload: other } as const
+  t.match((await server.inject(put)).json(), { code: 'IDENTIFIER_TAKEN', detail: /same wikidata identifier/ })
+  const own = { ...put, payload: { ...other, identifiers: { viaf: '1' } } }
+  t.equal((await server.inject(own)).statusCode, 200, 'its own is in nobody’s way')
 })
 
 t.test('GET /authors pages through all authors once, also while new ones come', async (t) => {
@@ -205,7 +206,13 @@ t.test('everyone reads an author, only its owner changes it', async (t) => {
   }
   t.strictSame((await server.inject({ url, headers: owner.headers })).json(), author)
 
-  await deleteUser(server.db, owner.id, owner.id)
+  const me = {
+    method: 'DELETE',
+    url: '/me',
+    headers: owner.headers,
+    payload: { password: PASSWORD }
+  } as const
+  t.equal((await server.inject(me)).statusCode, 204)
   const orphan = await server.inject({ url, headers: stranger.headers })
   t.equal(orphan.json().owner_id, null, 'the authors of a deleted user stay')
 })

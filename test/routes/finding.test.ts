@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import t from 'tap'
-import { AuthorImport } from '../../db/authors/importing.ts'
+import t, { type Test } from 'tap'
+import { uuidv7 } from 'uuidv7'
+import { importRows } from '../../db/authors/importing.ts'
 import type { AuthorContent, AuthorRecord } from '../../db/authors/table.ts'
-import { buildApp, signIn } from '../helpers.ts'
+import { buildApp, directly, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 type Page = { data: AuthorRecord[]; next: string | null; total?: number }
@@ -35,11 +36,15 @@ function generate(count: number): AuthorContent[] {
   }))
 }
 
-async function fill(server: FastifyInstance, contents: AuthorContent[], ownerId: string): Promise<void> {
-  const batches = new AuthorImport(ownerId)
-  await server.db.transaction().execute(async (trx) => {
-    for (let i = 0; i < contents.length; i += 64) await batches.add(trx, contents.slice(i, i + 64))
-  })
+async function fill(t: Test, server: FastifyInstance, contents: AuthorContent[], ownerId: string) {
+  await directly(t, server)
+    .transaction()
+    .execute(async (trx) => {
+      for (let i = 0; i < contents.length; i += 64) {
+        const rows = contents.slice(i, i + 64).map((content) => ({ id: uuidv7(), content }))
+        await importRows(trx, rows, ownerId)
+      }
+    })
 }
 
 const get = async (server: FastifyInstance, headers: Headers, url: string) =>
@@ -95,7 +100,7 @@ function expected(authors: AuthorRecord[], query: Query): string[] {
 t.test('whatever is asked for is found, as a plain look at all authors would find it', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
-  await fill(server, generate(MANY), id)
+  await fill(t, server, generate(MANY), id)
   const all = await getAll(server, headers, '/authors?limit=100')
   t.equal(all.length, MANY)
 
@@ -175,7 +180,7 @@ t.test('whatever is asked for is found, as a plain look at all authors would fin
 t.test('a cursor is for its own search and order only, and nobody can make one up', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
-  await fill(server, generate(50), id)
+  await fill(t, server, generate(50), id)
   const cursorOf = async (url: string) =>
     new URLSearchParams((await get(server, headers, url)).next?.split('?')[1]).get('cursor') as string
   const cursor = await cursorOf('/authors?q=the&sort=name&limit=3')

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { etagOf } from '../../db/authors/representation.ts'
 import { RECORD_COLUMNS, toRow } from '../../db/authors/table.ts'
 import type { Change } from '../../db/changes.ts'
-import { etagOf } from '../../routes/authors/preconditions.ts'
-import { AUTHOR, buildApp, listen, PASSWORD, signIn } from '../helpers.ts'
+import { AUTHOR, buildApp, directly, listen, PASSWORD, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 
@@ -142,7 +142,11 @@ t.test('only the owner or an admin restores an author', async (t) => {
   await owner.send('DELETE', '/authors/salman-rushdie')
   const restore = '/authors/salman-rushdie/restore'
   t.match((await client(server, stranger.headers).send('POST', restore)).json(), { code: 'NOT_OWNER' })
-  await server.db.updateTable('users').set({ role: 'admin' }).where('id', '=', stranger.id).execute()
+  await directly(t, server)
+    .updateTable('users')
+    .set({ role: 'admin' })
+    .where('id', '=', stranger.id)
+    .execute()
   const keyed = { ...stranger.headers, 'idempotency-key': 'k' }
   const restored = await client(server, keyed).send('POST', restore)
   t.equal(restored.statusCode, 201)
@@ -167,7 +171,7 @@ t.test('an author whose owner is deleted changes by that, and the log tells it',
   t.equal((await allChanges(reader.get)).filter(({ operation }) => operation === 'disowned').length, 299)
 
   const admin = await signIn(server, 'admin')
-  await server.db.updateTable('users').set({ role: 'admin' }).where('id', '=', admin.id).execute()
+  await directly(t, server).updateTable('users').set({ role: 'admin' }).where('id', '=', admin.id).execute()
   const restored = await client(server, admin.headers).send('POST', '/authors/salman-rushdie-2/restore')
   t.match(restored.json(), { owner_id: null, version: 3 }, 'nobody owns what comes back to nobody')
 })

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { upsertPasswordReset } from '../../db/password-resets.ts'
-import { AUTHOR, basic, buildApp, listen, PASSWORD, signIn } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, directly, listen, PASSWORD, signIn } from '../helpers.ts'
 
 const NEW_PASSWORD = 'shalimar the clown'
 type Headers = Record<string, string>
@@ -108,7 +108,7 @@ t.test(
   async (t) => {
     const server = await buildApp(t)
     const { id, headers } = await signIn(server)
-    await server.db.updateTable('users').set({ role: 'admin' }).execute()
+    await directly(t, server).updateTable('users').set({ role: 'admin' }).execute()
     const keyOf = async (scope: string) => ({
       authorization: `Bearer ${(await createKey(server, headers, { scope })).json().key}`
     })
@@ -161,16 +161,17 @@ t.test('a key is refused when it is mistyped, made up, expired, or its user is d
   }
   const bearer = { authorization: `Bearer ${key}` }
   t.equal(await me(server, bearer), 200)
-  await server.db
+  const db = directly(t, server)
+  await db
     .updateTable('api_keys')
     .set({ expires_at: new Date(Date.now() - 1).toISOString() })
     .execute()
   t.equal(await me(server, bearer), 401)
-  await server.db.updateTable('api_keys').set({ expires_at: null }).execute()
-  await server.db.updateTable('users').set({ disabled_at: new Date().toISOString() }).execute()
+  await db.updateTable('api_keys').set({ expires_at: null }).execute()
+  await db.updateTable('users').set({ disabled_at: new Date().toISOString() }).execute()
   t.equal(await me(server, bearer), 401)
 
-  await server.db.updateTable('users').set({ disabled_at: null }).execute()
+  await db.updateTable('users').set({ disabled_at: null }).execute()
   const cases: [object, string][] = [
     [{ expires_at: '2020-01-01T00:00:00Z' }, '/expires_at'],
     [{ expires_at: 'tomorrow' }, '/expires_at'],
@@ -243,7 +244,7 @@ async function held(url: string, method: string, route: string, headers: Headers
 t.test('what ended while the body of a write came in is looked at again', async (t) => {
   const { server, url } = await listen(t)
   const boss = await signIn(server, 'boss')
-  await server.db.updateTable('users').set({ role: 'admin' }).execute()
+  await directly(t, server).updateTable('users').set({ role: 'admin' }).execute()
   const patch = (id: string, payload: object) =>
     server.inject({ method: 'PATCH', url: `/users/${id}`, headers: boss.headers, payload })
   const between = async (
@@ -274,7 +275,7 @@ t.test('what ended while the body of a write came in is looked at again', async 
 t.test('no login with the old password survives a password change, nor a reset code', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
-  await upsertPasswordReset(server.db, id, 'the-code', new Date(Date.now() + 60_000).toISOString())
+  await upsertPasswordReset(directly(t, server), id, 'the-code', new Date(Date.now() + 60_000).toISOString())
   const payload = { current_password: PASSWORD, new_password: NEW_PASSWORD }
   const change = server.inject({ method: 'PUT', url: '/me/password', headers, payload })
   const logins = await Promise.all(Array.from({ length: 7 }, () => logIn(server, PASSWORD)))

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { basic, buildApp, PASSWORD, signIn } from '../helpers.ts'
+import { basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 interface Pair {
   access_token: string
@@ -192,6 +192,7 @@ t.test('sessions that ended long ago are forgotten', async (t) => {
   await logIn(server)
   advance(t, 40 * 86_400_000)
   await logIn(server)
+  await server.housekeeping.run()
   const { n } = await server.db
     .selectFrom('sessions')
     .select((eb) => eb.fn.countAll<number>().as('n'))
@@ -230,7 +231,11 @@ for (const [ending, end] of Object.entries(ENDINGS)) {
     async (t) => {
       const server = await buildApp(t)
       const { id: adminId } = await signIn(server, 'admin')
-      await server.db.updateTable('users').set({ role: 'admin' }).where('id', '=', adminId).execute()
+      await directly(t, server)
+        .updateTable('users')
+        .set({ role: 'admin' })
+        .where('id', '=', adminId)
+        .execute()
       const { id } = await signIn(server)
       const [pair, admin] = [await logIn(server), await logIn(server, 'admin')]
       let isOver = false

@@ -6,10 +6,10 @@ import { Readable } from 'node:stream'
 import { parse } from 'csv-parse/sync'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { openKysely } from '../../db/database.ts'
 import { databaseFile } from '../../db/dialect.ts'
-import { runImport } from '../../plugins/transfers/import-job.ts'
-import { AUTHOR, buildApp, listen, ROOT, signIn } from '../helpers.ts'
+import { type ImportJob, runImport } from '../../plugins/transfers/import-job.ts'
+import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
+import { AUTHOR, buildApp, directly, listen, ROOT, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 
@@ -81,6 +81,29 @@ async function exported(server: FastifyInstance, headers: Headers, accept: strin
 const count = async (server: FastifyInstance) =>
   (await server.db.selectFrom('authors').select('id').execute()).length
 
+/** An import without its thread. */
+async function importHere(
+  server: FastifyInstance,
+  ownerId: string,
+  source: Readable,
+  job: Partial<ImportJob>,
+  onProgress: (rows: number) => void = () => {}
+) {
+  const user = { id: ownerId, role: 'editor', sessionId: await sessionOf(server, ownerId) } as const
+  const database = databaseFile(server.config.DATABASE_URL)
+  return withStagedFile(database, (staged) =>
+    runImport(
+      {
+        files: { database, staged },
+        run: (command, input) => server.run(user, command, input),
+        onProgress
+      },
+      source,
+      { mediaType: NDJSON, mode: 'all', dryRun: false, ...job, ownerId }
+    )
+  )
+}
+
 t.test('what goes in as NDJSON comes out byte for byte, and through CSV the same', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
@@ -111,6 +134,8 @@ t.test(
     const { headers } = await signIn(server)
     const { created, errors } = (await post(server, headers, CSV, booker)).json()
     t.strictSame({ created, errors }, { created: booker.trim().split('\n').length - 1, errors: [] })
+    // Whatever writes next comes after it.
+    await server.checkDatabase()
     t.equal(statSync(`${databaseFile(server.config.DATABASE_URL)}-wal`).size, 0)
 
     const csv = await exported(server, headers, CSV)
@@ -321,14 +346,8 @@ t.test('refused rows are told by their lines, and by default nothing is imported
 t.test('a file that cannot be read on is told where', async (t) => {
   const server = await buildApp(t)
   const { id } = await signIn(server)
-  const user = { id, sessionId: await sessionOf(server, id) }
   const run = (mediaType: string, payload: string | Buffer) =>
-    runImport(
-      server.db,
-      Readable.from([Buffer.from(payload)]),
-      { mediaType, mode: 'all', dryRun: false, user },
-      () => {}
-    )
+    importHere(server, id, Readable.from([Buffer.from(payload)]), { mediaType })
   const row = 'Ovid,Metamorphoses,Italy\n'
   const json = `${JSON.stringify(AUTHOR)}\n`
   const cases: [string, string, string | Buffer, number, RegExp][] = [
@@ -439,7 +458,7 @@ t.test('an import takes files of the two types only, from editors', async (t) =>
   })
   t.equal(chunked.statusCode, 413, 'also when it does not say its length')
   t.equal((await post(server, headers, CSV, HEADER)).statusCode, 200, 'and it goes on')
-  await server.db.updateTable('users').set({ role: 'reader' }).where('id', '=', id).execute()
+  await directly(t, server).updateTable('users').set({ role: 'reader' }).where('id', '=', id).execute()
   t.match((await post(server, headers, CSV, HEADER)).json(), { code: 'ROLE_REQUIRED' })
 })
 
@@ -480,7 +499,7 @@ t.test('who may write no more at the end of an upload imports nothing', async (t
   const { id, headers } = await signIn(server)
   async function* slowly() {
     yield oddNdjson
-    await server.db
+    await directly(t, server)
       .updateTable('sessions')
       .set({ ended_at: new Date().toISOString() })
       .where('user_id', '=', id)
@@ -493,10 +512,6 @@ t.test('who may write no more at the end of an upload imports nothing', async (t
     payload: Readable.from(slowly())
   })
   t.match(answer.json(), { code: 'INVALID_TOKEN', status: 401 })
-  const user = { id, sessionId: await sessionOf(server, id) }
-  const job = { mediaType: NDJSON, mode: 'all', dryRun: false, user } as const
-  const file = Readable.from([Buffer.from(oddNdjson)])
-  t.match(await runImport(server.db, file, job, () => {}), { created: 0, isAllowed: false })
   t.equal(await count(server), 0)
 })
 
@@ -506,16 +521,8 @@ t.test('in parts it lets others write in between; namesakes get slugs that are f
   const authors = Array.from({ length: 3000 }, (_, i) => ({ ...AUTHOR, book: `Book ${i}` }))
   const file = authors.map((author) => `${JSON.stringify(author)}\n`).join('')
   const progress: number[] = []
-  const importing = runImport(
-    server.db,
-    Readable.from([Buffer.from(file)]),
-    {
-      mediaType: NDJSON,
-      mode: 'partial',
-      dryRun: false,
-      user: { id, sessionId: await sessionOf(server, id) }
-    },
-    (rows) => progress.push(rows)
+  const importing = importHere(server, id, Readable.from([Buffer.from(file)]), { mode: 'partial' }, (rows) =>
+    progress.push(rows)
   )
   let written = 0
   let isDone = false
@@ -527,7 +534,7 @@ t.test('in parts it lets others write in between; namesakes get slugs that are f
     t.equal((await server.inject({ method: 'POST', url: '/authors', headers, payload })).statusCode, 201)
     written += 1
   }
-  t.match(await importing, { created: 3000, unchanged: 0, refused: 0, isAllowed: true })
+  t.match(await importing, { created: 3000, unchanged: 0, refused: 0 })
   t.ok(written > 2, `${written} other authors came in between`)
   t.equal(progress.at(-1), 3000)
   t.equal((await exported(server, headers, NDJSON)).trimEnd().split('\n').length, 3000 + written)
@@ -548,11 +555,10 @@ async function sessionOf(server: FastifyInstance, userId: string): Promise<strin
 t.test('an import that fails for another reason is rolled back and told as it is', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
-  const file = databaseFile(server.config.DATABASE_URL)
-  const other = await openKysely(file, { isInUse: true })
-  t.teardown(() => other.destroy())
   const { promise: held, resolve: release } = Promise.withResolvers<void>()
-  const blocking = other.transaction().execute(() => held)
+  const blocking = directly(t, server)
+    .transaction()
+    .execute(() => held)
   const busy = await post(server, headers, NDJSON, oddNdjson)
   t.match(busy.json(), { code: 'STORAGE_UNAVAILABLE', status: 503 })
   release()
@@ -561,14 +567,10 @@ t.test('an import that fails for another reason is rolled back and told as it is
     yield Buffer.from(oddNdjson)
     throw new Error('the disk is gone')
   }
-  const user = { id, sessionId: await sessionOf(server, id) }
-  const job = { mediaType: NDJSON, mode: 'all', dryRun: false, user } as const
-  await t.rejects(
-    runImport(server.db, Readable.from(broken()), job, () => {}),
-    { message: 'the disk is gone' }
-  )
+  await t.rejects(importHere(server, id, Readable.from(broken()), {}), { message: 'the disk is gone' })
   t.equal(await count(server), 0)
-  const rename = (from: string, to: string) => server.db.schema.alterTable(from).renameTo(to).execute()
+  const rename = (from: string, to: string) =>
+    directly(t, server).schema.alterTable(from).renameTo(to).execute()
   await rename('author_words', 'gone')
   t.equal((await post(server, headers, NDJSON, oddNdjson)).statusCode, 500)
   await rename('gone', 'author_words')

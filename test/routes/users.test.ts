@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import t from 'tap'
-import { AUTHOR, basic, buildApp, PASSWORD, signIn } from '../helpers.ts'
+import t, { type Test } from 'tap'
+import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 
@@ -57,8 +57,8 @@ t.test('a cursor is of its own list, unchanged', async (t) => {
   t.match(empty.json(), { code: 'VALIDATION_FAILED' })
 })
 
-async function makeAdmin(server: FastifyInstance, id: string) {
-  await server.db.updateTable('users').set({ role: 'admin' }).where('id', '=', id).execute()
+async function makeAdmin(t: Test, server: FastifyInstance, id: string) {
+  await directly(t, server).updateTable('users').set({ role: 'admin' }).where('id', '=', id).execute()
 }
 
 const change = (server: FastifyInstance, id: string, headers: Headers, payload: object) =>
@@ -74,7 +74,7 @@ t.test('an admin changes roles, and a role takes effect on the next request', as
     code: 'ROLE_REQUIRED',
     status: 403
   })
-  await makeAdmin(server, admin.id)
+  await makeAdmin(t, server, admin.id)
   t.equal((await create(user.headers, 'One')).statusCode, 201)
   t.match((await change(server, user.id, admin.headers, { role: 'reader' })).json(), {
     id: user.id,
@@ -103,7 +103,7 @@ t.test('an admin changes roles, and a role takes effect on the next request', as
 t.test('a disabled user is out at once, everywhere, until enabled', async (t) => {
   const server = await buildApp(t)
   const admin = await signIn(server, 'admin')
-  await makeAdmin(server, admin.id)
+  await makeAdmin(t, server, admin.id)
   const user = await signIn(server, 'salman')
   const me = async () => (await server.inject({ url: '/me', headers: user.headers })).statusCode
   const logIn = () =>
@@ -122,7 +122,7 @@ t.test('an admin deletes users', async (t) => {
   const user = await signIn(server, 'salman')
   const remove = (headers: Headers) => server.inject({ method: 'DELETE', url: `/users/${user.id}`, headers })
   t.match((await remove(admin.headers)).json(), { code: 'ROLE_REQUIRED' })
-  await makeAdmin(server, admin.id)
+  await makeAdmin(t, server, admin.id)
   t.equal((await remove(admin.headers)).statusCode, 204)
   t.equal((await server.inject({ url: '/me', headers: user.headers })).statusCode, 401)
   t.match((await remove(admin.headers)).json(), { code: 'USER_NOT_FOUND' })
@@ -131,7 +131,7 @@ t.test('an admin deletes users', async (t) => {
 t.test('the last admin can neither be demoted, disabled nor deleted, not even by two at once', async (t) => {
   const server = await buildApp(t)
   const one = await signIn(server, 'one')
-  await makeAdmin(server, one.id)
+  await makeAdmin(t, server, one.id)
   for (const payload of [{ role: 'editor' }, { role: 'reader' }, { disabled: true }]) {
     t.match((await change(server, one.id, one.headers, payload)).json(), { code: 'LAST_ADMIN', status: 409 })
   }
@@ -143,7 +143,7 @@ t.test('the last admin can neither be demoted, disabled nor deleted, not even by
   t.equal((await change(server, one.id, one.headers, { role: 'admin', disabled: false })).statusCode, 200)
 
   const two = await signIn(server, 'two')
-  await makeAdmin(server, two.id)
+  await makeAdmin(t, server, two.id)
   const answers = await Promise.all([
     change(server, one.id, two.headers, { role: 'editor' }),
     change(server, two.id, one.headers, { role: 'editor' })

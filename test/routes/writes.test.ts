@@ -1,8 +1,10 @@
+import Sqlite from 'better-sqlite3'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import t from 'tap'
-import { keepAnswer } from '../../db/idempotency-keys.ts'
-import { etagOf } from '../../routes/authors/preconditions.ts'
-import { AUTHOR, buildApp, listen, signIn } from '../helpers.ts'
+import t, { type Test } from 'tap'
+import { etagOf } from '../../db/authors/representation.ts'
+import { databaseFile } from '../../db/dialect.ts'
+import { deleteOldAnswers, keepAnswer } from '../../db/idempotency-keys.ts'
+import { AUTHOR, buildApp, directly, listen, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 
@@ -226,15 +228,13 @@ t.test(
         headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': key },
         body: JSON.stringify(AUTHOR)
       })
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    const blocking = server.db.transaction().execute(() => held)
+    const blocking = holdWriting(t, server)
     const first = send('k')
     let second = await send('k')
     while (second.status !== 409) second = await send('k')
     t.match(await second.json(), { code: 'IDEMPOTENCY_KEY_IN_USE' })
     t.equal(second.headers.get('retry-after'), '1')
-    release()
-    await blocking
+    blocking.exec('commit')
     const answer = await first
     t.equal(answer.status, 201)
     t.equal(await (await send('k')).text(), await answer.text())
@@ -245,10 +245,11 @@ t.test(
 t.test('a key is kept for 24 hours, then forgotten', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
+  const db = directly(t, server)
   const keyed = { ...headers, 'idempotency-key': 'k' }
   await create(server, keyed)
   const age = (hours: number) =>
-    server.db
+    db
       .updateTable('idempotency_keys')
       .set({ created_at: new Date(Date.now() - hours * 3_600_000).toISOString() })
       .execute()
@@ -256,13 +257,129 @@ t.test('a key is kept for 24 hours, then forgotten', async (t) => {
   t.equal((await create(server, keyed)).statusCode, 201)
   await age(24.1)
   t.equal((await create(server, keyed)).statusCode, 409, 'as if there had been none')
-  const row = { user_id: id, fingerprint: 'x', status: 201, headers: '{}', body: null }
-  for (let i = 0; i < 30; i++) await keepAnswer(server.db, { ...row, key: `old ${i}` })
+  const answer = { status: 201, headers: {}, body: null }
+  const old = { userId: id, fingerprint: 'x', at: new Date().toISOString(), answer }
+  for (let i = 0; i < 30; i++) await keepAnswer(db, { ...old, key: `old ${i}` })
   await age(25)
-  const keys = async () =>
-    (await server.db.selectFrom('idempotency_keys').select('key').execute()).map(({ key }) => key)
-  // Now and then, so that not each request looks for old ones.
-  for (let i = 0; (await keys()).includes('old 29'); i++)
-    await keepAnswer(server.db, { ...row, key: `new ${i}` })
-  t.ok((await keys()).every((key) => key.startsWith('new ')))
+  const at = new Date().toISOString()
+  await keepAnswer(db, { ...old, key: 'new', at })
+  t.strictSame([await deleteOldAnswers(db, at, 20), await deleteOldAnswers(db, at, 20)], [20, 11])
+  const kept = await db.selectFrom('idempotency_keys').select('key').execute()
+  t.same(kept, [{ key: 'new' }])
 })
+
+/** Begins to write as another process would: all other writes wait for its `commit`. */
+function holdWriting(t: Test, server: FastifyInstance): Sqlite.Database {
+  const other = new Sqlite(databaseFile(server.config.DATABASE_URL))
+  t.teardown(() => other.close())
+  other.exec('begin immediate')
+  return other
+}
+
+/** Sends what `send` sends, and lets `happen` happen after the request was let in and before its command runs. */
+async function interrupt<T extends { json(): { code?: string } }>(
+  other: Sqlite.Database,
+  happen: string,
+  send: () => Promise<T>
+): Promise<T> {
+  other.exec(happen)
+  // What inject gives begins only with its `then`.
+  const answer = send().then((sent) => sent)
+  // It was let in as soon as its Idempotency-Key is in use.
+  while ((await send()).json().code !== 'IDEMPOTENCY_KEY_IN_USE');
+  other.exec('commit')
+  return answer
+}
+
+t.test(
+  'a credential that ends after the request was let in, and before its command runs, writes nothing',
+  async (t) => {
+    const cases: [string, object][] = [
+      ["update users set role = 'reader'", { code: 'ROLE_REQUIRED', status: 403 }],
+      ["update users set disabled_at = '2026-01-01T00:00:00.000Z'", { code: 'INVALID_TOKEN', status: 401 }],
+      [
+        "update sessions set ended_at = '2026-01-01T00:00:00.000Z', end_reason = 'logout'",
+        { code: 'INVALID_TOKEN', status: 401 }
+      ],
+      ['delete from sessions', { code: 'INVALID_TOKEN', status: 401 }]
+    ]
+    for (const [happen, problem] of cases) {
+      const server = await buildApp(t)
+      const { headers } = await signIn(server)
+      const keyed = { ...headers, 'idempotency-key': 'k' }
+      const answer = await interrupt(holdWriting(t, server), happen, () => create(server, keyed))
+      t.match(answer.json(), problem, happen)
+      t.equal(await count(server), 0)
+      t.same(await server.db.selectFrom('idempotency_keys').selectAll().execute(), [], 'nothing is kept')
+    }
+  }
+)
+
+t.test('an admin who is demoted after the request was let in changes nothing that others own', async (t) => {
+  const server = await buildApp(t)
+  const owner = await signIn(server)
+  const admin = await signIn(server, 'admin')
+  await create(server, owner.headers)
+  const db = directly(t, server)
+  await db.updateTable('users').set({ role: 'admin' }).where('id', '=', admin.id).execute()
+  const demote = `update users set role = 'editor' where id = '${admin.id}'`
+  const answer = await interrupt(holdWriting(t, server), demote, () =>
+    patch(server, admin.headers, { note: 'x' }, { 'idempotency-key': 'k' })
+  )
+  t.match(answer.json(), { code: 'NOT_OWNER', status: 403 })
+})
+
+t.test('of two who change one version at the same time one gets 412', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  let { etag } = (await create(server, headers)).headers as { etag: string }
+  const other = await signIn(server, 'other')
+  await directly(t, server).updateTable('users').set({ role: 'admin' }).where('id', '=', other.id).execute()
+  for (let round = 0; round < 50; round++) {
+    const answers = await Promise.all([
+      patch(server, headers, { note: `owner ${round}` }, { 'if-match': etag }),
+      patch(server, other.headers, { note: `admin ${round}` }, { 'if-match': etag })
+    ])
+    const [done, stale] = answers.sort((a, b) => a.statusCode - b.statusCode)
+    t.strictSame([done?.statusCode, stale?.statusCode], [200, 412])
+    etag = done?.headers.etag as string
+    t.equal(stale?.headers.etag, etag, 'with the current version')
+    t.equal((await server.inject({ url: URL_OF_AUTHOR, headers })).body, done?.body)
+  }
+})
+
+t.test('a retry is answered byte for byte as the first time, whatever it prefers', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const note = '"quoted" \u2028 \u0001 \u{1F4DA} </script>'
+  for (const prefer of ['', 'return=minimal', 'return=representation']) {
+    const book = `Book ${prefer}`
+    const keyed = (key: string) => ({ ...headers, prefer, 'idempotency-key': `${key}-${prefer}` })
+    const createOne = () => create(server, keyed('create'), { ...AUTHOR, book, note })
+    const created = await createOne()
+    const url = created.headers.location as string
+    const author = (await server.inject({ url, headers })).body
+    t.strictSame([created.statusCode, created.body], [201, prefer === 'return=minimal' ? '' : author])
+    const change = () =>
+      server.inject({
+        method: 'PATCH',
+        url,
+        headers: { ...keyed('patch'), 'content-type': MERGE_PATCH },
+        payload: { note: `${note}!` }
+      })
+    const changed = await change()
+    await server.inject({ method: 'DELETE', url, headers })
+    const restore = () => server.inject({ method: 'POST', url: `${url}/restore`, headers: keyed('restore') })
+    const restored = await restore()
+    t.equal(restored.statusCode, 201)
+    t.strictSame(sentIn(await createOne()), sentIn(created), `create ${prefer}`)
+    t.strictSame(sentIn(await change()), sentIn(changed), `patch ${prefer}`)
+    t.strictSame(sentIn(await restore()), sentIn(restored), `restore ${prefer}`)
+  }
+})
+
+/** What is the same in each answer to one request. */
+function sentIn({ statusCode, headers, body }: Awaited<ReturnType<typeof create>>) {
+  const own = new Set(['date', 'x-request-id'])
+  return { statusCode, headers: Object.entries(headers).filter(([name]) => !own.has(name)), body }
+}

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { basic, buildApp, ROOT, signIn, temporaryFolder } from '../helpers.ts'
+import { basic, buildApp, directly, ROOT, signIn, temporaryFolder } from '../helpers.ts'
 
 const run = promisify(execFile)
 
@@ -80,7 +80,7 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
   })
   const ofSalman = /the code (\S+)$/.exec(await user('reset-password', 'salman'))?.[1] as string
   t.match(await me(), { username: 'salman' }, 'a code alone changes nothing')
-  await server.db
+  await directly(t, server)
     .updateTable('password_resets')
     .set({ expires_at: new Date(0).toISOString() })
     .execute()

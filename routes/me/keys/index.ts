@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { deleteApiKey, insertApiKey, listApiKeys } from '../../../db/api-keys.ts'
+import { listApiKeys } from '../../../db/api-keys.ts'
+import { createApiKey, revokeApiKey } from '../../../db/commands/api-keys.ts'
 import { ApiKeyPage, ApiKeyParams, CreateApiKey, NewApiKey } from '../../../schemas/api-keys.ts'
 import {
   AccessTokenOnly,
@@ -36,10 +37,7 @@ const keys: FastifyPluginAsyncTypebox = async (fastify) => {
       const key = apiKeys.create()
       const keyHash = apiKeys.hash(key) as string
       const expiresAt = expires_at && new Date(expires_at).toISOString()
-      const created = await db.transaction().execute(async (trx) => {
-        await fastify.recheck(trx, request.user)
-        return insertApiKey(trx, { userId: request.user.id, name, scope, keyHash, expiresAt })
-      })
+      const created = await fastify.run(request.user, createApiKey, { name, scope, keyHash, expiresAt })
       request.log.info(
         { event: 'api_key_created', user_id: request.user.id, key_id: created.id, scope },
         'API key created'
@@ -80,7 +78,7 @@ const keys: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [AccessTokenOnly, KeyNotFound] },
     handler: async (request, reply) => {
       const { id } = request.params
-      if (!(await deleteApiKey(db, request.user.id, id))) throw new KeyNotFound(id)
+      await fastify.run(request.user, revokeApiKey, { keyId: id })
       request.log.info({ event: 'api_key_revoked', user_id: request.user.id, key_id: id }, 'API key revoked')
       return reply.code(204).send(null)
     }

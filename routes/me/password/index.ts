@@ -1,7 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { deletePasswordReset } from '../../../db/password-resets.ts'
-import { endSessions } from '../../../db/sessions.ts'
-import { updatePasswordHash } from '../../../db/users.ts'
+import { changePassword } from '../../../db/commands/users.ts'
 import {
   AccessTokenOnly,
   PasswordRefused,
@@ -13,7 +11,7 @@ import { emptyAnswer, Ref } from '../../../schemas/ref.ts'
 import { ChangePassword } from '../../../schemas/users.ts'
 
 const password: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { db, passwords } = fastify
+  const { passwords } = fastify
   fastify.addHook('onRequest', fastify.authenticate)
   fastify.addHook('onRequest', fastify.refuseApiKeys)
 
@@ -33,13 +31,8 @@ const password: FastifyPluginAsyncTypebox = async (fastify) => {
       const { current_password, new_password } = request.body
       const { username, password_hash } = await fastify.confirmPassword(request, current_password)
       passwords.refuseGuessable(new_password, username, '/new_password')
-      const hash = await passwords.hash(new_password)
-      await db.transaction().execute(async (trx) => {
-        await fastify.recheck(trx, request.user)
-        if (!(await updatePasswordHash(trx, id, hash, password_hash))) throw new WrongPassword()
-        await deletePasswordReset(trx, id)
-        await endSessions(trx, id, 'password_changed', { except: sessionId })
-      })
+      const newHash = await passwords.hash(new_password)
+      await fastify.run(request.user, changePassword, { currentHash: password_hash, newHash, sessionId })
       request.log.info({ event: 'password_changed', user_id: id }, 'password changed')
       return reply.code(204).send(null)
     }

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { endSessions, listSessions } from '../../../db/sessions.ts'
+import { revokeSession } from '../../../db/commands/sessions.ts'
+import { listSessions } from '../../../db/sessions.ts'
 import { AccessTokenOnly, InvalidCursor, SessionNotFound } from '../../../schemas/errors.ts'
 import { PageQuery } from '../../../schemas/pages.ts'
 import { answer, emptyAnswer } from '../../../schemas/ref.ts'
@@ -46,8 +47,7 @@ const sessions: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [AccessTokenOnly, SessionNotFound] },
     handler: async (request, reply) => {
       const { id } = request.params
-      const count = await endSessions(db, request.user.id, 'revoked', { only: id })
-      if (count === 0) throw new SessionNotFound(id)
+      await fastify.run(request.user, revokeSession, { sessionId: id })
       request.log.info(
         { event: 'session_revoked', user_id: request.user.id, session_id: id },
         'session revoked'

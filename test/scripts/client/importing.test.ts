@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { chooseFormat, chooseUrl } from '../../../scripts/client/arguments.ts'
 import { importAuthors, openSource } from '../../../scripts/client/importing.ts'
-import { listen, signIn, temporaryFolder } from '../../helpers.ts'
+import { directly, listen, signIn, temporaryFolder } from '../../helpers.ts'
 import { CSV, file, NO_BAR, openPort, problem, RESULT, serve, service } from './fakes.ts'
 
 const EVENTS = { 'content-type': 'text/event-stream' }
@@ -23,7 +23,7 @@ t.test('who may not import is told what would help', async (t) => {
   const { server, url } = await listen(t)
   const { token, headers } = await signIn(server)
   const reader = await signIn(server, 'rita')
-  await server.db.updateTable('users').set({ role: 'reader' }).where('id', '=', reader.id).execute()
+  await directly(t, server).updateTable('users').set({ role: 'reader' }).where('id', '=', reader.id).execute()
   const createKey = async (scope: string) => {
     const payload = { name: scope, scope }
     return (await server.inject({ method: 'POST', url: '/me/keys', headers, payload })).json().key

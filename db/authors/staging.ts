@@ -1,0 +1,136 @@
+/** Rows of an import before they are in the catalogue: in a file of their own, so that nobody waits while it is filled. */
+import { type ControlledTransaction, Kysely } from 'kysely'
+import { lastSequence } from '../changes.ts'
+import { compiledOnce } from '../compiled.ts'
+import type { Tables } from '../database.ts'
+import { readDialect, stagedDialect } from '../dialect.ts'
+import { inserter } from '../insert-many.ts'
+import { countStaged } from './applying.ts'
+import { type NewRow, type Outcome, RowDecider } from './importing.ts'
+import { type Findings, revise, type Since } from './revising.ts'
+import { createStagedTables, STAGED_COLUMNS, type StagedDb, type StagedRow } from './staged-tables.ts'
+import { type AuthorRecord, toRow } from './table.ts'
+import { WordSorter } from './word-sorter.ts'
+import { newAuthor } from './writing.ts'
+
+/** A row of a file that is to be imported. */
+export interface FileRow extends NewRow {
+  line: number
+}
+
+export interface StagingFiles {
+  database: string
+  /** A file that is not there yet. */
+  staged: string
+}
+
+/** The tables have the names that they have in the database, so that the same functions read and write them. */
+const insertStaged = inserter('authors', STAGED_COLUMNS as never)
+
+const selectPosition = compiledOnce<{ name: string; book: string }>()((db, { name, book }) =>
+  (db as unknown as StagedDb)
+    .selectFrom('authors')
+    .select('position')
+    .where('name_key', '=', name)
+    .where('book_key', '=', book)
+)
+
+/** So many changes are left to the command, which holds up others meanwhile. */
+const FEW_CHANGES = 200
+const MOST_REVISIONS = 20
+
+/**
+ * Decides what becomes of the rows of a file, and stages those that may come into the catalogue, with all that can be known of them
+ * before: keys, words and JSON. It only reads the catalogue; what others have written since is left to `revise`.
+ */
+export class Staging {
+  readonly #reads: Kysely<Tables>
+  readonly #file: Kysely<Tables>
+  /** One transaction for all, so that a page which changes often is seldom written. */
+  readonly #staged: ControlledTransaction<Tables>
+  readonly #ownerId: string
+  readonly #decider: RowDecider
+  readonly #words: WordSorter
+  #since: number
+
+  private constructor(
+    {
+      reads,
+      file,
+      staged
+    }: { reads: Kysely<Tables>; file: Kysely<Tables>; staged: ControlledTransaction<Tables> },
+    ownerId: string,
+    since: number
+  ) {
+    this.#reads = reads
+    this.#file = file
+    this.#staged = staged
+    this.#ownerId = ownerId
+    this.#decider = new RowDecider([reads, staged], ownerId)
+    this.#words = new WordSorter(staged)
+    this.#since = since
+  }
+
+  static async open({ database, staged }: StagingFiles, ownerId: string): Promise<Staging> {
+    const reads = new Kysely<Tables>({ dialect: readDialect(database) })
+    const file = new Kysely<Tables>({ dialect: stagedDialect(staged) })
+    await createStagedTables(file)
+    const transaction = await file.startTransaction().execute()
+    return new Staging({ reads, file, staged: transaction }, ownerId, await lastSequence(reads))
+  }
+
+  /** What would become of the rows if they were written now, after all that were added before. */
+  async add(rows: readonly FileRow[]): Promise<Outcome[]> {
+    const decisions = await this.#decider.decide(rows)
+    const created: StagedRow[] = []
+    for (const [index, { outcome, author }] of decisions.entries()) {
+      if (outcome !== 'created') continue
+      created.push({ ...toRow(author as AuthorRecord), line: (rows[index] as FileRow).line, same_as: null })
+    }
+    await insertStaged(this.#staged, created as never)
+    await this.#words.add(created)
+    for (const [index, { outcome, author }] of decisions.entries()) {
+      if (outcome === 'unchanged') await this.#addUnchanged(rows[index] as FileRow, author as AuthorRecord)
+    }
+    return decisions.map(({ outcome }) => outcome)
+  }
+
+  /**
+   * Decides once more where others have changed something, again and again until little is left for the command, and gives what that
+   * found, and what the command must know. Nothing may be added afterwards.
+   */
+  async revise(): Promise<Findings & Since & { unchanged: number }> {
+    await this.#words.flush()
+    const staged = this.#staged as unknown as StagedDb
+    let found: Findings & Since = { refused: 0, errors: [], since: this.#since }
+    for (let round = 0; found.refused === 0 && round < MOST_REVISIONS; round++) {
+      const before = found.since
+      found = await revise(this.#reads, staged, before)
+      if (found.since - before < FEW_CHANGES) break
+    }
+    return { ...found, unchanged: (await countStaged(staged)).unchanged }
+  }
+
+  /** Writes all that is staged to the file. */
+  async save(): Promise<void> {
+    await this.#staged.commit().execute()
+  }
+
+  async close(): Promise<void> {
+    if (!this.#staged.isCommitted) await this.#staged.rollback().execute()
+    await this.#reads.destroy()
+    await this.#file.destroy()
+  }
+
+  /** The first row with its name and book is kept: it may have to be created after all. */
+  async #addUnchanged({ id, line, content }: FileRow, same: AuthorRecord): Promise<void> {
+    const row = toRow(newAuthor(content, '', this.#ownerId, id))
+    const [first] = (await selectPosition(this.#staged, { name: row.name_key, book: row.book_key })).rows
+    if (first === undefined) {
+      await insertStaged(this.#staged, [{ ...row, line, same_as: same.id }] as never)
+    } else {
+      const staged = this.#staged as unknown as StagedDb
+      await staged.insertInto('repeats').values({ line, position: first.position }).execute()
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import { type AuthorPatch, assertPossibleLife, patchContent } from '../authors/content.ts'
+import { assertCurrent, type Preconditions } from '../authors/preconditions.ts'
+import { findAuthor, findAuthorId } from '../authors/reading.ts'
+import { newRepresentationOf, representationOf } from '../authors/representation.ts'
+import type { AuthorContent, AuthorRecord } from '../authors/table.ts'
+import { changeAuthor, insertAuthor, reinsertAuthor, removeAuthor } from '../authors/writing.ts'
+import { type Change, findLastChange, findVersion } from '../changes.ts'
+import { type Actor, type Representation, userCommand } from '../command.ts'
+import type { Db, ReadDb } from '../database.ts'
+import { Problem } from '../problems.ts'
+
+/** Which author is to be changed, and in which version. */
+interface Target {
+  idOrSlug: string
+  preconditions: Preconditions
+}
+
+/** Creates an author, whom the actor owns. Throws `VALIDATION_FAILED`, `AUTHOR_EXISTS` or `IDENTIFIER_TAKEN`. */
+export const createAuthor = userCommand<{ content: AuthorContent }, Representation>(
+  'createAuthor',
+  'editor',
+  async (trx, { content, id, actor }) => {
+    assertPossibleLife(content)
+    return newRepresentationOf(await insertAuthor(trx, content, { id, ownerId: actor.id }))
+  }
+)
+
+/** Sets all that a user may write of an author; throws what `getEditable` throws, and what `createAuthor` throws. */
+export const replaceAuthor = userCommand<Target & { content: AuthorContent }, Representation>(
+  'replaceAuthor',
+  'editor',
+  async (trx, { content, ...edit }) => {
+    const current = await getEditable(trx, edit)
+    return change(trx, current, content, 'replaced', edit)
+  }
+)
+
+/** Sets what the patch names; throws as `replaceAuthor` does. */
+export const patchAuthor = userCommand<Target & { patch: AuthorPatch }, Representation>(
+  'patchAuthor',
+  'editor',
+  async (trx, { patch, ...edit }) => {
+    const current = await getEditable(trx, edit)
+    return change(trx, current, patchContent(current, patch), 'patched', edit)
+  }
+)
+
+/** Deletes an author, whose history stays; throws what `getEditable` throws. */
+export const deleteAuthor = userCommand<Target, Representation>(
+  'deleteAuthor',
+  'editor',
+  async (trx, edit) => {
+    await removeAuthor(trx, await getEditable(trx, edit), { actorId: edit.actor.id, at: edit.at })
+    return { body: null }
+  }
+)
+
+/**
+ * Brings a deleted author back. Throws `AUTHOR_NOT_FOUND`, `AUTHOR_NOT_DELETED`, `NOT_OWNER`, or when something has taken its place
+ * `AUTHOR_EXISTS` or `IDENTIFIER_TAKEN`.
+ */
+export const restoreAuthor = userCommand<{ idOrSlug: string }, Representation>(
+  'restoreAuthor',
+  'editor',
+  async (trx, { idOrSlug, actor, at }) => {
+    const { last, deletedVersion } = await getDeleted(trx, idOrSlug)
+    assertOwnerOrAdmin(last, actor)
+    return newRepresentationOf(await reinsertAuthor(trx, last, deletedVersion, { actorId: actor.id, at }))
+  }
+)
+
+interface Edit extends Target {
+  actor: Actor
+  at: string
+}
+
+/** The author, if the actor may change this version of it. Throws `AUTHOR_NOT_FOUND`, `NOT_OWNER` or `STALE_VERSION`. */
+async function getEditable(db: ReadDb, { idOrSlug, preconditions, actor }: Edit): Promise<AuthorRecord> {
+  const author = await findAuthor(db, idOrSlug)
+  if (author === undefined) throw new Problem('AUTHOR_NOT_FOUND', [idOrSlug])
+  assertOwnerOrAdmin(author, actor)
+  assertCurrent(author, preconditions)
+  return author
+}
+
+function assertOwnerOrAdmin({ owner_id }: AuthorRecord, { id, role }: Actor): void {
+  if (owner_id !== id && role !== 'admin') throw new Problem('NOT_OWNER', [])
+}
+
+async function change(
+  trx: Db,
+  current: AuthorRecord,
+  content: AuthorContent,
+  operation: 'replaced' | 'patched',
+  { actor, at }: Edit
+): Promise<Representation> {
+  assertPossibleLife(content)
+  return representationOf(await changeAuthor(trx, current, content, operation, { actorId: actor.id, at }))
+}
+
+/** A deleted author as it was last. Throws `AUTHOR_NOT_FOUND` or `AUTHOR_NOT_DELETED`. */
+async function getDeleted(db: ReadDb, idOrSlug: string) {
+  const id = await findAuthorId(db, idOrSlug)
+  if (id === undefined) throw new Problem('AUTHOR_NOT_FOUND', [idOrSlug])
+  const { operation, version } = (await findLastChange(db, id)) as Change
+  if (operation !== 'deleted') throw new Problem('AUTHOR_NOT_DELETED', [idOrSlug])
+  return { last: (await findVersion(db, id, version - 1)) as AuthorRecord, deletedVersion: version }
+}

@@ -1,0 +1,28 @@
+import { deleteApiKeys } from '../api-keys.ts'
+import { serviceCommand } from '../command.ts'
+import { deletePasswordReset, isResetCode, upsertPasswordReset } from '../password-resets.ts'
+import { Problem } from '../problems.ts'
+import { endSessions } from '../sessions.ts'
+import { findCredentials, updatePasswordHash } from '../users.ts'
+
+/** Gives a user a reset code; one from before is no longer good. */
+export const createPasswordReset = serviceCommand<{ userId: string; code: string; expiresAt: string }, void>(
+  'createPasswordReset',
+  async (trx, { userId, code, expiresAt }) => upsertPasswordReset(trx, userId, code, expiresAt)
+)
+
+/** Sets a password by a reset code, and takes all sessions and keys away; gives the user's id. Throws `INVALID_RESET_CODE`. */
+export const resetPassword = serviceCommand<{ username: string; code: string; newHash: string }, string>(
+  'resetPassword',
+  async (trx, { username, code, newHash, at }) => {
+    const user = await findCredentials(trx, username)
+    if (user === undefined || !(await isResetCode(trx, user.id, code, at))) {
+      throw new Problem('INVALID_RESET_CODE', [])
+    }
+    await deletePasswordReset(trx, user.id)
+    await updatePasswordHash(trx, user.id, newHash)
+    await endSessions(trx, user.id, { reason: 'password_reset', at })
+    await deleteApiKeys(trx, user.id)
+    return user.id
+  }
+)

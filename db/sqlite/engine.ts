@@ -1,0 +1,76 @@
+import type { Call } from '../command.ts'
+import { Connection } from './connection.ts'
+import { ConnectionDialect } from './dialect.ts'
+import { openReader, type Usage } from './open.ts'
+import type { DatabaseEvent } from './protocol.ts'
+import { Writer } from './writer.ts'
+
+export interface EngineOptions extends Usage {
+  /** Learns of what goes on. */
+  signal?: (event: DatabaseEvent) => void
+  /** Where commands are beside the service's own. */
+  commandFolders?: string[]
+}
+
+/** SQLite for the service: one connection that reads on the event loop, and a thread that writes. */
+export class Engine {
+  /** How many calls share a commit at most; with 1 it is what the benchmark compares with. */
+  static mostCalls: number | undefined
+  readonly #writer: Writer
+  readonly reads: ConnectionDialect
+  #reader: Connection | undefined
+  #readVersion: (() => number) | undefined
+  #version = Number.NaN
+  /** The iteration of the event loop in which the version was read: its number grows right before requests are read. */
+  #readIn: number | undefined
+
+  constructor(file: string, { signal = () => {}, commandFolders = [], ...usage }: EngineOptions) {
+    this.#writer = new Writer({
+      thread: {
+        file,
+        usage,
+        commandFolders,
+        mostCalls: Engine.mostCalls
+      },
+      signal,
+      whenWritten: () => this.#forgetVersion()
+    })
+    this.reads = new ConnectionDialect(() => this.#openReader(file))
+  }
+
+  /** Throws `DatabaseRefused`. */
+  open(): Promise<void> {
+    return this.#writer.open()
+  }
+
+  run(call: Call): Promise<unknown> {
+    return this.#writer.run(call)
+  }
+
+  /**
+   * Looked up once for all requests that were read from their sockets together (https://sqlite.org/pragma.html#pragma_data_version);
+   * what this process writes is seen once it is answered.
+   */
+  dataVersion(): number {
+    const { loopCount } = performance.nodeTiming.uvMetricsInfo
+    if (this.#readIn !== loopCount) {
+      this.#version = this.#readVersion?.() ?? Number.NaN
+      this.#readIn = loopCount
+    }
+    return this.#version
+  }
+
+  close(): Promise<void> {
+    return this.#writer.close()
+  }
+
+  #forgetVersion(): void {
+    this.#readIn = undefined
+  }
+
+  #openReader(file: string): Connection {
+    this.#reader = new Connection(openReader(file))
+    this.#readVersion = this.#reader.valueOf<number>('pragma data_version')
+    return this.#reader
+  }
+}

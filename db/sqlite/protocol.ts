@@ -1,0 +1,32 @@
+/** What the two sides of the writer thread tell each other. */
+import type { Call } from '../command.ts'
+import type { Usage } from './open.ts'
+import type { Outcome } from './outcome.ts'
+
+export interface ThreadData {
+  file: string
+  usage: Usage
+  commandFolders: string[]
+  mostCalls: number | undefined
+  /** What the file was to a thread before this one. */
+  knownAs?: string | undefined
+}
+
+export type ToThread = { open: ThreadData } | { calls: [number, Call][] } | 'end' | 'exit'
+
+export type Answer = [call: number, Outcome]
+export type Batch = { calls: number; commitMs: number; waiting: number }
+
+/** After a failed sync nothing may be written until the process starts again. */
+export type Failure = { event: 'checkpoint_failed' | 'sync_failed'; reason: string }
+
+export type FromThread =
+  | 'ended'
+  | { ready: string }
+  | { refused: string }
+  | { broken: { message: string; stack: string | undefined } }
+  | { answers: Answer[]; batch: Batch }
+  | Failure
+
+/** What goes on, for logs and metrics. */
+export type DatabaseEvent = ({ event: 'batch' } & Batch) | Failure | { event: 'writer_ended'; reason: string }

@@ -1,0 +1,18 @@
+/** `npm run db:check`: a full check of the database that DATABASE_URL names, closed or in use; changes nothing. */
+import { loadConfig } from '../config.ts'
+import { checkFile, databaseFile } from '../db/dialect.ts'
+
+try {
+  const file = databaseFile(loadConfig(process.env, { dotenv: true }).DATABASE_URL)
+  const faults = checkFile(file)
+  for (const fault of faults) console.error(fault.trim())
+  if (faults.length > 0) {
+    console.error(
+      `${file} is damaged. Restore it from a backup, or save what can be saved with: sqlite3 FILE .recover`
+    )
+    process.exitCode = 1
+  } else console.log(`${file} is sound`)
+} catch (error) {
+  console.error((error as Error).message)
+  process.exitCode = 1
+}

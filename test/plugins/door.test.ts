@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t from 'tap'
+import { app, serverOptions } from '../../app.ts'
+import { loadConfig } from '../../config.ts'
+import type { CallerCredential } from '../../db/command.ts'
+import { createAuthor } from '../../db/commands/authors.ts'
+import { changeUser } from '../../db/commands/users.ts'
+import { AUTHOR, buildApp, directly, ROOT, signIn, temporaryFolder } from '../helpers.ts'
+
+const run = promisify(execFile)
+
+/** By what right a token's requests are made. */
+async function credentialOf(server: FastifyInstance, token: string): Promise<CallerCredential> {
+  const { sub, sid } = server.accessTokens.verify(token)
+  return { id: sub, role: 'editor', sessionId: sid }
+}
+
+t.test('a command runs only for who may ask for it at that moment', async (t) => {
+  const server = await buildApp(t)
+  const { id, token, headers } = await signIn(server)
+  const credential = await credentialOf(server, token)
+  const create = (caller: CallerCredential | 'service', book: string) =>
+    server.run(caller, createAuthor, { content: { ...AUTHOR, book } })
+  const other = await signIn(server, 'anita')
+
+  t.match(await create(credential, 'Grimus'), { location: '/authors/salman-rushdie' })
+  await t.rejects(create('service', 'Shame'), { code: 'INVALID_TOKEN' }, 'nobody is signed in')
+  await t.rejects(
+    create({ ...credential, id: other.id }, 'Shame'),
+    { code: 'INVALID_TOKEN' },
+    "another's session"
+  )
+  const { sessionId: _, ...without } = credential
+  await t.rejects(create(without, 'Shame'), { code: 'INVALID_TOKEN' }, 'neither a session nor a key')
+  await t.rejects(create({ ...without, keyHash: 'made up' }, 'Shame'), { code: 'INVALID_TOKEN' })
+  const promote = server.run(credential, changeUser, { userId: id, role: 'admin' })
+  await t.rejects(promote, { code: 'ROLE_REQUIRED' }, 'an editor')
+
+  const db = directly(t, server)
+  await db.updateTable('users').set({ role: 'reader' }).where('id', '=', id).execute()
+  await t.rejects(create(credential, 'Shame'), { code: 'ROLE_REQUIRED' }, 'no longer an editor')
+  await db.updateTable('users').set({ role: 'editor' }).where('id', '=', id).execute()
+  await server.inject({ method: 'POST', url: '/logout', headers })
+  await t.rejects(create(credential, 'Shame'), { code: 'INVALID_TOKEN' }, 'the session has just ended')
+  t.strictSame(
+    (await db.selectFrom('authors').select('book').execute()).map(({ book }) => book),
+    ['Grimus']
+  )
+})
+
+t.test('a route that would write without the door writes nothing, and is told so in its log', async (t) => {
+  const lines: string[] = []
+  const config = loadConfig({ DATABASE_URL: path.join(temporaryFolder(t), 'library.db'), LOG_LEVEL: 'error' })
+  const options = serverOptions(config)
+  const server = Fastify({
+    ...options,
+    logger: { level: 'error', stream: { write: (line) => lines.push(line) } }
+  })
+  t.teardown(() => server.close())
+  await server.register(app, { config })
+  const user = { key: 'stolen', points: 1, expires_at: 1 }
+  server.post('/shortcut', async () => {
+    // @ts-expect-error: the types do not offer it either
+    await server.db.insertInto('rate_limits').values(user).execute()
+  })
+  server.post('/transaction', async () => {
+    // @ts-expect-error: nor a transaction
+    await server.db.transaction().execute((trx) => trx.insertInto('rate_limits').values(user).execute())
+  })
+  for (const url of ['/shortcut', '/transaction']) {
+    const answer = await server.inject({ method: 'POST', url })
+    t.equal(answer.statusCode, 500)
+    t.match(lines.pop(), /Only a command may write|readonly/)
+  }
+  t.strictSame(await server.db.selectFrom('rate_limits').selectAll().execute(), [])
+})
+
+t.test('the linter refuses what could write without the door', async (t) => {
+  const folder = temporaryFolder(t)
+  cpSync(path.join(ROOT, 'biome.json'), path.join(folder, 'biome.json'))
+  const ways = [
+    "import type { Db } from '../../db/database.ts'",
+    "import { Kysely } from 'kysely'",
+    "import Sqlite from 'better-sqlite3'",
+    "import { runCall } from '../../db/door.ts'",
+    "import { Writer } from '../../db/sqlite/writer.ts'"
+  ]
+  const lint = async (room: string, code: string) => {
+    mkdirSync(path.join(folder, room), { recursive: true })
+    writeFileSync(path.join(folder, room, 'index.ts'), code)
+    const biome = path.join(ROOT, 'node_modules/.bin/biome')
+    const linting = run(biome, ['lint', '--vcs-enabled=false', path.join(room, 'index.ts')], { cwd: folder })
+    return linting.then(
+      () => 'fine',
+      ({ stderr }) => String(stderr)
+    )
+  }
+  for (const room of ['routes/shelves', 'plugins/shelves']) {
+    for (const way of ways)
+      t.match(await lint(room, `${way}\n`), /What writes is a command/, `${room}: ${way}`)
+    t.equal(
+      await lint(room, "import type { ReadDb } from '../../db/database.ts'\nexport type Reads = ReadDb\n"),
+      'fine'
+    )
+  }
+})

@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import Sqlite from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { openDatabase } from '../../db/database.ts'
+import { firstPageOf, ROOT, temporaryFolder } from '../helpers.ts'
+
+const run = promisify(execFile)
+const check = (file: string) =>
+  run(process.execPath, ['scripts/check.ts'], { cwd: ROOT, env: { ...process.env, DATABASE_URL: file } })
+
+async function openLibrary(t: Test) {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  return { file, db: await openDatabase(file) }
+}
+
+t.test('a sound file is found so, closed and in use, and left as it was', async (t) => {
+  const { file, db } = await openLibrary(t)
+  t.match((await check(file)).stdout, `${file} is sound`)
+  await db.close()
+  const before = readFileSync(file)
+  t.match((await check(file)).stdout, `${file} is sound`)
+  t.ok(readFileSync(file).equals(before))
+  t.notOk(existsSync(`${file}-wal`), 'nor is there a log, which would look like a crash')
+})
+
+t.test('a row that refers to nothing is told', async (t) => {
+  const { file, db } = await openLibrary(t)
+  await db.close()
+  const writer = new Sqlite(file)
+  writer.pragma('foreign_keys = 0')
+  writer.exec('create table a (id integer primary key)')
+  writer.exec('create table b (a integer references a (id)); insert into b values (7)')
+  writer.close()
+  await t.rejects(check(file), {
+    code: 1,
+    stderr: /row 1 of b refers to a row of a that is not there[\s\S]*Restore it/
+  })
+})
+
+t.test('damages are told, closed and in use', async (t) => {
+  const { file, db } = await openLibrary(t)
+  await db.close()
+  const damaged = readFileSync(file)
+  damaged.fill(0xff, ...firstPageOf(file, 'authors'))
+  writeFileSync(file, damaged)
+  await t.rejects(check(file), { code: 1, stderr: /[\s\S]+Restore it from a backup/ })
+  const inUse = await openDatabase(file)
+  await t.rejects(check(file), { code: 1, stderr: /[\s\S]+Restore it from a backup/ })
+  await inUse.close()
+  writeFileSync(file, damaged.subarray(0, 8192))
+  await t.rejects(check(file), { code: 1, stderr: /is damaged/ })
+  writeFileSync(file, 'x'.repeat(5000))
+  await t.rejects(check(file), { code: 1, stderr: /is damaged \(file is not a database\)/ })
+  await t.rejects(check(`${file}.none`), { code: 1, stderr: /There is no/ })
+})
