@@ -7,6 +7,7 @@ import t from 'tap'
 import { openDatabase as openFile } from '../../db/database.ts'
 import { databaseFile, isUnavailable, openForMigrations } from '../../db/dialect.ts'
 import { migrateToLatest } from '../../db/migrator.ts'
+import { asRefusal } from '../../db/sqlite/errors.ts'
 import { APPLICATION_ID, openDatabase } from '../../db/sqlite/open.ts'
 import { firstPageOf, temporaryFolder } from '../helpers.ts'
 
@@ -133,6 +134,18 @@ t.test('a file in use is opened without being checked', async (t) => {
   t.throws(() => openDatabase(file), { message: /is damaged/ })
   writeFileSync(`${file}-wal`, '')
   openDatabase(file, { isInUse: true }).close()
+})
+
+t.test('what keeps the file from being used is told in a sentence', (t) => {
+  const told = (code: string) => String(asRefusal(new Sqlite.SqliteError('it said so', code), '/data/x.db'))
+  t.equal(
+    told('SQLITE_BUSY'),
+    'DatabaseRefused: /data/x.db cannot be used (SQLITE_BUSY: it said so). Another process writes to it: try again.'
+  )
+  t.match(told('SQLITE_CANTOPEN'), /cannot be used .*See to its disk and permissions/)
+  t.match(told('SQLITE_CORRUPT'), /is damaged .*Restore it/)
+  t.match(told('SQLITE_ERROR'), /^SqliteError: it said so/)
+  t.end()
 })
 
 t.test('rows can be read as a stream', async (t) => {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as timer } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
@@ -72,6 +72,18 @@ t.test('a thread that ends at its start refuses the start, and does not begin ag
   const folder = path.join(temporaryFolder(t), 'library.db')
   mkdirSync(folder)
   await t.rejects(openDatabase(folder), { name: 'DatabaseRefused' })
+})
+
+t.test('a thread that cannot begin again is tried again until it can', async (t) => {
+  const { db, file, events, add, addLater } = await openWords(t)
+  await add('before')
+  t.ok(isUnavailable(await outcome(db.run(callOf(die, {})))))
+  // The next thread has to load its modules before it looks for the file.
+  renameSync(file, `${file}.away`)
+  while (names(events).length < 2) await timer(5)
+  t.ok(isUnavailable(await outcome(add('meanwhile'))))
+  renameSync(`${file}.away`, file)
+  await addLater('after')
 })
 
 t.test('closing finishes what was accepted', async (t) => {
