@@ -24,6 +24,8 @@ export interface ResponseCache {
   author(idOrSlug: string, read: () => Promise<AuthorAnswer>): AuthorAnswer | Promise<AuthorAnswer>
   /** The answer of this name: the cached one unless a change since then concerns it, else what `read` gives. */
   page(name: string, read: () => Promise<PageAnswer>): PageAnswer | Promise<PageAnswer>
+  /** How many answers were cached, and how many were not, since the start. */
+  readonly counts: { hits: number; misses: number }
 }
 
 declare module 'fastify' {
@@ -71,6 +73,7 @@ async function responseCachePlugin(fastify: FastifyInstance) {
   })
   const authorFlights = new Map<string, Flight<AuthorAnswer>>()
   const pageFlights = new Map<string, Flight<PageAnswer>>()
+  const counts = { hits: 0, misses: 0 }
 
   dataChanges.onAuthorChange((id) => {
     if (id === undefined) authors.clear()
@@ -110,6 +113,12 @@ async function responseCachePlugin(fastify: FastifyInstance) {
     return span === undefined ? changes.length === 0 : !changes.some((change) => concerns(span, change))
   }
 
+  function counted<Answer>(found: Answer | undefined): Answer | undefined {
+    if (found === undefined) counts.misses += 1
+    else counts.hits += 1
+    return found
+  }
+
   /** Joins those who wait for the same answer, if no change has come since they began. */
   function fly<Answer>(
     flights: Map<string, Flight<Answer>>,
@@ -135,11 +144,12 @@ async function responseCachePlugin(fastify: FastifyInstance) {
 
   fastify.decorate('responseCache', {
     author: (idOrSlug, read) =>
-      whenUpToDate(() => findAuthor(idOrSlug) ?? fly(authorFlights, idOrSlug, read, keepAuthor)),
+      whenUpToDate(() => counted(findAuthor(idOrSlug)) ?? fly(authorFlights, idOrSlug, read, keepAuthor)),
     page: (name, read) => {
       const keep = (answer: PageAnswer, sequence: number) => pages.set(name, { answer, sequence })
-      return whenUpToDate(() => findPage(name) ?? fly(pageFlights, name, read, keep))
-    }
+      return whenUpToDate(() => counted(findPage(name)) ?? fly(pageFlights, name, read, keep))
+    },
+    counts
   })
 }
 

@@ -14,11 +14,7 @@ import type { Tables } from '../db/database.ts'
 import { databaseFile } from '../db/dialect.ts'
 import { Connection } from '../db/sqlite/connection.ts'
 import { ConnectionDialect } from '../db/sqlite/dialect.ts'
-import { spareThreads } from '../db/sqlite/threads.ts'
-
-spareThreads.most = 3
-// One that is just left behind would not say which of its lines were covered.
-process.once('beforeExit', () => spareThreads.end())
+import './spare-threads.ts'
 
 export const ROOT = path.join(import.meta.dirname, '..')
 export const PASSWORD = 'the moors last sigh'

@@ -4,13 +4,14 @@ import type { Connection } from './connection.ts'
 import { DatabaseUnavailable, isFailedSync, isUnavailable } from './errors.ts'
 import { type Outcome, toFailure } from './outcome.ts'
 
-/** So many calls share a commit at most, and none begins after so long: few should wait for the work of many. */
-const MOST_CALLS = 128
+/** No call of a batch begins after so long: few should wait for the work of many. */
 const LONGEST_MS = 20
 
 /** What became of the first calls of a queue: one outcome each. */
 export interface BatchResult {
   outcomes: Outcome[]
+  /** For so long another process had the write lock. */
+  lockMs: number
   commitMs: number
   /** Why nothing of the batch stays. */
   error?: unknown
@@ -38,7 +39,7 @@ export class BatchRunner {
   constructor(
     connection: Connection,
     runCall: (call: Call) => Promise<unknown>,
-    mostCalls: number = MOST_CALLS
+    mostCalls = Number.POSITIVE_INFINITY
   ) {
     this.#connection = connection
     this.#runCall = runCall
@@ -51,14 +52,16 @@ export class BatchRunner {
   /** Takes the first calls, as many as fit in a batch, or all of them when nothing can be written. Never rejects. */
   async run(calls: readonly Call[]): Promise<BatchResult> {
     const outcomes: Outcome[] = []
+    const asked = performance.now()
     try {
       this.#begin()
+      const lockMs = performance.now() - asked
       if (!(await this.#runAll(calls, outcomes, (call) => this.#runPlainly(call)))) {
         this.#begin()
         outcomes.length = 0
         await this.#runAll(calls, outcomes, (call) => this.#runInSavepoint(call))
       }
-      return { commitMs: this.#commit(outcomes.length), outcomes }
+      return { outcomes, lockMs, commitMs: this.#commit(outcomes.length) }
     } catch (error) {
       this.#undoQuietly()
       if (error === ALONE) return this.run(calls)
@@ -153,5 +156,5 @@ const ALONE = new Error('each call needs a commit of its own')
 const UNKNOWN: Outcome = { output: undefined }
 
 function failed(error: unknown, calls: number): BatchResult {
-  return { error, commitMs: 0, outcomes: Array.from({ length: calls }, () => toFailure(error)) }
+  return { error, lockMs: 0, commitMs: 0, outcomes: Array.from({ length: calls }, () => toFailure(error)) }
 }

@@ -60,6 +60,12 @@ export class Connection {
     return this.#database.pragma(source, { simple: true })
   }
 
+  /** Copies the write-ahead log into the database as far as nobody reads what was there before; gives the pages in the log, and of these copied. */
+  checkpoint(mode: 'passive' | 'truncate'): { pages: number; copied: number } {
+    const [row] = this.#database.pragma(`wal_checkpoint(${mode})`) as [{ log: number; checkpointed: number }]
+    return { pages: row.log, copied: row.checkpointed }
+  }
+
   close(): void {
     this.#database.close()
   }

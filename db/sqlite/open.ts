@@ -8,7 +8,6 @@ import { patiently } from './patience.ts'
 export const APPLICATION_ID = 0x4c696241
 const HEADER = { length: 100, magic: 'SQLite format 3\0', applicationIdOffset: 68 }
 const STARTUP_PATIENCE_MS = 2000
-const PAGES_A_CHECKPOINT = 10_000
 const LOG_KEPT_BYTES = 64 * 1024 * 1024
 
 export interface Usage {
@@ -98,8 +97,8 @@ function applySettings(database: Sqlite.Database): void {
   // What undoes one member of a batch is all the pages that it has changed, which would go to a file again and again.
   // SQLite walks through them at the end of each statement with a journal of its own, so long work must have few of these.
   setPragma(database, 'temp_store', 2)
-  // Checkpoints sync two files while everybody waits; a page that was written many times meanwhile is copied once.
-  setPragma(database, 'wal_autocheckpoint', PAGES_A_CHECKPOINT)
+  // The writer thread copies the log itself, once its answers are on their way.
+  setPragma(database, 'wal_autocheckpoint', 0)
   // The log of a large import is not kept at its size for ever.
   setPragma(database, 'journal_size_limit', LOG_KEPT_BYTES)
 }

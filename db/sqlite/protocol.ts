@@ -15,7 +15,10 @@ export interface ThreadData {
 export type ToThread = { open: ThreadData } | { calls: [number, Call][] } | 'end' | 'exit'
 
 export type Answer = [call: number, Outcome]
-export type Batch = { calls: number; commitMs: number; waiting: number }
+/** Calls that shared a commit, how long it took and another process kept the write lock before, and the calls that wait for the next. */
+export type Batch = { calls: number; lockMs: number; commitMs: number; waiting: number }
+/** Of so many pages in the write-ahead log so many are copied. */
+type Checkpoint = { event: 'checkpoint'; pages: number; copied: number }
 
 /** After a failed sync nothing may be written until the process starts again. */
 export type Failure = { event: 'checkpoint_failed' | 'sync_failed'; reason: string }
@@ -26,7 +29,12 @@ export type FromThread =
   | { refused: string }
   | { broken: { message: string; stack: string | undefined } }
   | { answers: Answer[]; batch: Batch }
+  | Checkpoint
   | Failure
 
 /** What goes on, for logs and metrics. */
-export type DatabaseEvent = ({ event: 'batch' } & Batch) | Failure | { event: 'writer_ended'; reason: string }
+export type DatabaseEvent =
+  | ({ event: 'batch' } & Batch)
+  | Checkpoint
+  | Failure
+  | { event: 'writer_ended'; reason: string }

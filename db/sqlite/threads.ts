@@ -5,46 +5,16 @@ import type { ToThread } from './protocol.ts'
 
 const ENTRY = path.join(import.meta.dirname, 'writer-thread.ts')
 
-/**
- * Threads that have loaded their modules and wait for a database. To load them takes longer than all else of an opening, so that who opens
- * many databases, as the tests do, keeps some of them.
- */
-export const spareThreads = {
-  most: 0,
-  threads: [] as Worker[],
+/** Where a writer takes its thread from, and gives it back once its database is closed. The tests keep some, which load slowly. */
+export const threads = {
+  /** A thread that has these command folders beside the service's own, and waits for a database. */
+  take(commandFolders: readonly string[]): Worker {
+    return new Worker(ENTRY, { workerData: { commandFolders, compileCache: compileCacheFolder() } })
+  },
 
-  /** Ends them; resolves when they have ended. */
-  async end(): Promise<void> {
-    const ended = this.threads.map((thread) => new Promise((resolve) => thread.once('exit', resolve)))
-    for (const thread of this.threads.splice(0)) {
-      thread.ref()
-      exit(thread)
-    }
-    await Promise.all(ended)
+  giveBack(thread: Worker, _commandFolders: readonly string[]): void {
+    thread.postMessage('exit' satisfies ToThread)
   }
-}
-
-/** A thread for this database. With command folders of its own it is a new one. */
-export function takeThread(commandFolders: readonly string[]): Worker {
-  const spare = commandFolders.length === 0 ? spareThreads.threads.pop() : undefined
-  spare?.ref()
-  return spare ?? startThread(commandFolders)
-}
-
-/** Its database is closed. */
-export function giveBackThread(thread: Worker, commandFolders: readonly string[]): void {
-  for (const event of ['message', 'error', 'exit']) thread.removeAllListeners(event)
-  const isSpare = commandFolders.length === 0 && spareThreads.threads.length < spareThreads.most
-  if (!isSpare) exit(thread)
-  else if (spareThreads.threads.push(thread)) thread.unref()
-}
-
-function exit(thread: Worker): void {
-  thread.postMessage('exit' satisfies ToThread)
-}
-
-function startThread(commandFolders: readonly string[]): Worker {
-  return new Worker(ENTRY, { workerData: { commandFolders, compileCache: compileCacheFolder() } })
 }
 
 function compileCacheFolder(): string | undefined {

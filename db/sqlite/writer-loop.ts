@@ -70,16 +70,16 @@ function serve({ file, mostCalls }: ThreadData, { connection, db }: Awaited<Retu
   }
 
   async function workOff(): Promise<void> {
-    const { outcomes, commitMs } = await nextBatch()
+    const { outcomes, lockMs, commitMs } = await nextBatch()
     const answers = outcomes.map((outcome, index): Answer => [queue[index]?.[0] as number, outcome])
     queue = queue.slice(outcomes.length)
-    postAnswers(answers, { calls: outcomes.length, commitMs, waiting: queue.length })
+    postAnswers(answers, { calls: outcomes.length, lockMs, commitMs, waiting: queue.length })
     checkpointIfDue()
   }
 
   async function nextBatch() {
     const stop = breakdown ?? missingFile()
-    if (stop !== undefined) return { outcomes: queue.map(() => stop), commitMs: 0 }
+    if (stop !== undefined) return { outcomes: queue.map(() => stop), lockMs: 0, commitMs: 0 }
     const result = await runFirst(queue.map(([, call]) => call))
     if (isFailedSync(result.error)) {
       breakdown = toFailure(new DatabaseUnavailable(UNSYNCED))
@@ -97,7 +97,7 @@ function serve({ file, mostCalls }: ThreadData, { connection, db }: Awaited<Retu
     try {
       return await whileAttached(connection, stagedFileOf(call) as string, () => batches.run([call]))
     } catch (error) {
-      return { error, outcomes: [toFailure(error)], commitMs: 0 }
+      return { error, outcomes: [toFailure(error)], lockMs: 0, commitMs: 0 }
     }
   }
 
@@ -111,7 +111,7 @@ function serve({ file, mostCalls }: ThreadData, { connection, db }: Awaited<Retu
       if (!isLogLarge && changes() - copiedChanges < CHANGES_A_CHECKPOINT) return
       copiedChanges = changes()
       // To cut a large log takes long, which the next write would have to do.
-      connection.pragma(`wal_checkpoint(${isLogLarge ? 'truncate' : 'passive'})`)
+      post({ event: 'checkpoint', ...connection.checkpoint(isLogLarge ? 'truncate' : 'passive') })
       isLogLarge = false
     } catch (error) {
       // As on a full disk: what is in the log is safe there until another time.

@@ -4,7 +4,7 @@ import { postAll } from '../messages.ts'
 import { DatabaseRefused, DatabaseUnavailable } from './errors.ts'
 import { type Outcome, outputOf, toFailure } from './outcome.ts'
 import type { DatabaseEvent, FromThread, ThreadData, ToThread } from './protocol.ts'
-import { giveBackThread, takeThread } from './threads.ts'
+import { threads } from './threads.ts'
 
 /** Calls that wait, are run, or have answers that were not passed on yet. */
 const MOST_PENDING = 10_000
@@ -92,7 +92,7 @@ export class Writer {
   /** Rejects when the thread ends before it is ready. */
   #begin(data: ThreadData): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const thread = takeThread(data.commandFolders)
+    const thread = threads.take(data.commandFolders)
     this.#thread = thread
     this.#ended = Promise.withResolvers<void>()
     let restartAfterMs = RESTART_AFTER_MS
@@ -100,7 +100,8 @@ export class Writer {
     thread.on('message', (message: FromThread) => {
       if (message === 'ended') {
         this.#lose(thread, 'it was closed')
-        giveBackThread(thread, data.commandFolders)
+        for (const event of ['message', 'error', 'exit']) thread.removeAllListeners(event)
+        threads.giveBack(thread, data.commandFolders)
       } else if ('ready' in message) {
         restartAfterMs = 0
         this.#identity = message.ready

@@ -59,7 +59,9 @@ t.test('what was read before is answered without a query, until it changes', asy
     '/authors?owner=me'
   ]
   for (const url of urls) await queriesFor(url)
+  const { hits, misses } = server.responseCache.counts
   for (const url of urls) t.equal(await queriesFor(url), 0, url)
+  t.strictSame(server.responseCache.counts, { hits: hits + urls.length, misses })
   await other.inject({
     method: 'PUT',
     url: `/authors/${id}`,

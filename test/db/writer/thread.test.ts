@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { type DatabaseEvent, openDatabase } from '../../../db/database.ts'
 import { isUnavailable } from '../../../db/dialect.ts'
 import { temporaryFolder } from '../../helpers.ts'
-import { addWord, die } from './commands/filling.ts'
+import { addWord, die, fill } from './commands/filling.ts'
 import * as commands from './commands/misbehaving.ts'
 import { COMMANDS, callOf } from './world.ts'
 
@@ -167,6 +167,32 @@ t.test('a batch that is run again answers as if it had run once', async (t) => {
   t.strictSame(words(), ['a', 'd', 'e'])
   t.match(events, [{ event: 'batch', calls: 6 }])
 })
+
+t.test(
+  'it is signalled how long a batch waited for another process, and what was copied of the log',
+  async (t) => {
+    const { db, other, add, events } = await openWords(t)
+    const lockMs = () =>
+      events.reduce((most, event) => Math.max(most, event.event === 'batch' ? event.lockMs : 0), 0)
+    // Longer and longer, until the thread has come to it in time.
+    for (let held = 4; lockMs() < 2; held *= 2) {
+      other.exec('begin immediate')
+      const written = add(`after ${held} ms`)
+      await timer(held)
+      other.exec('commit')
+      await written
+    }
+    other.exec('create table ballast (bytes blob)')
+    await db.run(callOf(fill, {}))
+    await add('after the checkpoint')
+    const [checkpoint] = events.filter(({ event }) => event === 'checkpoint') as {
+      pages: number
+      copied: number
+    }[]
+    t.ok(checkpoint && checkpoint.pages > 100, 'the pages of the log')
+    t.equal(checkpoint?.copied, checkpoint?.pages)
+  }
+)
 
 t.test('what a failed command has left on its way writes nothing for its neighbours', async (t) => {
   const { db, add, words } = await openWords(t)
