@@ -384,7 +384,7 @@ export const ImportRefused = problem<[number]>({
   status: 422,
   title: 'Nothing was imported, for some rows cannot be',
   detail:
-    'There are %d rows that cannot be imported; "errors" lists the first 100 by their lines. Nothing was imported.',
+    'Rows that cannot be imported: %d; "errors" lists the first 100 by their lines. Nothing was imported.',
   remedy: 'Correct these rows and send the file again, or keep the good ones with ?mode=partial.',
   errors: [{ line: 3, pointer: '/name', detail: 'is required' }],
   members: { created: 0, unchanged: 12, refused: 1 }
