@@ -1,4 +1,4 @@
-/** `npm run crashtest -- ROUNDS`: kills the service amid its writes, starts it again, and looks for what it had acknowledged. */
+/** `npm run crashtest -- ROUNDS`: kills the service during its writes, starts it again, and looks for what it had acknowledged. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'

@@ -1,6 +1,7 @@
 /** The restarted service's accounts against what their owners were told. */
 import { randomInt } from 'node:crypto'
-import { type Account, login, register, type Session, stranger, type Visitor } from './accounts.ts'
+import type { Account, Session } from './account.ts'
+import { bearer, login, register, stranger } from './account-acts.ts'
 import type { Journal } from './journal.ts'
 import { ask, type Client, readAll } from './requests.ts'
 
@@ -9,31 +10,28 @@ const OLD_ACCOUNTS_LOOKED_AT = 10
 /** Compares after each restart. */
 export class AccountsCheck {
   readonly #journal: Journal
-  readonly #visitors: readonly Visitor[]
-  /** Of accounts that are none of the visitors'. */
+  /** The ids of the users that are in no journal. */
   readonly #others: readonly string[]
 
-  constructor(journal: Journal, visitors: readonly Visitor[], others: readonly string[]) {
+  constructor(journal: Journal, others: readonly string[]) {
     this.#journal = journal
-    this.#visitors = visitors
     this.#others = others
   }
 
   /** What was touched since the last restart, and some of the others, or at the last all of them. */
   async compare(client: Client, isLast: boolean): Promise<void> {
-    await this.#readList(client)
     for (const account of this.#chosen(isLast)) await this.#lookAt(client, account)
-    for (const { touched } of this.#visitors) touched.clear()
+    await this.#readList(client)
   }
 
-  #chosen(isLast: boolean): Set<Account> {
-    const accounts = this.#visitors.flatMap((visitor) => visitor.accounts)
-    if (isLast) return new Set(accounts)
+  #chosen(isLast: boolean): ReadonlySet<Account> {
+    if (isLast) return this.#journal.accounts
+    const accounts = [...this.#journal.accounts]
     const some = Array.from(
       { length: OLD_ACCOUNTS_LOOKED_AT },
       () => accounts[randomInt(accounts.length)] as Account
     )
-    return new Set([...this.#visitors.flatMap(({ touched }) => [...touched]), ...some])
+    return new Set([...this.#journal.touchedAccounts, ...some])
   }
 
   /** All that were acknowledged, and nobody who did not ask. */
@@ -43,15 +41,15 @@ export class AccountsCheck {
       client,
       '/users?limit=100'
     )) {
-      listed.set(username, id)
+      listed.set(id, username)
     }
-    for (const { username, id } of this.#visitors.flatMap(({ accounts }) => accounts)) {
-      if (id !== undefined && listed.get(username) !== id)
-        this.#journal.addLost(`account ${username}`, 'the user')
-      listed.delete(username)
+    for (const { username, id } of this.#journal.accounts) {
+      if (id === undefined) continue
+      if (listed.get(id) !== username) this.#journal.addLost(`account ${username}`, 'the user')
+      listed.delete(id)
     }
     for (const other of this.#others) listed.delete(other)
-    for (const username of listed.keys()) this.#journal.addForeign(username)
+    for (const username of listed.values()) this.#journal.addForeign(username)
   }
 
   async #lookAt(client: Client, account: Account): Promise<void> {
@@ -76,9 +74,8 @@ export class AccountsCheck {
   }
 
   async #lookAtSession(client: Client, session: Session): Promise<void> {
-    const { account, token, isOpen } = session
-    const me = { url: client.url, headers: { authorization: `Bearer ${token}` } }
-    const { status, text } = await ask(me, { path: '/me' })
+    const { account, isOpen } = session
+    const { status, text } = await ask({ url: client.url, headers: bearer(session) }, { path: '/me' })
     session.isOpen = status === 200
     const isRight = isOpen === undefined ? [200, 401].includes(status) : status === (isOpen ? 200 : 401)
     if (!isRight) {

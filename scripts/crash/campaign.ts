@@ -1,11 +1,9 @@
 import { type Headers, type Service, signIn, spawnService, startService } from '../service-process.ts'
-import { Visitor } from './accounts.ts'
-import { AccountsCheck } from './accounts-check.ts'
-import { AuthorsCheck } from './authors-check.ts'
+import { Comparison } from './comparison.ts'
 import { Journal } from './journal.ts'
-import { killAmid, killOpening } from './killing.ts'
+import { killDuring, killOpening } from './killing.ts'
 import { type Client, read } from './requests.ts'
-import { unsoundness } from './soundness.ts'
+import { Visitor } from './visitors.ts'
 import { Writer } from './writers.ts'
 
 const WRITERS = 100
@@ -13,7 +11,7 @@ const VISITORS = 3
 /** One login must do for all rounds, and registrations come from any address. */
 const VARIABLES = { ACCESS_TOKEN_TTL: '86400', TRUST_PROXY: 'loopback' }
 
-/** What a round is to do beside killing amid writes. */
+/** What a round is to do beside killing during writes. */
 export interface Plan {
   /** Kill in a checkpoint. */
   inCheckpoint: boolean
@@ -29,16 +27,14 @@ export class Campaign {
   readonly #writers = Array.from({ length: WRITERS }, () => new Writer(this.journal))
   readonly #databaseFile: string
   readonly #headers: Headers
-  readonly #authors: AuthorsCheck
-  readonly #accounts: AccountsCheck
+  readonly #comparison: Comparison
   #service: Service
 
-  private constructor(databaseFile: string, service: Service, headers: Headers, username: string) {
+  private constructor(databaseFile: string, service: Service, headers: Headers, userId: string) {
     this.#databaseFile = databaseFile
     this.#service = service
     this.#headers = headers
-    this.#authors = new AuthorsCheck(this.journal)
-    this.#accounts = new AccountsCheck(this.journal, this.visitors, [username])
+    this.#comparison = new Comparison(this.journal, databaseFile, [userId])
   }
 
   /** Starts the service, and makes the accounts that the clients begin with. */
@@ -46,8 +42,8 @@ export class Campaign {
     const service = await startService(databaseFile, VARIABLES)
     try {
       const { authorization = '' } = await signIn(service.url)
-      const me = await read<{ username: string }>({ url: service.url, headers: { authorization } }, '/me')
-      const campaign = new Campaign(databaseFile, service, { authorization }, me.username)
+      const me = await read<{ id: string }>({ url: service.url, headers: { authorization } }, '/me')
+      const campaign = new Campaign(databaseFile, service, { authorization }, me.id)
       await Promise.all(campaign.visitors.map((visitor) => visitor.settle(campaign.#client)))
       return campaign
     } catch (error) {
@@ -63,7 +59,7 @@ export class Campaign {
   /** Has the clients write until the service is killed; tells whether that was in a checkpoint. */
   async crash({ inCheckpoint }: Plan): Promise<boolean> {
     const client = this.#client
-    return killAmid(this.#service, this.#databaseFile, inCheckpoint, (onAnswer) =>
+    return killDuring(this.#service, this.#databaseFile, inCheckpoint, (onAnswer) =>
       Promise.all([
         ...this.#writers.map((writer) => writer.write(client, onAnswer)),
         ...this.visitors.map((visitor) => visitor.visit(client, onAnswer))
@@ -81,9 +77,7 @@ export class Campaign {
 
   /** Compares what is there with what the clients were told. */
   async compare({ isLast }: Plan): Promise<void> {
-    const client = this.#client
-    await Promise.all([this.#authors.compare(client), this.#accounts.compare(client, isLast)])
-    for (const fault of unsoundness(this.#databaseFile)) this.journal.addFault(fault)
+    await this.#comparison.run(this.#client, isLast)
   }
 
   async end(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Account } from './account.ts'
 import type { Life } from './life.ts'
 
 export interface Counts {
@@ -11,10 +12,14 @@ export interface Counts {
 
 /** What the clients of all rounds were told, and what turned out to be otherwise. */
 export class Journal {
-  /** Those whose creation was sent, answered or not. */
+  /** The authors whose creation was sent, answered or not. */
   readonly lives = new Set<Life>()
-  /** Those of which something was asked since the last restart. */
+  /** Those that are looked at in every way after the next restart. */
   readonly touched = new Set<Life>()
+  /** The accounts whose registration was sent, answered or not. */
+  readonly accounts = new Set<Account>()
+  /** Those of which something was asked since the last restart. */
+  readonly touchedAccounts = new Set<Account>()
   acknowledged = 0
   unknown = 0
   readonly #faults: string[] = []
@@ -53,7 +58,13 @@ export class Journal {
     this.addFault(`lost: ${missing} of ${what}`)
   }
 
-  /** Tells what is wrong with an author, of which no more is asked then, for one fault would bring others. */
+  /** Tells that something of an author is gone, of which no more is asked then, because one fault would bring others. */
+  lose(life: Life, missing: string): void {
+    if (life.isTrusted) this.addLost(life.label, missing)
+    life.isTrusted = false
+  }
+
+  /** Tells what is wrong with an author, of which no more is asked then. */
   distrust(life: Life, fault: string): void {
     if (!life.isTrusted) return
     life.isTrusted = false
@@ -65,5 +76,12 @@ export class Journal {
     if (this.#foreign.has(id)) return
     this.#foreign.add(id)
     this.addFault(`not as it was sent: ${id}`)
+  }
+
+  /** Forgets what was touched, and the authors that were never created. */
+  settle(): void {
+    for (const life of this.lives) if (life.id === undefined) this.lives.delete(life)
+    this.touched.clear()
+    this.touchedAccounts.clear()
   }
 }

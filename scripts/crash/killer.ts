@@ -25,7 +25,7 @@ const isMoment = {
   opening: () => lastOpened() !== openedBefore
 }[moment]
 
-/** Whoever opens it first empties the index of the log. */
+/** The first process that opens the database empties the index of the log. */
 function lastOpened(): bigint {
   return statSync(`${databaseFile}-shm`, { bigint: true }).mtimeNs
 }
@@ -37,6 +37,6 @@ do {
   while (!isMoment() && !isTimeUp()) Atomics.wait(sleeper, 0, 0, POLL_MS)
   const end = performance.now() + Math.random() * longestDelay
   while (performance.now() < end);
-  // Else it has passed meanwhile, and another will come.
+  // When it has passed meanwhile, another will come.
 } while (!isMoment() && !isTimeUp())
 process.kill(pid, 'SIGKILL')

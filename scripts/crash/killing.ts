@@ -11,8 +11,8 @@ const LONGEST_DELAY_MS = 5
 /** About as long as a checkpoint, and as opening and recovering, takes. */
 const LONGEST_DELAYS_MS: Record<Moment, number> = { checkpoint: 25, opening: 20 }
 
-/** Kills the service amid the work of its clients; tells whether it was amid a checkpoint too, for which it waits if asked to. */
-export async function killAmid(
+/** Kills the service during the work of its clients; tells whether that was in a checkpoint too, for which it waits if asked to. */
+export async function killDuring(
   service: Service,
   databaseFile: string,
   inCheckpoint: boolean,

@@ -70,8 +70,8 @@ export class Life {
   id: string | undefined
   /** Of the last version, where it was told. */
   etag: string | undefined
-  /** What was asked last and not answered. */
-  pending: Attempt | undefined
+  /** What was asked and is not known to have happened, in its order. */
+  pending: Attempt[] = []
   /** How many versions the change feed has shown. */
   shown = 0
   isTrusted = true
@@ -79,6 +79,11 @@ export class Life {
   constructor(content: Content, key?: string) {
     this.content = content
     this.key = key
+  }
+
+  /** What it is called in faults. */
+  get label(): string {
+    return `author ${this.id ?? this.name}`
   }
 
   get name(): string {
@@ -107,7 +112,7 @@ export class Life {
     this.versions.push({ operation, record })
     this.id ??= record?.id
     this.etag = etag
-    this.pending = undefined
+    this.pending = this.pending.slice(1)
     return isRight
   }
 

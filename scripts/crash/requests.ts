@@ -1,4 +1,4 @@
-/** Requests of the crash test's clients, and where they write down what must not be. */
+/** Requests of the crash test's clients. */
 
 /** Who asks whom. */
 export interface Client {
@@ -19,6 +19,9 @@ export interface Answer {
   text: string
 }
 
+/** So many entries a page has at most. */
+export const MOST_ON_PAGE = 100
+
 const MERGE_PATCH = 'application/merge-patch+json'
 
 /** The whole answer; throws when the connection breaks before that. */
@@ -33,7 +36,13 @@ export async function ask({ url, headers }: Client, call: Call): Promise<Answer>
   return { status: answer.status, etag: answer.headers.get('etag'), text: await answer.text() }
 }
 
-/** The JSON of an answer that must be 200; throws what else it is, for after a restart nothing is refused. */
+/** The answer; none when the connection breaks, and with a 5xx, both of which leave open what became of the request. */
+export async function tryAsk(client: Client, call: Call): Promise<Answer | undefined> {
+  const answer = await ask(client, call).catch(() => undefined)
+  return answer === undefined || answer.status >= 500 ? undefined : answer
+}
+
+/** The JSON of an answer; throws when it is not 200, because after a restart nothing is refused. */
 export async function read<T>(client: Client, path: string): Promise<T> {
   const { status, text } = await ask(client, { path })
   if (status !== 200) throw new Error(`GET ${path} answered ${status} after a restart: ${text}`)

@@ -1,5 +1,5 @@
-/** What must hold of the file itself, whoever wrote what. */
-import Sqlite from 'better-sqlite3'
+/** What must hold of the file itself. */
+import { readFile } from './database-file.ts'
 
 /** Each gives a row for what is half there. */
 const HALVES = {
@@ -27,10 +27,9 @@ const HALVES = {
     where length(words) - length(replace(words, ' ', '')) is not coalesce(entries, 0)`
 }
 
-/** What SQLite and our own tables say against the file, read beside the running service. */
+/** What SQLite and our own tables say against the file. */
 export function unsoundness(databaseFile: string): string[] {
-  const database = new Sqlite(databaseFile, { readonly: true })
-  try {
+  return readFile(databaseFile, (database) => {
     const problems = database.pragma('integrity_check') as { integrity_check: string }[]
     const dangling = database.pragma('foreign_key_check') as { table: string; rowid: number }[]
     return [
@@ -43,7 +42,5 @@ export function unsoundness(databaseFile: string): string[] {
         (database.prepare(sql).all() as { id: string }[]).map(({ id }) => `half: ${what}: ${id}`)
       )
     ]
-  } finally {
-    database.close()
-  }
+  })
 }

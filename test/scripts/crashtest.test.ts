@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import type { Session } from '../../scripts/crash/accounts.ts'
+import type { Session } from '../../scripts/crash/account.ts'
 import type { Life } from '../../scripts/crash/life.ts'
 import { type CrashTest, crashtest } from '../../scripts/crashtest.ts'
 import { startService } from '../../scripts/service-process.ts'
@@ -43,7 +43,7 @@ const FOREIGN = `insert into authors select 'ffffffff-ffff-7fff-bfff-fffffffffff
   country_key, words, birth_key, json_set(record, '$.id', 'ffffffff-ffff-7fff-bfff-ffffffffffff') from authors limit 1`
 const LOGOUT_UNDONE = 'update sessions set ended_at = null, end_reason = null where id = @id'
 
-t.test('what was acknowledged is there after six kills amid writes', async (t) => {
+t.test('what was acknowledged is there after six kills during writes', async (t) => {
   const { acknowledged, unknown, lost, checkpoints, faults, output } = await run(t, { rounds: 6 })
   t.comment(output)
   t.same(faults, [])
@@ -67,7 +67,7 @@ t.test(
       const database = new Sqlite(databaseFile)
       database.exec(FOREIGN)
       const acknowledged = [...journal.lives].filter(
-        (life) => life.author !== null && life.pending === undefined
+        (life) => life.author !== null && life.pending.length === 0
       )
       const fresh = acknowledged.filter(({ shown, versions }) => shown < versions.length).values()
       for (const [statement, fault] of SABOTAGES) {
@@ -102,7 +102,7 @@ function sessionIdIn(accessToken: string): string {
   return JSON.parse(Buffer.from(accessToken.split('.')[1] as string, 'base64url').toString()).sid
 }
 
-t.test('a lost signing key is noticed, for the one login must do', async (t) => {
+t.test('a lost signing key is noticed, because the one login must do', async (t) => {
   const sabotage = (databaseFile: string) => rmSync(`${databaseFile}.keys.json`)
   await t.rejects(run(t, { rounds: 1, sabotage }), {
     message: /did not start:[\s\S]*holds the signing keys, is missing/
