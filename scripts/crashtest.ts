@@ -4,45 +4,61 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Campaign, type Plan } from './crash/campaign.ts'
 import type { Counts } from './crash/journal.ts'
+import type { Moment } from './crash/killer.ts'
 
-/** Of so many rounds at least one kills in a checkpoint, and one kills again while the service starts. */
-const CHECKPOINT_EVERY = 8
+/** Of so many rounds at least one kills at each of the moments, and one kills again while the service starts. */
+const EACH_MOMENT_EVERY = 8
 const OPENING_EVERY = 10
+const MOMENTS = new Map<Moment, string>([
+  ['checkpoint', 'in a checkpoint'],
+  ['staging', 'while an import was staged'],
+  ['importing', 'while an import was written'],
+  ['deleting', 'while an account was deleted']
+])
+const WRITERS = 100
 const FAULTS_SHOWN = 20
 
 export interface CrashTest {
   rounds: number
   databaseFile: string
+  /** How many clients write single authors. */
+  writers: number
   log: (line: string) => void
   /** Damages the data while the service is down after the last round, to prove that it would be noticed. */
-  sabotage?: (databaseFile: string, campaign: Campaign) => void
+  sabotage?: (databaseFile: string, campaign: Campaign) => void | Promise<void>
 }
 
 /** Runs the rounds on one database; the faults say all that was not as it must be. */
-export async function crashtest({ rounds, databaseFile, log, sabotage }: CrashTest) {
-  const campaign = await Campaign.begin(databaseFile)
+export async function crashtest({ rounds, databaseFile, writers, log, sabotage }: CrashTest) {
+  const campaign = await Campaign.begin({ databaseFile, writers })
   const { journal } = campaign
-  let checkpoints = 0
+  const kills = new Map([...MOMENTS.keys()].map((moment) => [moment, 0]))
 
   function planOf(round: number): Plan {
+    const isDue = ([, count]: [Moment, number], index: number) =>
+      count < Math.ceil((round - index) / EACH_MOMENT_EVERY)
     return {
       // A kill that came too late for one is made up for.
-      inCheckpoint: checkpoints < Math.ceil((round - 1) / CHECKPOINT_EVERY),
+      moment: [...kills].find(isDue)?.[0],
       whileOpening: round % OPENING_EVERY === 3,
       isLast: round === rounds
     }
   }
 
+  async function run(plan: Plan): Promise<string> {
+    const moments = await campaign.crash(plan)
+    if (plan.isLast) await sabotage?.(databaseFile, campaign)
+    const wasOpening = await campaign.restart(plan)
+    moments.push(...(await campaign.compare(plan)))
+    for (const moment of moments) kills.set(moment, (kills.get(moment) ?? 0) + 1)
+    const how = moments.map((moment) => `, ${MOMENTS.get(moment)}`).join('')
+    return `${how}${wasOpening ? ', and again while it started' : ''}`
+  }
+
   try {
     for (let round = 1; round <= rounds; round++) {
-      const plan = planOf(round)
       const report = journal.report()
-      const wasInCheckpoint = await campaign.crash(plan)
-      if (plan.isLast) sabotage?.(databaseFile, campaign)
-      const wasOpening = await campaign.restart(plan)
-      await campaign.compare(plan)
-      if (wasInCheckpoint) checkpoints += 1
-      const how = `${wasInCheckpoint ? ', in a checkpoint' : ''}${wasOpening ? ', and again while it started' : ''}`
+      const how = await run(planOf(round))
       const { counts, faults } = report()
       log(`round ${round}: ${told(counts)}${how}`)
       for (const fault of faults.slice(0, FAULTS_SHOWN)) log(`  ${fault}`)
@@ -50,8 +66,9 @@ export async function crashtest({ rounds, databaseFile, log, sabotage }: CrashTe
   } finally {
     await campaign.end()
   }
-  log(`${rounds} rounds, ${told(journal.counts)}, ${checkpoints} during a checkpoint`)
-  return { ...journal.counts, checkpoints, faults: journal.faults }
+  const killed = [...kills].map(([moment, count]) => `${count} ${MOMENTS.get(moment)}`).join(', ')
+  log(`${rounds} rounds, ${told(journal.counts)}; killed ${killed}`)
+  return { ...journal.counts, kills, faults: journal.faults }
 }
 
 function told({ acknowledged, unknown, lost }: Counts): string {
@@ -63,7 +80,7 @@ async function main(rounds: number): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'library-crash-'))
   const databaseFile = path.join(folder, 'library.db')
   console.log(`database: ${databaseFile} (kept if anything goes wrong)`)
-  const { faults } = await crashtest({ rounds, databaseFile, log: console.log })
+  const { faults } = await crashtest({ rounds, databaseFile, writers: WRITERS, log: console.log })
   if (faults.length === 0) rmSync(folder, { recursive: true })
   process.exitCode = faults.length === 0 ? 0 : 1
 }

@@ -83,3 +83,21 @@ export function logout(session: Session): AccountAct {
 export function bearer({ token }: Session): { authorization: string } {
   return { authorization: `Bearer ${token}` }
 }
+
+/** The request that deletes the account; its authors stay, without owner. */
+export function deletion(account: Account, session: Session): AccountAct {
+  const { password, authors } = account
+  return {
+    call: { method: 'DELETE', path: '/me', headers: bearer(session), body: { password } },
+    status: 204,
+    begin: () => {
+      account.isDeleted = undefined
+      for (const life of authors) {
+        life.pending = [...life.pending, { operation: 'disowned', content: life.lastContent }]
+      }
+    },
+    done: () => {
+      account.isDeleted = true
+    }
+  }
+}

@@ -43,9 +43,10 @@ export class AccountsCheck {
     )) {
       listed.set(id, username)
     }
-    for (const { username, id } of this.#journal.accounts) {
+    for (const { username, id, label, isDeleted } of this.#journal.accounts) {
       if (id === undefined) continue
-      if (listed.get(id) !== username) this.#journal.addLost(`account ${username}`, 'the user')
+      if (isDeleted && listed.has(id)) this.#journal.addLost(label, 'the deletion (it is listed)')
+      if (!isDeleted && listed.get(id) !== username) this.#journal.addLost(label, 'the user')
       listed.delete(id)
     }
     for (const other of this.#others) listed.delete(other)
@@ -53,9 +54,24 @@ export class AccountsCheck {
   }
 
   async #lookAt(client: Client, account: Account): Promise<void> {
+    if (account.isDeleted !== false) await this.#lookForDeletion(client, account)
+    if (account.isDeleted) for (const session of account.sessions) session.isOpen = false
     if (account.id === undefined) await this.#registerAgain(client, account)
     if (!account.isProven) await this.#logIn(client, account)
     for (const session of account.sessions) await this.#lookAtSession(client, session)
+  }
+
+  /** A login tells whether it is deleted, as long as that is news; then also nobody else can have its name. */
+  async #lookForDeletion(client: Client, account: Account): Promise<void> {
+    if (!this.#journal.touchedAccounts.has(account)) return
+    const { call, done, status } = login(account)
+    const answer = await ask(stranger(client), call)
+    const isThere = answer.status === status
+    if (isThere) done(answer)
+    else if (answer.status !== 401)
+      this.#journal.addFault(`/login of ${account.label}: ${answer.status} ${answer.text}`)
+    if (isThere && account.isDeleted) this.#journal.addLost(account.label, 'the deletion (it logs in)')
+    account.isDeleted ??= !isThere
   }
 
   /** When it is not known whether it is there: both may be, but nothing between. */
@@ -69,7 +85,7 @@ export class AccountsCheck {
   async #logIn(client: Client, account: Account): Promise<void> {
     const { call, done, status } = login(account)
     const answer = await ask(stranger(client), call)
-    if (answer.status !== status) return this.#journal.addLost(`account ${account.username}`, 'the login')
+    if (answer.status !== status) return this.#journal.addLost(account.label, 'the login')
     done(answer)
   }
 
@@ -78,13 +94,15 @@ export class AccountsCheck {
     const { status, text } = await ask({ url: client.url, headers: bearer(session) }, { path: '/me' })
     session.isOpen = status === 200
     const isRight = isOpen === undefined ? [200, 401].includes(status) : status === (isOpen ? 200 : 401)
-    if (!isRight) {
-      const missing = isOpen === false ? 'the logout' : 'the whole'
-      return this.#journal.addLost(`a session of ${account.username}`, missing)
-    }
+    if (!isRight) return this.#tellWrongSession(account, isOpen)
     if (status !== 200) return
     const { id } = JSON.parse(text)
     account.id ??= id
     if (id !== account.id) this.#journal.addFault(`a session of ${account.username} is another's`)
+  }
+
+  #tellWrongSession({ username, label, isDeleted }: Account, wasOpen: boolean | undefined): void {
+    if (isDeleted) this.#journal.addLost(label, 'the deletion (its token is good)')
+    else this.#journal.addLost(`a session of ${username}`, wasOpen ? 'the whole' : 'the logout')
   }
 }

@@ -1,20 +1,31 @@
 import { type Headers, type Service, signIn, spawnService, startService } from '../service-process.ts'
 import { Comparison } from './comparison.ts'
+import { Importer } from './importers.ts'
 import { Journal } from './journal.ts'
+import type { Moment } from './killer.ts'
 import { killDuring, killOpening } from './killing.ts'
+import { Leaver } from './leavers.ts'
 import { type Client, read } from './requests.ts'
 import { Visitor } from './visitors.ts'
 import { Writer } from './writers.ts'
 
-const WRITERS = 100
 const VISITORS = 3
+const LEAVERS = 3
+/** An importer for each, so that the imports are of all sizes. */
+const MOST_ROWS = [20, 200, 2000]
 /** One login must do for all rounds, and registrations come from any address. */
 const VARIABLES = { ACCESS_TOKEN_TTL: '86400', TRUST_PROXY: 'loopback' }
 
+interface Options {
+  databaseFile: string
+  /** How many clients write single authors. */
+  writers: number
+}
+
 /** What a round is to do beside killing during writes. */
 export interface Plan {
-  /** Kill in a checkpoint. */
-  inCheckpoint: boolean
+  /** Kill then, or without one after some answers. */
+  moment: Moment | undefined
   /** Kill again while the service starts. */
   whileOpening: boolean
   isLast: boolean
@@ -24,27 +35,36 @@ export interface Plan {
 export class Campaign {
   readonly journal = new Journal()
   readonly visitors = Array.from({ length: VISITORS }, () => new Visitor(this.journal))
-  readonly #writers = Array.from({ length: WRITERS }, () => new Writer(this.journal))
+  readonly #writers: Writer[]
+  readonly #importers = MOST_ROWS.map((rows) => new Importer(this.journal, rows))
+  readonly #leavers = Array.from({ length: LEAVERS }, () => new Leaver(this.journal))
   readonly #databaseFile: string
   readonly #headers: Headers
   readonly #comparison: Comparison
   #service: Service
+  #killedAt = ''
 
-  private constructor(databaseFile: string, service: Service, headers: Headers, userId: string) {
+  private constructor(
+    { databaseFile, writers }: Options,
+    service: Service,
+    headers: Headers,
+    userId: string
+  ) {
     this.#databaseFile = databaseFile
     this.#service = service
+    this.#writers = Array.from({ length: writers }, () => new Writer(this.journal))
     this.#headers = headers
     this.#comparison = new Comparison(this.journal, databaseFile, [userId])
   }
 
   /** Starts the service, and makes the accounts that the clients begin with. */
-  static async begin(databaseFile: string): Promise<Campaign> {
-    const service = await startService(databaseFile, VARIABLES)
+  static async begin(options: Options): Promise<Campaign> {
+    const service = await startService(options.databaseFile, VARIABLES)
     try {
       const { authorization = '' } = await signIn(service.url)
       const me = await read<{ id: string }>({ url: service.url, headers: { authorization } }, '/me')
-      const campaign = new Campaign(databaseFile, service, { authorization }, me.id)
-      await Promise.all(campaign.visitors.map((visitor) => visitor.settle(campaign.#client)))
+      const campaign = new Campaign(options, service, { authorization }, me.id)
+      await campaign.#settle()
       return campaign
     } catch (error) {
       await service.end('SIGKILL')
@@ -56,15 +76,26 @@ export class Campaign {
     return { url: this.#service.url, headers: this.#headers }
   }
 
-  /** Has the clients write until the service is killed; tells whether that was in a checkpoint. */
-  async crash({ inCheckpoint }: Plan): Promise<boolean> {
+  /** Has something acknowledged of each kind. */
+  async #settle(): Promise<void> {
     const client = this.#client
-    return killDuring(this.#service, this.#databaseFile, inCheckpoint, (onAnswer) =>
+    const clients = [...this.visitors, ...this.#importers, ...this.#leavers.slice(0, 1)]
+    await Promise.all(clients.map((one) => one.settle(client)))
+  }
+
+  /** Has the clients write until the service is killed; gives at what moments that was. */
+  async crash({ moment }: Plan): Promise<Moment[]> {
+    const client = this.#client
+    const moments = await killDuring(this.#service, this.#databaseFile, moment, (signals) =>
       Promise.all([
-        ...this.#writers.map((writer) => writer.write(client, onAnswer)),
-        ...this.visitors.map((visitor) => visitor.visit(client, onAnswer))
+        ...this.#writers.map((writer) => writer.write(client, signals.onAnswer)),
+        ...this.visitors.map((visitor) => visitor.visit(client, signals.onAnswer)),
+        ...this.#importers.map((importer) => importer.import(client, signals.onAnswer)),
+        ...this.#leavers.map((leaver) => leaver.leave(client, signals))
       ])
     )
+    this.#killedAt = new Date().toISOString()
+    return moments
   }
 
   /** Starts the service again, at the second try if so planned; tells whether that one was needed. */
@@ -75,9 +106,10 @@ export class Campaign {
     return wasKilled
   }
 
-  /** Compares what is there with what the clients were told. */
-  async compare({ isLast }: Plan): Promise<void> {
-    await this.#comparison.run(this.#client, isLast)
+  /** Compares what is there with what the clients were told; gives what more was cut short by the kill. */
+  async compare({ isLast }: Plan): Promise<Moment[]> {
+    const wasDeleting = await this.#comparison.run(this.#client, this.#killedAt, isLast)
+    return wasDeleting ? ['deleting'] : []
   }
 
   async end(): Promise<void> {

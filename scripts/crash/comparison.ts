@@ -1,10 +1,14 @@
 import { AccountsCheck } from './accounts-check.ts'
 import { AuthorsCheck } from './authors-check.ts'
+import { unfinishedDeletions } from './deletions.ts'
 import { FeedCheck } from './feed-check.ts'
+import { ImportsCheck } from './imports-check.ts'
 import type { Journal } from './journal.ts'
 import { ListCheck } from './list-check.ts'
+import { OwnersCheck } from './owners-check.ts'
 import type { Client } from './requests.ts'
 import { unsoundness } from './soundness.ts'
+import { stagedFiles } from './staged-files.ts'
 
 /** Compares what is there after each restart with what the clients were told. */
 export class Comparison {
@@ -12,8 +16,10 @@ export class Comparison {
   readonly #databaseFile: string
   readonly #accounts: AccountsCheck
   readonly #feed: FeedCheck
+  readonly #imports: ImportsCheck
   readonly #authors: AuthorsCheck
   readonly #list: ListCheck
+  readonly #owners: OwnersCheck
 
   /** The journal knows of all users but `others`, which are ids. */
   constructor(journal: Journal, databaseFile: string, others: readonly string[]) {
@@ -21,20 +27,35 @@ export class Comparison {
     this.#databaseFile = databaseFile
     this.#accounts = new AccountsCheck(journal, others)
     this.#feed = new FeedCheck(journal)
+    this.#imports = new ImportsCheck(journal)
     this.#authors = new AuthorsCheck(journal)
     this.#list = new ListCheck(journal, databaseFile)
+    this.#owners = new OwnersCheck(journal)
   }
 
-  /** What was touched since the last restart in every way in which it is shown, and all else as lists show it. */
-  async run(client: Client, isLast: boolean): Promise<void> {
+  /**
+   * What was touched since the last restart in every way in which it is shown, and all else as lists show it. Tells whether the
+   * service had to finish a deletion that was cut short at that time.
+   */
+  async run(client: Client, killedAt: string, isLast: boolean): Promise<boolean> {
+    this.#tellAll('left behind', stagedFiles(this.#databaseFile))
+    this.#tellAll('not finished: the deletion of user', await unfinishedDeletions(this.#databaseFile))
     await Promise.all([this.#accounts.compare(client, isLast), this.#compareAuthors(client, isLast)])
+    this.#owners.compare()
+    const wasCutShort = this.#owners.wasCutShort(killedAt)
     for (const fault of unsoundness(this.#databaseFile)) this.#journal.addFault(fault)
     this.#journal.settle()
+    return wasCutShort
+  }
+
+  #tellAll(fault: string, names: string[]): void {
+    for (const name of names) this.#journal.addFault(`${fault} ${name}`)
   }
 
   /** The feed first: it tells what became of that which was not answered. */
   async #compareAuthors(client: Client, isLast: boolean): Promise<void> {
     await this.#feed.read(client)
+    await this.#imports.compare(client)
     await this.#authors.lookAtAll(client)
     await this.#list.compare(client, isLast)
     await this.#authors.sendAllAgain(client)

@@ -40,6 +40,7 @@ export class FeedCheck {
 
   #follow(life: Life, change: Change): void {
     this.#missChanges(life, change.version - 1)
+    if (change.version === 1) life.createdBy = change.sequence
     const [next] = life.pending
     const isKnown = change.version <= life.versions.length
     const isExpected = isKnown

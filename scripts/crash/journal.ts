@@ -1,4 +1,5 @@
 import type { Account } from './account.ts'
+import type { ImportFile } from './import-file.ts'
 import type { Life } from './life.ts'
 
 export interface Counts {
@@ -16,6 +17,8 @@ export class Journal {
   readonly lives = new Set<Life>()
   /** Those that are looked at in every way after the next restart. */
   readonly touched = new Set<Life>()
+  /** The files that were sent since the last restart. */
+  readonly files = new Set<ImportFile>()
   /** The accounts whose registration was sent, answered or not. */
   readonly accounts = new Set<Account>()
   /** Those of which something was asked since the last restart. */
@@ -82,6 +85,7 @@ export class Journal {
   settle(): void {
     for (const life of this.lives) if (life.id === undefined) this.lives.delete(life)
     this.touched.clear()
+    this.files.clear()
     this.touchedAccounts.clear()
   }
 }

@@ -1,27 +1,36 @@
 /** A thread that watches the files of the database and kills the service at the moment that it waits for, or when time is up. */
 import { statSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
+import { importUnderWay } from './staged-files.ts'
 import { type Backfill, isUnderWay, readBackfill } from './wal-index.ts'
 
-/** In a checkpoint, or when the database is opened, so that the recovery is interrupted. */
-export type Moment = 'checkpoint' | 'opening'
+/**
+ * In a checkpoint; while an import is staged, or written to the catalogue; while an account is deleted; or when the database is
+ * opened, so that the recovery is interrupted.
+ */
+export type Moment = 'checkpoint' | 'staging' | 'importing' | 'deleting' | 'opening'
 
 export interface Orders {
   pid: number
   databaseFile: string
   moment: Moment
   afterRecovery: Backfill
+  /** How many deletions are under way, which no file tells; shared with the thread of the clients. */
+  deletions: Int32Array
   longestDelay: number
 }
 
 const POLL_MS = 0.05
 const PATIENCE_MS = 10_000
 
-const { pid, databaseFile, moment, afterRecovery, longestDelay }: Orders = workerData
+const { pid, databaseFile, moment, afterRecovery, deletions, longestDelay }: Orders = workerData
 const deadline = performance.now() + PATIENCE_MS
 const openedBefore = lastOpened()
 const isMoment = {
   checkpoint: () => isUnderWay(readBackfill(databaseFile), afterRecovery),
+  staging: () => importUnderWay(databaseFile) === 'staging',
+  importing: () => importUnderWay(databaseFile) === 'importing',
+  deleting: () => Atomics.load(deletions, 0) > 0,
   opening: () => lastOpened() !== openedBefore
 }[moment]
 
@@ -35,8 +44,7 @@ const isTimeUp = () => performance.now() > deadline
 
 do {
   while (!isMoment() && !isTimeUp()) Atomics.wait(sleeper, 0, 0, POLL_MS)
-  const end = performance.now() + Math.random() * longestDelay
-  while (performance.now() < end);
+  Atomics.wait(sleeper, 0, 0, Math.random() * longestDelay)
   // When it has passed meanwhile, another will come.
 } while (!isMoment() && !isTimeUp())
 process.kill(pid, 'SIGKILL')

@@ -1,36 +1,57 @@
 /** Killing the service at a moment that nobody has chosen. */
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Service, Starting } from '../service-process.ts'
 import type { Moment, Orders } from './killer.ts'
+import { importUnderWay } from './staged-files.ts'
 import { type Backfill, isUnderWay, readBackfill } from './wal-index.ts'
 
-const MOST_ANSWERS = 200
+const MOST_ANSWERS = 1000
 const LONGEST_DELAY_MS = 5
-/** About as long as a checkpoint, and as opening and recovering, takes. */
-const LONGEST_DELAYS_MS: Record<Moment, number> = { checkpoint: 25, opening: 20 }
+/** About as long as each lasts. */
+const LONGEST_DELAYS_MS: Record<Moment, number> = {
+  checkpoint: 25,
+  staging: 50,
+  importing: 80,
+  deleting: 20,
+  opening: 20
+}
 
-/** Kills the service during the work of its clients; tells whether that was in a checkpoint too, for which it waits if asked to. */
+/** What clients tell while they work. */
+export interface Signals {
+  onAnswer(): void
+  /** That a deletion has begun that takes a while, and that it is over. */
+  onDeletion(isUnderWay: boolean): void
+}
+
+/**
+ * Kills the service during the work of its clients, at the moment that it is told to wait for, or after some answers; gives the moments
+ * that can be told from the files.
+ */
 export async function killDuring(
   service: Service,
   databaseFile: string,
-  inCheckpoint: boolean,
-  work: (onAnswer: () => void) => Promise<unknown>
-): Promise<boolean> {
+  moment: Moment | undefined,
+  work: (signals: Signals) => Promise<unknown>
+): Promise<Moment[]> {
   const afterRecovery = readBackfill(databaseFile)
+  const deletions = new Int32Array(new SharedArrayBuffer(4))
   const enough = Promise.withResolvers<void>()
-  let answersLeft = inCheckpoint ? Number.POSITIVE_INFINITY : randomInt(MOST_ANSWERS)
-  const done = work(() => answersLeft-- <= 0 && enough.resolve())
+  let answersLeft = moment === undefined ? randomAnswers() : Number.POSITIVE_INFINITY
+  const done = work({
+    onAnswer: () => answersLeft-- <= 0 && enough.resolve(),
+    onDeletion: (isUnderWay) => Atomics.add(deletions, 0, isUnderWay ? 1 : -1)
+  })
   const kill = async () => {
-    if (inCheckpoint) return killAt('checkpoint', service, databaseFile, afterRecovery)
+    if (moment !== undefined) return killAt(moment, service, { databaseFile, afterRecovery, deletions })
     await Promise.race([enough.promise, done])
     waitBusily(Math.random() * LONGEST_DELAY_MS)
     process.kill(service.pid, 'SIGKILL')
   }
   await Promise.all([kill(), done])
   await service.end('SIGKILL')
-  return isUnderWay(readBackfill(databaseFile), afterRecovery)
+  const isInCheckpoint = isUnderWay(readBackfill(databaseFile), afterRecovery)
+  return [isInCheckpoint ? ('checkpoint' as const) : [], importUnderWay(databaseFile) ?? []].flat()
 }
 
 /** Kills a service that is just opening its database; tells whether that was before it listened. */
@@ -39,20 +60,32 @@ export async function killOpening(starting: Starting, databaseFile: string): Pro
     () => true,
     () => false
   )
-  await killAt('opening', starting, databaseFile, readBackfill(databaseFile))
+  await killAt('opening', starting, { databaseFile, afterRecovery: readBackfill(databaseFile) })
   await starting.end('SIGKILL')
   return !(await isUp)
 }
 
-async function killAt(
-  moment: Moment,
-  { pid }: { pid: number },
-  databaseFile: string,
+interface Signs {
+  databaseFile: string
   afterRecovery: Backfill
-): Promise<void> {
-  const orders: Orders = { pid, databaseFile, moment, afterRecovery, longestDelay: LONGEST_DELAYS_MS[moment] }
+  deletions?: Int32Array
+}
+
+async function killAt(moment: Moment, { pid }: { pid: number }, signs: Signs): Promise<void> {
+  const orders: Orders = {
+    pid,
+    moment,
+    longestDelay: LONGEST_DELAYS_MS[moment],
+    deletions: new Int32Array(1),
+    ...signs
+  }
   const killer = new Worker(new URL('killer.ts', import.meta.url), { workerData: orders })
   await once(killer, 'exit')
+}
+
+/** Seldom many. */
+function randomAnswers(): number {
+  return Math.floor(MOST_ANSWERS ** Math.random())
 }
 
 /** A timer would only ever fire at whole milliseconds, and between two answers. */

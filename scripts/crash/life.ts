@@ -1,14 +1,15 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 
-export type Operation = 'created' | 'replaced' | 'patched' | 'deleted' | 'restored'
+export type Operation = 'created' | 'replaced' | 'patched' | 'deleted' | 'restored' | 'disowned'
 
 export type Content = ReturnType<typeof randomContent>
 
 export interface Author extends Content {
   id: string
   slug: string
-  owner_id: string
+  /** None once the account of the owner is deleted. */
+  owner_id: string | null
   version: number
   created_at: string
   updated_at: string
@@ -56,7 +57,8 @@ function randomName(): string {
   return `Crash ${randomWord()}`
 }
 
-function randomWord(): string {
+/** A word that is nowhere else. */
+export function randomWord(): string {
   return randomBytes(10).toString('hex')
 }
 
@@ -72,6 +74,8 @@ export class Life {
   etag: string | undefined
   /** What was asked and is not known to have happened, in its order. */
   pending: Attempt[] = []
+  /** The number of the change that created it, once the feed has shown it. */
+  createdBy = 0
   /** How many versions the change feed has shown. */
   shown = 0
   isTrusted = true
@@ -98,17 +102,17 @@ export class Life {
     return this.versions.at(-1)?.operation === 'deleted'
   }
 
-  /** What a restoration brings back. */
+  /** What it is, or was before its deletion. */
   get lastContent(): Content {
-    const last = this.versions.findLast(({ record }) => record !== null) as Version
+    const last = this.versions.findLast(({ record }) => record !== null)
     const { name, book, country, booker_prize, birth_year, death_year, identifiers, note } =
-      last.record as Author
+      last?.record ?? this.content
     return { name, book, country, booker_prize, birth_year, death_year, identifiers, note }
   }
 
   /** Takes what the attempt was answered, or was found to have made; says whether it fits. */
   take({ operation, content }: Attempt, record: Author | null, etag?: string): boolean {
-    const isRight = this.#isRight(content, record)
+    const isRight = this.#isRight(operation, content, record)
     this.versions.push({ operation, record })
     this.id ??= record?.id
     this.etag = etag
@@ -127,10 +131,11 @@ export class Life {
     )
   }
 
-  #isRight(content: Content | null, record: Author | null): boolean {
+  #isRight(operation: Operation, content: Content | null, record: Author | null): boolean {
     if (content === null || record === null) return content === record
     const first = this.versions[0]?.record ?? record
-    const { id, slug, owner_id, created_at } = first
+    const { id, slug, created_at } = first
+    const owner_id = operation === 'disowned' ? null : first.owner_id
     const version = this.versions.length + 1
     const { updated_at } = record
     return isDeepStrictEqual(

@@ -10,7 +10,8 @@ export interface Call {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   path: string
   headers?: Record<string, string>
-  body?: object
+  /** As it is, or to be sent as JSON. */
+  body?: object | string
 }
 
 export interface Answer {
@@ -31,7 +32,7 @@ export async function ask({ url, headers }: Client, call: Call): Promise<Answer>
   const answer = await fetch(url + path, {
     method,
     headers: { ...headers, ...(body && { 'content-type': type }), ...call.headers },
-    ...(body && { body: JSON.stringify(body) })
+    ...(body && { body: typeof body === 'string' ? body : JSON.stringify(body) })
   })
   return { status: answer.status, etag: answer.headers.get('etag'), text: await answer.text() }
 }

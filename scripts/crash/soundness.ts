@@ -17,6 +17,8 @@ const HALVES = {
   'an author is gone without a change': `
     select author_id as id from changes left join authors on id = author_id
     group by author_id having (max(changes.version) = max(iif(operation = 'deleted', changes.version, 0))) is not (id is null)`,
+  'an account is deleted in part': `
+    select id from users where username_key like 'DELETED %'`,
   'a change is missing between others': `
     select author_id as id from changes group by author_id having count(*) is not max(version)`,
   'a word is of no author': `
