@@ -61,17 +61,17 @@ export class AccountsCheck {
     for (const session of account.sessions) await this.#lookAtSession(client, session)
   }
 
-  /** A login tells whether it is deleted, as long as that is news; then also nobody else can have its name. */
+  /** A login tells whether it is deleted, also when its name has passed on to another account. */
   async #lookForDeletion(client: Client, account: Account): Promise<void> {
     if (!this.#journal.touchedAccounts.has(account)) return
     const { call, done, status } = login(account)
     const answer = await ask(stranger(client), call)
-    const isThere = answer.status === status
-    if (isThere) done(answer)
-    else if (answer.status !== 401)
+    if (![status, 401].includes(answer.status))
       this.#journal.addFault(`/login of ${account.label}: ${answer.status} ${answer.text}`)
+    const isThere = answer.status === status
     if (isThere && account.isDeleted) this.#journal.addLost(account.label, 'the deletion (it logs in)')
     account.isDeleted ??= !isThere
+    if (!account.isDeleted) done(answer)
   }
 
   /** When it is not known whether it is there: both may be, but nothing between. */

@@ -44,7 +44,7 @@ export class Comparison {
     this.#owners.compare()
     const wasCutShort = this.#owners.wasCutShort(killedAt)
     for (const fault of unsoundness(this.#databaseFile)) this.#journal.addFault(fault)
-    this.#journal.settle()
+    this.#journal.endRound()
     return wasCutShort
   }
 
@@ -52,7 +52,7 @@ export class Comparison {
     for (const name of names) this.#journal.addFault(`${fault} ${name}`)
   }
 
-  /** The feed first: it tells what became of that which was not answered. */
+  /** The feed comes first because it tells what became of requests that were not answered. */
   async #compareAuthors(client: Client, isLast: boolean): Promise<void> {
     await this.#feed.read(client)
     await this.#imports.compare(client)

@@ -81,8 +81,8 @@ export class Journal {
     this.addFault(`not as it was sent: ${id}`)
   }
 
-  /** Forgets what was touched, and the authors that were never created. */
-  settle(): void {
+  /** Forgets what was touched since the last restart, and the authors that were never created. */
+  endRound(): void {
     for (const life of this.lives) if (life.id === undefined) this.lives.delete(life)
     this.touched.clear()
     this.files.clear()

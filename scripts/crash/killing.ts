@@ -8,12 +8,12 @@ import { type Backfill, isUnderWay, readBackfill } from './wal-index.ts'
 
 const MOST_ANSWERS = 1000
 const LONGEST_DELAY_MS = 5
-/** About as long as each lasts. */
+/** No longer than each usually lasts. */
 const LONGEST_DELAYS_MS: Record<Moment, number> = {
   checkpoint: 25,
   staging: 50,
   importing: 80,
-  deleting: 20,
+  deleting: 8,
   opening: 20
 }
 

@@ -10,6 +10,8 @@ import type { Signals } from './killing.ts'
 import { Life, randomContent } from './life.ts'
 import { ask, type Client } from './requests.ts'
 
+/** To register, log in, have authors, and delete the account. */
+const STEPS = 4
 const LEAST_CREATED = 20
 const MOST_CREATED = 60
 const LEAST_IMPORTED = 100
@@ -26,10 +28,10 @@ export class Leaver {
     this.#journal = journal
   }
 
-  /** Does all once, and lets the name be. */
+  /** Deletes a first account, whose name is left free. */
   async settle(client: Client): Promise<void> {
     const nobody: Signals = { onAnswer() {}, onDeletion() {} }
-    while (!this.#account.isDeleted) await this.#step(client, nobody)
+    for (let step = 0; step < STEPS; step++) await this.#step(client, nobody)
     this.#account = new Account()
   }
 
