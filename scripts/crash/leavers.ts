@@ -15,7 +15,7 @@ const STEPS = 4
 const LEAST_CREATED = 20
 const MOST_CREATED = 60
 const LEAST_IMPORTED = 100
-const MOST_IMPORTED = 500
+const MOST_IMPORTED = 250
 /** With so many authors a deletion has several slices. */
 const MANY_AUTHORS = 120
 
