@@ -11,8 +11,8 @@ const EACH_MOMENT_EVERY = 8
 const OPENING_EVERY = 10
 const MOMENTS = new Map<Moment, string>([
   ['checkpoint', 'in a checkpoint'],
-  ['deleting', 'while an account was deleted'],
   ['importing', 'while an import was written'],
+  ['deleting', 'while an account was deleted'],
   ['staging', 'while an import was staged']
 ])
 const WRITERS = 100
