@@ -1,6 +1,4 @@
 import cluster from 'node:cluster'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from './app.ts'
@@ -9,16 +7,20 @@ import { JOINING, lead } from './cluster/primary.ts'
 import { addressOf, obeyPrimary, report } from './cluster/worker.ts'
 import { type Config, ConfigRefused, loadConfig, workersOf } from './config.ts'
 import { DatabaseRefused, databaseFile } from './db/dialect.ts'
+import { dropPreparedEngine } from './db/prepare.ts'
+import { collectStartupGarbageLater } from './db/startup-garbage.ts'
 import { KeysRefused } from './plugins/signing-keys/index.ts'
-
-const LOOK_AFTER_MS = 1000
-const IDLE_UTILIZATION = 0.1
 
 /** The process: reads the environment, then serves, or with several WORKERS lets others serve; ends gracefully on a signal. */
 async function main(): Promise<void> {
   const config = loadConfig(process.env, { dotenv: true })
   if (cluster.isWorker) await serveForPrimary(config)
-  else announce(await (workersOf(config) > 1 ? lead(config) : serveAlone(config)), config)
+  else announce(await (workersOf(config) > 1 ? leadWorkers(config) : serveAlone(config)), config)
+}
+
+function leadWorkers(config: Config): Promise<string> {
+  dropPreparedEngine()
+  return lead(config)
 }
 
 async function serveAlone(config: Config): Promise<string> {
@@ -51,30 +53,13 @@ async function listen(server: FastifyInstance, config: Config, isJoining = false
   try {
     await server.register(app, { config, isJoining })
     const address = await server.listen({ host: config.HOST, port: config.PORT })
-    forgetStartUpLater()
+    collectStartupGarbageLater()
     return address
   } catch (error) {
     // Or else the next start would take this one for a crash.
     await server.close()
     throw error
   }
-}
-
-/**
- * What only the start has needed is a third of the memory, and V8 would keep it until the service has asked for a lot more.
- * Whoever is busy already comes to that soon, and is better off without the pause of some 20 ms.
- */
-function forgetStartUpLater(): void {
-  const start = performance.eventLoopUtilization()
-  const forgetWhenIdle = () => {
-    if (performance.eventLoopUtilization(start).utilization < IDLE_UTILIZATION) collectGarbage()
-  }
-  setTimeout(forgetWhenIdle, LOOK_AFTER_MS).unref()
-}
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc')
-  runInNewContext('gc')()
 }
 
 /** Stops listening, lets running requests finish for so many milliseconds, and closes the database. */

@@ -11,4 +11,6 @@ if (!process.features.typescript) {
 }
 module.enableCompileCache(path.join(import.meta.dirname, 'node_modules/.cache/library-api'))
 // After that, for it holds only for what is loaded later.
+const { prepareEngine } = await import('./db/prepare.ts')
+prepareEngine()
 await import('./main.ts')

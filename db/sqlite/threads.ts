@@ -3,18 +3,45 @@ import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { ToThread } from './protocol.ts'
 
-const ENTRY = path.join(import.meta.dirname, 'writer-thread.ts')
+const ENTRY = path.join(import.meta.dirname, 'writer-thread.js')
 
-/** Where a writer takes its thread from, and gives it back once its database is closed. The tests keep some, which load slowly. */
+let prepared: Worker | undefined
+
+/** Where a writer takes its thread from, and gives it back once its database is closed. */
 export const threads = {
+  /** Starts a thread before there is a writer that takes it: it loads its modules while this one loads others. */
+  prepare(): void {
+    prepared = start([])
+    prepared.unref()
+    prepared.once('error', forget)
+    prepared.once('exit', forget)
+  },
+
   /** A thread that has these command folders beside the service's own, and waits for a database. */
   take(commandFolders: readonly string[]): Worker {
-    return new Worker(ENTRY, { workerData: { commandFolders, compileCache: compileCacheFolder() } })
+    const thread = (commandFolders.length === 0 ? prepared : undefined) ?? start(commandFolders)
+    if (thread === prepared) forget()
+    thread.ref()
+    return thread
   },
 
   giveBack(thread: Worker, _commandFolders: readonly string[]): void {
     thread.postMessage('exit' satisfies ToThread)
+  },
+
+  /** Ends the thread that was prepared and not taken, if any. */
+  dropPrepared(): void {
+    if (prepared !== undefined) threads.giveBack(prepared, [])
+    forget()
   }
+}
+
+function start(commandFolders: readonly string[]): Worker {
+  return new Worker(ENTRY, { workerData: { commandFolders, compileCache: compileCacheFolder() } })
+}
+
+function forget(): void {
+  prepared = undefined
 }
 
 function compileCacheFolder(): string | undefined {

@@ -7,6 +7,7 @@ import type { Tables } from '../database.ts'
 import { runCall } from '../door.ts'
 import { postAll } from '../messages.ts'
 import { migrateToLatest, refuseOtherSchema } from '../migrator.ts'
+import { collectStartupGarbageLater } from '../startup-garbage.ts'
 import { type BatchResult, BatchRunner } from './batch.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
@@ -163,6 +164,7 @@ async function begin(data: ThreadData): Promise<void> {
   try {
     hear = serve(data, await open(data))
     post({ ready: identityOf(data.file) })
+    collectStartupGarbageLater()
     for (const message of early.splice(0)) hear(message)
   } catch (thrown) {
     const error = asRefusal(thrown, data.file)
