@@ -49,13 +49,17 @@ export class BatchRunner {
     this.#changes = connection.valueOf<number>('select total_changes()')
   }
 
-  /** Takes the first calls, as many as fit in a batch, or all of them when nothing can be written. Never rejects. */
-  async run(calls: readonly Call[]): Promise<BatchResult> {
+  /**
+   * Takes the first of the waiting calls, as many as fit in a batch, or all of them when nothing can be written. They are asked for
+   * once the write lock is there: more may have come while another process had it. Never rejects.
+   */
+  async run(waiting: () => readonly Call[]): Promise<BatchResult> {
     const outcomes: Outcome[] = []
     const asked = performance.now()
     try {
       this.#begin()
       const lockMs = performance.now() - asked
+      const calls = waiting()
       if (!(await this.#runAll(calls, outcomes, (call) => this.#runPlainly(call)))) {
         this.#begin()
         outcomes.length = 0
@@ -64,9 +68,9 @@ export class BatchRunner {
       return { outcomes, lockMs, commitMs: this.#commit(outcomes.length) }
     } catch (error) {
       this.#undoQuietly()
-      if (error === ALONE) return this.run(calls)
+      if (error === ALONE) return this.run(waiting)
       // A refusal does not stay either: what it found in its way may be the work of another call.
-      return failed(error, outcomes.length || calls.length)
+      return failed(error, outcomes.length || waiting().length)
     }
   }
 

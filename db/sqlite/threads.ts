@@ -36,8 +36,17 @@ export const threads = {
   }
 }
 
+/**
+ * What survives a collection of young objects moves to the old ones at once. Node ends a thread that is out of memory 16 MB before V8 ends
+ * the process, so that it must be less than that.
+ */
+const MOST_YOUNG_MB = 8
+
 function start(commandFolders: readonly string[]): Worker {
-  return new Worker(ENTRY, { workerData: { commandFolders, compileCache: compileCacheFolder() } })
+  return new Worker(ENTRY, {
+    workerData: { commandFolders, compileCache: compileCacheFolder() },
+    resourceLimits: { maxYoungGenerationSizeMb: MOST_YOUNG_MB }
+  })
 }
 
 function forget(): void {

@@ -81,7 +81,7 @@ function serve({ file, mostCalls }: ThreadData, { connection, db }: Awaited<Retu
   async function nextBatch() {
     const stop = breakdown ?? missingFile()
     if (stop !== undefined) return { outcomes: queue.map(() => stop), lockMs: 0, commitMs: 0 }
-    const result = await runFirst(queue.map(([, call]) => call))
+    const result = await runFirst()
     if (isFailedSync(result.error)) {
       breakdown = toFailure(new DatabaseUnavailable(UNSYNCED))
       post({ event: 'sync_failed', reason: UNSYNCED })
@@ -90,16 +90,23 @@ function serve({ file, mostCalls }: ThreadData, { connection, db }: Awaited<Retu
   }
 
   /** A call that reads a staged file is a batch of its own. */
-  async function runFirst(calls: Call[]): Promise<BatchResult> {
-    const index = calls.findIndex((call) => stagedFileOf(call) !== undefined)
-    if (index !== 0) return batches.run(index === -1 ? calls : calls.slice(0, index))
-    const call = calls[0] as Call
+  async function runFirst(): Promise<BatchResult> {
+    const [, first] = queue[0] as [number, Call]
+    const file = stagedFileOf(first)
+    if (file === undefined) return batches.run(waitingForOneBatch)
     isLogLarge = true
     try {
-      return await whileAttached(connection, stagedFileOf(call) as string, () => batches.run([call]))
+      return await whileAttached(connection, file, () => batches.run(() => [first]))
     } catch (error) {
       return { error, outcomes: [toFailure(error)], lockMs: 0, commitMs: 0 }
     }
+  }
+
+  function waitingForOneBatch(): Call[] {
+    noteAll()
+    const calls = queue.map(([, call]) => call)
+    const index = calls.findIndex((call) => stagedFileOf(call) !== undefined)
+    return index === -1 ? calls : calls.slice(0, index)
   }
 
   /** What is written to a file that was moved, deleted or emptied would be gone with the process. */
