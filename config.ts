@@ -115,7 +115,7 @@ function isDatabase(text: string): boolean {
 
 const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal']
 
-/** Not a number nor `true`: whoever trusts so many hops, or all, believes whatever address a client makes up. */
+/** Not a number nor `true`: a service that trusts so many hops, or all, believes any address that a client makes up. */
 function isProxyList(text: string): boolean {
   return text === '' || text.split(',').every((entry) => isProxy(entry.trim()))
 }

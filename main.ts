@@ -25,7 +25,7 @@ function leadWorkers(config: Config): Promise<string> {
 
 async function serveAlone(config: Config): Promise<string> {
   const server = Fastify(serverOptions(config))
-  // In a terminal it says that this was closed; elsewhere that we should start anew, while others serve.
+  // In a terminal it says that this was closed; elsewhere that we should start again, while others serve.
   const isFromTerminal = process.stdin.isTTY
   endWithGrace(server, config, isFromTerminal ? [] : ['SIGHUP'])
   if (!isFromTerminal)

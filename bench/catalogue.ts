@@ -403,7 +403,7 @@ export async function roundTripOfCsv({ authors, folder, log }: RoundTrip): Promi
   }
 }
 
-/** A new author, which is deleted at once. The first write after an import has the log begin anew, and cut to size. */
+/** A new author, which is deleted at once. The first write after an import has the log begin at its start, and cut to size. */
 async function timeOfWrite({ service, headers }: Running): Promise<number> {
   const body = JSON.stringify({ name: 'Come and Gone', book: 'In Between', country: 'Nowhere' })
   const begun = performance.now()

@@ -269,7 +269,7 @@ function identifiersFor(random: Random, number: number): Content['identifiers'] 
   }
 }
 
-/** ISO 7064 MOD 11-2, written down anew, for the service's own must not be its judge. */
+/** ISO 7064 MOD 11-2, written a second time, because the service's own must not be its judge. */
 function withCheckCharacter(digits: string): string {
   let power = 1
   let sum = 0

@@ -64,6 +64,6 @@ function readRun(output: string): Run {
   if (result === undefined) throw new Error(`wrk did not tell its result:\n${output}`)
   const { seconds, ...run } = JSON.parse(result)
   const rate = run.requests / seconds
-  // Whoever was not answered has waited all the time.
+  // One that was not answered has waited all the time.
   return run.requests === 0 ? { ...run, rate, p50: seconds * 1000, p99: seconds * 1000 } : { ...run, rate }
 }

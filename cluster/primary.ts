@@ -29,7 +29,7 @@ export async function lead(config: Config): Promise<string> {
   return startIn(pool)
 }
 
-/** Of a pool that is ended while it starts nothing more is told: whoever ended it has its exit code already. */
+/** Of a pool that is ended while it starts nothing more is told: who ended it has its exit code already. */
 async function startIn(pool: Pool): Promise<string> {
   try {
     const address = await pool.start()

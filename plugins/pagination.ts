@@ -97,7 +97,7 @@ function decodeCursor(list: List, cursor: string, types: readonly ValueType[]): 
   return position
 }
 
-/** Whoever makes up a cursor with the right checksum still cannot bring anything but such values into a query. */
+/** A cursor that is made up, with the right checksum, still cannot bring anything but such values into a query. */
 function parsePosition(text: string, types: readonly ValueType[]): Position | undefined {
   try {
     const position = JSON.parse(text)

@@ -1,4 +1,4 @@
-/** `npm run retrytest -- POSTS KILLS`: sends POSTs with idempotency keys until each is answered, while the service is killed amid them. */
+/** `npm run retrytest -- POSTS KILLS`: sends POSTs with idempotency keys until each is answered, while the service is killed in between. */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

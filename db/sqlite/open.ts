@@ -22,7 +22,7 @@ export interface Usage {
  * Whatever is not ours is refused before a byte of it is changed. Throws `DatabaseRefused`.
  */
 export function openDatabase(path: string, { isInUse, isOpenHere }: Usage = {}): Sqlite.Database {
-  // Whoever opens and closes the file beside SQLite gives up the locks that it holds on it in the same process.
+  // A process that opens and closes the file beside SQLite gives up the locks that SQLite holds on it there.
   if (!isOpenHere) prepareFile(path)
   const endedUncleanly = !isInUse && !isOpenHere && existsSync(`${path}-wal`)
   const database = new Sqlite(path, { fileMustExist: isOpenHere === true, timeout: STARTUP_PATIENCE_MS })

@@ -1,6 +1,6 @@
 /**
  * What `make` makes of a route's schema, made once for all routes that have just the same. Nearly all answers of all routes are the
- * same few problems, and most queries are empty: to compile these anew for each took half of the start and much memory.
+ * same few problems, and most queries are empty: to compile these for each took half of the start and much memory.
  * `named` are the schemas that may be referred to.
  */
 export function madeOnce<Route, Made>(

@@ -1,6 +1,6 @@
 /** How far something has come. */
 export interface Step {
-  /** What is done; another one begins anew. */
+  /** What is done; another one begins at zero. */
   label: string
   unit: 'bytes' | 'rows'
   done: number

@@ -86,7 +86,7 @@ interface Item {
 // biome-ignore lint/suspicious/noExplicitAny: read as JSON
 type Document = any
 
-/** The folders, one a tag, that openapi-to-postmanv2 makes, without the ids that it draws anew each time. */
+/** The folders, one a tag, that openapi-to-postmanv2 makes, without the ids that it draws each time. */
 async function convert(document: Document) {
   const { convertV2 } = createRequire(new URL('../../tools/package.json', import.meta.url))(
     'openapi-to-postmanv2'
