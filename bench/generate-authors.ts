@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import type { AuthorRecord } from '../db/authors/table.ts'
 import { CSV_HEADER, toCsv } from '../plugins/transfers/csv.ts'
 import { toNdjson } from '../plugins/transfers/ndjson.ts'
+import { below, mulberry32, pick, pickZipf, type Random } from './random.ts'
 
 /** What a user may write of an author: all that the two formats hold. */
 export type Content = Omit<AuthorRecord, 'id' | 'slug' | 'owner_id' | 'version' | 'created_at' | 'updated_at'>
@@ -26,32 +27,6 @@ export const RARE_AUTHORS = 5
 
 const SEED = 20_261_124
 const LINES_AT_ONCE = 500
-
-/** A number from 0 up to 1, of mulberry32 (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c). */
-type Random = () => number
-
-function mulberry32(seed: number): Random {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-function below(random: Random, limit: number): number {
-  return Math.floor(random() * limit)
-}
-
-function pick<T>(random: Random, list: readonly T[]): T {
-  return list[below(random, list.length)] as T
-}
-
-/** As in a language, the tenth word comes a tenth as often as the first (Zipf's law). */
-function pickZipf<T>(random: Random, list: readonly T[]): T {
-  return list[Math.floor((list.length + 1) ** random()) - 1] as T
-}
 
 const ALPHABETS = {
   latin: {
