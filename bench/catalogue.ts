@@ -44,7 +44,7 @@ export interface RoundTrip {
 }
 
 /** A service with its database, and a client that is signed in. */
-interface Running {
+export interface Running {
   service: Service
   headers: Headers
   databaseFile: string
@@ -155,7 +155,7 @@ function send({ service, headers }: Running, method: string, url: string, more: 
 }
 
 /** `onSent` is called when all bytes are on their way. */
-async function importFile(
+export async function importFile(
   running: Running,
   file: string,
   type: string,
@@ -186,7 +186,7 @@ async function* exportOf(running: Running, type: string, authors: number): Async
 
 // What others notice of it.
 
-interface Sample {
+export interface Sample {
   /** When it was sent, in ms since 1970. */
   at: number
   milliseconds: number
@@ -227,14 +227,18 @@ function now(): number {
   return performance.timeOrigin + performance.now()
 }
 
-async function get(url: string, headers: Headers, agent: Agent): Promise<{ status: number; text: string }> {
+export async function get(
+  url: string,
+  headers: Headers,
+  agent: Agent
+): Promise<{ status: number; text: string }> {
   const asked = request(url, { headers, agent }).end()
   const [answer] = (await once(asked, 'response')) as [IncomingMessage]
   return { status: answer.statusCode ?? 0, text: await text(answer) }
 }
 
 /** Reads until `stop()`, which gives what was noticed. */
-async function startReader(running: Running, paths: string[]) {
+export async function startReader(running: Running, paths: string[]) {
   const child = fork(import.meta.filename, ['reader'], { execArgv: [] })
   child.send({ url: running.service.url, headers: running.headers, paths } satisfies ReaderInput)
   await once(child, 'message')
@@ -307,7 +311,7 @@ function quantile(values: number[], at: number): number {
 }
 
 /** p50, p99 and the longest. */
-function timesOf(values: number[]): string {
+export function timesOf(values: number[]): string {
   return [quantile(values, 0.5), quantile(values, 0.99), Math.max(...values)]
     .map((value) => value.toFixed(1))
     .join(' | ')
