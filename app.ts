@@ -27,6 +27,8 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
   const timeout = config.REQUEST_TIMEOUT * 1000
   return {
     trustProxy: config.TRUST_PROXY === '' ? false : trustedProxies(config.TRUST_PROXY),
+    // A migration of many rows takes minutes.
+    pluginTimeout: 0,
     bodyLimit: 1024 * 1024,
     // For files that are uploaded; see plugins/body-timeout.ts for the others.
     requestTimeout: UPLOAD_TIMEOUT_MS,

@@ -12,7 +12,7 @@ import { Kysely, type Selectable, SqliteDialect } from 'kysely'
 import { uuidv7 } from 'uuidv7'
 
 const COLUMNS = `id, slug, name, book, country, booker_prize, birth_year, death_year, viaf, isni, wikidata, openlibrary, note,
-  owner_id, version, created_at, updated_at`
+  record ->> 'owner_id', version, created_at, updated_at`
 const TABLE = `create table authors (
     id text primary key, slug text not null unique, name text not null, book text not null, country text not null,
     booker_prize integer not null, birth_year integer, death_year integer, viaf text, isni text, wikidata text,

@@ -1,34 +1,44 @@
 import type { Db, ReadDb } from './database.ts'
+import { numberOfUser } from './user-numbers.ts'
 
 /**
  * The accounts that are being deleted, until nothing of them is left. What belongs to such a user is taken away in slices; its row
  * is the last to go, and nobody else sees it.
  */
 export interface AccountDeletionsTable {
-  user_id: string
+  user_number: number
   /** Who deleted the account. */
-  actor_id: string
+  actor_number: number
   begun_at: string
 }
 
 /** The users whose deletion is not done, those that began first at first. */
 export async function listPendingDeletions(db: ReadDb): Promise<string[]> {
-  const rows = await db.selectFrom('account_deletions').select('user_id').orderBy('begun_at').execute()
-  return rows.map(({ user_id }) => user_id)
+  const rows = await db
+    .selectFrom('account_deletions')
+    .innerJoin('users', 'users.number', 'account_deletions.user_number')
+    .select('users.id')
+    .orderBy('begun_at')
+    .execute()
+  return rows.map(({ id }) => id)
 }
 
 export async function findDeletion(db: ReadDb, userId: string) {
-  return db.selectFrom('account_deletions').selectAll().where('user_id', '=', userId).executeTakeFirst()
+  return db
+    .selectFrom('account_deletions')
+    .selectAll()
+    .where('user_number', '=', numberOfUser(userId))
+    .executeTakeFirst()
 }
 
 /** It goes with the row of the user. */
 export async function insertDeletion(
   trx: Db,
-  { userId, actorId, at }: { userId: string; actorId: string; at: string }
+  { userId, actorNumber, at }: { userId: string; actorNumber: number; at: string }
 ): Promise<void> {
   await trx
     .insertInto('account_deletions')
-    .values({ user_id: userId, actor_id: actorId, begun_at: at })
+    .values({ user_number: numberOfUser(userId), actor_number: actorNumber, begun_at: at })
     .execute()
 }
 

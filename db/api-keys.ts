@@ -1,11 +1,12 @@
 import type { Db, ReadDb } from './database.ts'
+import { numberOfUser } from './user-numbers.ts'
 import type { Role } from './users.ts'
 
 export type KeyScope = 'read' | 'write'
 
 export interface ApiKeysTable {
   id: string
-  user_id: string
+  user_number: number
   name: string
   scope: KeyScope
   /** SHA-256, base64url: the key has so much randomness that nothing slower is needed. */
@@ -26,12 +27,26 @@ const LAST_USE_PRECISION_MS = 3_600_000
 export async function findApiKeyUser(db: ReadDb, keyHash: string, at = new Date().toISOString()) {
   return db
     .selectFrom('api_keys')
-    .innerJoin('users', 'users.id', 'api_keys.user_id')
-    .select(['users.id', 'users.role', 'api_keys.id as key_id', 'api_keys.scope', 'api_keys.last_used_at'])
+    .innerJoin('users', 'users.number', 'api_keys.user_number')
+    .select([
+      'users.id',
+      'users.number',
+      'users.role',
+      'api_keys.id as key_id',
+      'api_keys.scope',
+      'api_keys.last_used_at'
+    ])
     .where('key_hash', '=', keyHash)
     .where('users.disabled_at', 'is', null)
     .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', at)]))
-    .$castTo<{ id: string; role: Role; key_id: string; scope: KeyScope; last_used_at: string | null }>()
+    .$castTo<{
+      id: string
+      number: number
+      role: Role
+      key_id: string
+      scope: KeyScope
+      last_used_at: string | null
+    }>()
     .executeTakeFirst()
 }
 
@@ -49,7 +64,7 @@ export async function listApiKeys(
   return db
     .selectFrom('api_keys')
     .select(PUBLIC_COLUMNS)
-    .where('user_id', '=', userId)
+    .where('user_number', '=', numberOfUser(userId))
     .$if(before !== undefined, (query) => query.where('id', '<', before as string))
     .orderBy('id', 'desc')
     .limit(limit)
@@ -79,7 +94,7 @@ export async function updateLastUse(trx: Db, id: string, at: string): Promise<vo
 export async function deleteApiKey(trx: Db, userId: string, id: string): Promise<boolean> {
   const { numDeletedRows } = await trx
     .deleteFrom('api_keys')
-    .where('user_id', '=', userId)
+    .where('user_number', '=', numberOfUser(userId))
     .where('id', '=', id)
     .executeTakeFirst()
   return numDeletedRows > 0n
@@ -93,7 +108,7 @@ export async function deleteApiKeys(trx: Db, userId: string, limit?: number): Pr
       rows
         .selectFrom('api_keys')
         .select('id')
-        .where('user_id', '=', userId)
+        .where('user_number', '=', numberOfUser(userId))
         .$if(limit !== undefined, (query) => query.limit(limit as number))
     )
     .executeTakeFirstOrThrow()

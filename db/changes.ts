@@ -1,26 +1,32 @@
-import type { Generated, Selectable } from 'kysely'
-import type { AuthorRecord, AuthorRow } from './authors/table.ts'
+import type { GeneratedAlways } from 'kysely'
+import { type Insertable, type NotNull, sql } from 'kysely'
+import type { AuthorRecord } from './authors/table.ts'
 import { compiledOnce } from './compiled.ts'
 import type { Db, ReadDb } from './database.ts'
 import { inserter } from './insert-many.ts'
+import { idOfUser } from './user-numbers.ts'
 
 /** What happened to an author; `disowned` when its owner's account was deleted. */
 export type Operation = 'created' | 'replaced' | 'patched' | 'deleted' | 'restored' | 'disowned'
 
-/** The change log: a row for every version of every author, written in the transaction of the change itself. */
+/**
+ * The change log: a row for every version of every author, written in the transaction of the change itself. What an author was after
+ * a change is in the next one, as what it was before that, or it is what the author is now.
+ */
 export interface ChangesTable {
   /** Grows in the order in which changes are committed, because there is one writer at a time. */
-  sequence: Generated<number>
-  author_id: string
+  sequence: number
+  author_number: number
   version: number
-  /** Who did it; the id stays when that user is gone. */
-  actor_id: string | null
+  /** Who did it; a former user has its number too. */
+  actor_number: number | null
   at: string
   operation: Operation
-  /** The author after the change, as JSON; null once it is deleted. */
-  record: string | null
-  /** The slug that a deleted author had, by which it can still be asked for; else null. */
-  deleted_slug: string | null
+  /** The author before the change, as JSON; null when there was none. */
+  before: string | null
+  /** The id and the slug that a deleted author had, by which it can still be asked for; else null. */
+  deleted_id: GeneratedAlways<string | null>
+  deleted_slug: GeneratedAlways<string | null>
 }
 
 /** A change as the API shows it. */
@@ -34,117 +40,93 @@ export interface Change {
   record: AuthorRecord | null
 }
 
-/** That an author has changed. */
-export type AuthorChange = Pick<Selectable<ChangesTable>, 'sequence' | 'author_id' | 'record'>
-
-const COLUMNS = ['sequence', 'author_id', 'version', 'actor_id', 'at', 'operation', 'record'] as const
-
-function toChange({ record, ...change }: Omit<Change, 'record'> & { record: string | null }): Change {
-  return { ...change, record: parseRecord(record) }
-}
-
-function parseRecord(record: string | null): AuthorRecord | null {
-  return record === null ? null : JSON.parse(record)
-}
-
 const insertChanges = inserter('changes', [
-  'author_id',
+  'sequence',
+  'author_number',
   'version',
-  'actor_id',
+  'actor_number',
   'at',
   'operation',
-  'record',
-  'deleted_slug'
+  'before'
 ])
 
-/** Writes down that each author has come to be as it is now. */
+/** Writes changes down, in their order, from this sequence number on. */
 export async function logChanges(
   trx: Db,
-  authors: readonly Pick<AuthorRow, 'id' | 'version' | 'updated_at' | 'record'>[],
-  operation: Exclude<Operation, 'deleted'>,
-  actorId: string
+  sequence: number,
+  changes: readonly Omit<Insertable<ChangesTable>, 'sequence'>[]
 ): Promise<void> {
   await insertChanges(
     trx,
-    authors.map((author) => ({
-      author_id: author.id,
-      version: author.version,
-      actor_id: actorId,
-      at: author.updated_at,
-      operation,
-      record: author.record,
-      deleted_slug: null
-    }))
+    changes.map((change, index) => ({ sequence: sequence + index, ...change }))
   )
 }
 
-/** Writes down that the author is no more; the deletion is a version too. */
-export async function logDeletion(
-  trx: Db,
-  author: AuthorRecord,
-  { actorId, at }: { actorId: string; at: string }
-): Promise<void> {
-  await insertChanges(trx, [
-    {
-      author_id: author.id,
-      version: author.version + 1,
-      actor_id: actorId,
-      at,
-      operation: 'deleted',
-      record: null,
-      deleted_slug: author.slug
-    }
-  ])
+/** What the change after the one of the query was made of; null when there is none. */
+const BEFORE_NEXT = sql<string | null>`(
+  select before from changes as next
+  where next.author_number = changes.author_number and next.version = changes.version + 1
+)`
+
+/** The author now, if the change of the query was the last; else null. */
+const NOW = sql<string | null>`(
+  select record from authors where number = changes.author_number and authors.version = changes.version
+)`
+
+function selectLog(db: ReadDb) {
+  return db
+    .selectFrom('changes')
+    .select([
+      'sequence',
+      'version',
+      idOfUser('changes.actor_number').as('actor_id'),
+      'at',
+      'operation',
+      'deleted_id',
+      sql<string | null>`coalesce(${BEFORE_NEXT}, ${NOW})`.as('record')
+    ])
+}
+
+interface Logged extends Omit<Change, 'author_id' | 'record'> {
+  deleted_id: string | null
+  record: string | null
+}
+
+function toChange({ deleted_id, record: text, ...change }: Logged): Change {
+  const record: AuthorRecord | null = text === null ? null : JSON.parse(text)
+  const { sequence, ...rest } = change
+  return { sequence, author_id: record?.id ?? (deleted_id as string), ...rest, record }
 }
 
 /** Up to `limit` changes of all authors after the sequence number `after`, in order. */
 export async function listChanges(db: ReadDb, { limit, after }: { limit: number; after: number }) {
-  const rows = await db
-    .selectFrom('changes')
-    .select(COLUMNS)
-    .where('sequence', '>', after)
-    .orderBy('sequence')
-    .limit(limit)
-    .execute()
+  const rows = await selectLog(db).where('sequence', '>', after).orderBy('sequence').limit(limit).execute()
   return rows.map(toChange)
 }
 
-const selectChangedAuthors = compiledOnce<{ after: number; limit: number }>()((db, { after, limit }) =>
-  db
-    .selectFrom('changes')
-    .select(['sequence', 'author_id', 'record'])
-    .where('sequence', '>', after)
-    .orderBy('sequence')
-    .limit(limit)
+const selectLast = compiledOnce<object>()((db) =>
+  db.selectFrom('changes').select((eb) => eb.fn.max<number | null>('sequence').as('last'))
 )
-
-/** Which authors changed after the sequence number `after`, and how; up to `limit` changes, in order. */
-export async function listChangedAuthors(
-  db: ReadDb,
-  bounds: { limit: number; after: number }
-): Promise<AuthorChange[]> {
-  return (await selectChangedAuthors(db, bounds)).rows
-}
 
 /** The sequence number of the newest change; 0 before the first. */
 export async function lastSequence(db: ReadDb): Promise<number> {
-  const { last } = await db
-    .selectFrom('changes')
-    .select((eb) => eb.fn.max('sequence').as('last'))
-    .executeTakeFirstOrThrow()
-  return last ?? 0
+  const [row] = (await selectLast(db, {})).rows
+  return row?.last ?? 0
+}
+
+/** The sequence number of the change that comes next. */
+export async function nextSequence(trx: ReadDb): Promise<number> {
+  return (await lastSequence(trx)) + 1
 }
 
 /** Up to `limit` changes of one author, newest first, those before the version `before`. */
 export async function listHistory(
   db: ReadDb,
-  authorId: string,
+  authorNumber: number,
   { limit, before }: { limit: number; before: number | undefined }
 ) {
-  const rows = await db
-    .selectFrom('changes')
-    .select(COLUMNS)
-    .where('author_id', '=', authorId)
+  const rows = await selectLog(db)
+    .where('author_number', '=', authorNumber)
     .$if(before !== undefined, (query) => query.where('version', '<', before as number))
     .orderBy('version', 'desc')
     .limit(limit)
@@ -155,30 +137,40 @@ export async function listHistory(
 /** The author as it was in this version; null when that was its deletion. */
 export async function findVersion(
   db: ReadDb,
-  authorId: string,
+  authorNumber: number,
   version: number
 ): Promise<AuthorRecord | null | undefined> {
-  const row = await db
-    .selectFrom('changes')
-    .select('record')
-    .where('author_id', '=', authorId)
+  const row = await selectLog(db)
+    .where('author_number', '=', authorNumber)
     .where('version', '=', version)
     .executeTakeFirst()
-  return row && parseRecord(row.record)
+  return row && toChange(row).record
 }
 
-/** The last version of an author, by id, whether it is there or not. */
-export async function findLastChange(db: ReadDb, authorId: string): Promise<Change | undefined> {
-  return (await listHistory(db, authorId, { limit: 1, before: undefined }))[0]
+/** A deleted author: its number, its last version, which is that of the deletion, and as JSON what it was before. */
+export async function findDeletion(db: ReadDb, authorNumber: number) {
+  const last = await db
+    .selectFrom('changes')
+    .select(['author_number as number', 'version', 'before', 'operation'])
+    .where('author_number', '=', authorNumber)
+    .orderBy('version', 'desc')
+    .limit(1)
+    .$narrowType<{ before: NotNull }>()
+    .executeTakeFirst()
+  return last?.operation === 'deleted' ? last : undefined
 }
 
-/** The id of the author that had this slug when it was deleted; of several the last. */
-export async function findDeletedBySlug(db: ReadDb, slug: string): Promise<string | undefined> {
+/** The number of the author that had this id or slug when it was deleted; of several the last. */
+export async function findDeletedNumber(
+  db: ReadDb,
+  column: 'deleted_id' | 'deleted_slug',
+  key: string
+): Promise<number | undefined> {
   const row = await db
     .selectFrom('changes')
-    .select('author_id')
-    .where('deleted_slug', '=', slug)
+    .select('author_number')
+    .where(column, '=', key)
     .orderBy('sequence', 'desc')
     .executeTakeFirst()
-  return row?.author_id
+  return row?.author_number
 }

@@ -8,6 +8,8 @@ import type { Role } from './users.ts'
 /** Who asked for a command, as the door found them in the command's own transaction. */
 export interface Actor {
   id: string
+  /** As rows refer to them: see `UsersTable`. */
+  number: number
   role: Role
 }
 

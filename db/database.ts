@@ -3,7 +3,6 @@ import type { AccountChangesTable } from './account-changes.ts'
 import type { AccountDeletionsTable } from './account-deletions.ts'
 import type { ApiKeysTable } from './api-keys.ts'
 import type { AuthorsTable } from './authors/table.ts'
-import type { AuthorWordsTable } from './authors/words.ts'
 import type { ChangesTable } from './changes.ts'
 import type { Call } from './command.ts'
 import { type DatabaseEvent, Engine, type EngineOptions } from './dialect.ts'
@@ -11,15 +10,16 @@ import type { IdempotencyKeysTable } from './idempotency-keys.ts'
 import type { PasswordResetsTable } from './password-resets.ts'
 import type { RateLimitsTable } from './rate-limits.ts'
 import type { SessionsTable } from './sessions.ts'
+import type { FormerUsersTable } from './user-numbers.ts'
 import type { UsersTable } from './users.ts'
 
 export interface Tables {
   account_changes: AccountChangesTable
   account_deletions: AccountDeletionsTable
   api_keys: ApiKeysTable
-  author_words: AuthorWordsTable
   authors: AuthorsTable
   changes: ChangesTable
+  former_users: FormerUsersTable
   idempotency_keys: IdempotencyKeysTable
   password_resets: PasswordResetsTable
   sessions: SessionsTable

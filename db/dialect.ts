@@ -10,8 +10,21 @@ import { openStagedFile } from './sqlite/staged.ts'
 export { checkFile } from './sqlite/check.ts'
 export { Engine, type EngineOptions } from './sqlite/engine.ts'
 export { DatabaseRefused, DatabaseUnavailable, isUnavailable } from './sqlite/errors.ts'
+export { migrateDown, migrateToLatest } from './sqlite/migrating.ts'
 export type { DatabaseEvent } from './sqlite/protocol.ts'
+export type { Migrating } from './sqlite/rebuild-progress.ts'
 export { STAGED } from './sqlite/staged.ts'
+export {
+  addTerms,
+  addTermsFrom,
+  amongNumbers,
+  countMatches,
+  listMatches,
+  matching,
+  matchOf,
+  removeTerms,
+  replaceTerms
+} from './sqlite/word-index.ts'
 
 /** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */
 export function databaseFile(url: string): string {

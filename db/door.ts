@@ -22,7 +22,7 @@ export async function runCall(trx: Db, call: Call): Promise<unknown> {
   const actor = await admit(trx, command, call)
   const run = () => command.run(trx, { ...call.input, ...call.stamp, actor } as never)
   if (call.form === undefined) return run()
-  return answerTo(trx, call, call.form, run as () => Promise<Representation>)
+  return answerTo(trx, call, { actor, form: call.form }, run as () => Promise<Representation>)
 }
 
 async function admit(trx: Db, { caller }: Command<object, unknown>, { credential, stamp }: Call) {
@@ -32,23 +32,27 @@ async function admit(trx: Db, { caller }: Command<object, unknown>, { credential
   if (user?.id !== credential.id) throw new Problem('INVALID_TOKEN', [])
   if (!hasRole(user, caller)) throw new Problem('ROLE_REQUIRED', [caller])
   // A key of an admin is an editor's.
-  const actor: Actor = { id: user.id, role: hasRole(credential, user.role) ? user.role : credential.role }
+  const actor: Actor = {
+    id: user.id,
+    number: user.number,
+    role: hasRole(credential, user.role) ? user.role : credential.role
+  }
   return actor
 }
 
 async function answerTo(
   trx: Db,
-  { credential, stamp }: Call,
-  form: AnswerForm,
+  { stamp }: Call,
+  { actor, form }: { actor: Actor | undefined; form: AnswerForm },
   run: () => Promise<Representation>
 ): Promise<Answer> {
-  if (form.once === undefined || credential === undefined) return toAnswer(await run(), form)
+  if (form.once === undefined || actor === undefined) return toAnswer(await run(), form)
   const { key, fingerprint } = form.once
-  const kept = await findKeptAnswer(trx, credential.id, key, stamp.at)
+  const kept = await findKeptAnswer(trx, actor.number, key, stamp.at)
   if (kept !== undefined && kept.fingerprint !== fingerprint) throw new Problem('IDEMPOTENCY_KEY_REUSED', [])
   if (kept !== undefined) return kept.answer
   const answer = toAnswer(await run(), form)
-  await keepAnswer(trx, { userId: credential.id, key, fingerprint, at: stamp.at, answer })
+  await keepAnswer(trx, { userNumber: actor.number, key, fingerprint, at: stamp.at, answer })
   return answer
 }
 

@@ -2,11 +2,12 @@ import type { Generated } from 'kysely'
 import { compiledOnce } from './compiled.ts'
 import type { Db } from './database.ts'
 import { inserter } from './insert-many.ts'
+import { numberOfUser } from './user-numbers.ts'
 
 /** The answers to requests that came with an `Idempotency-Key`, for their retries. */
 export interface IdempotencyKeysTable {
   id: Generated<number>
-  user_id: string
+  user_number: number
   key: string
   /** Of the request, by which a key that comes with another request is told. */
   fingerprint: string
@@ -27,17 +28,17 @@ export interface Answer {
 
 const KEPT_MS = 24 * 3_600_000
 
-const selectKept = compiledOnce<{ userId: string; key: string }>()((db, { userId, key }) =>
+const selectKept = compiledOnce<{ userNumber: number; key: string }>()((db, { userNumber, key }) =>
   db
     .selectFrom('idempotency_keys')
     .select(['id', 'fingerprint', 'status', 'headers', 'body', 'created_at'])
-    .where('user_id', '=', userId)
+    .where('user_number', '=', userNumber)
     .where('key', '=', key)
 )
 
 /** What was answered to this user under this key within the 24 hours before `at`; forgets what was answered earlier. */
-export async function findKeptAnswer(trx: Db, userId: string, key: string, at: string) {
-  const [kept] = (await selectKept(trx, { userId, key })).rows
+export async function findKeptAnswer(trx: Db, userNumber: number, key: string, at: string) {
+  const [kept] = (await selectKept(trx, { userNumber, key })).rows
   if (kept === undefined) return undefined
   const { id, fingerprint, status, headers, body, created_at } = kept
   if (created_at > keptSince(at)) {
@@ -48,7 +49,7 @@ export async function findKeptAnswer(trx: Db, userId: string, key: string, at: s
 }
 
 const insertAnswer = inserter('idempotency_keys', [
-  'user_id',
+  'user_number',
   'key',
   'fingerprint',
   'status',
@@ -61,16 +62,24 @@ const insertAnswer = inserter('idempotency_keys', [
 export async function keepAnswer(
   trx: Db,
   {
-    userId,
+    userNumber,
     key,
     fingerprint,
     at,
     answer
-  }: { userId: string; key: string; fingerprint: string; at: string; answer: Answer }
+  }: { userNumber: number; key: string; fingerprint: string; at: string; answer: Answer }
 ): Promise<void> {
   const { status, headers, body } = answer
   await insertAnswer(trx, [
-    { user_id: userId, key, fingerprint, status, headers: JSON.stringify(headers), body, created_at: at }
+    {
+      user_number: userNumber,
+      key,
+      fingerprint,
+      status,
+      headers: JSON.stringify(headers),
+      body,
+      created_at: at
+    }
   ])
 }
 
@@ -89,7 +98,11 @@ export async function deleteAnswersOf(trx: Db, userId: string, limit: number): P
   const { numDeletedRows } = await trx
     .deleteFrom('idempotency_keys')
     .where('id', 'in', (rows) =>
-      rows.selectFrom('idempotency_keys').select('id').where('user_id', '=', userId).limit(limit)
+      rows
+        .selectFrom('idempotency_keys')
+        .select('id')
+        .where('user_number', '=', numberOfUser(userId))
+        .limit(limit)
     )
     .executeTakeFirstOrThrow()
   return Number(numDeletedRows)

@@ -1,9 +1,16 @@
 import { promises as fs } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { FileMigrationProvider, type MigrationResultSet, Migrator } from 'kysely/migration'
+import {
+  FileMigrationProvider,
+  type Migration,
+  type MigrationInfo,
+  type MigrationResultSet,
+  Migrator
+} from 'kysely/migration'
 import type { Db } from './database.ts'
 import { DatabaseRefused } from './dialect.ts'
+import { isRebuilding, isRebuildNeeded, type Rebuild } from './rebuild-plan.ts'
 
 const MIGRATIONS = path.join(import.meta.dirname, '../migrations')
 
@@ -22,6 +29,65 @@ export function createMigrator(db: Db): Migrator {
 export async function migrateToLatest(db: Db): Promise<void> {
   await refuseNewerSchema(db)
   resultsOf(await createMigrator(db).migrateToLatest())
+}
+
+/** What was done. */
+export interface Applied {
+  direction: 'up' | 'down'
+  migration: string
+}
+
+/**
+ * Brings the schema up to date, or so far that the rows must be brought to a new file next: then what that needs is given too. Throws
+ * `DatabaseRefused` on a database that a newer version made.
+ */
+export async function migrateInPlace(db: Db): Promise<{ applied: Applied[]; rebuild?: Rebuild }> {
+  await refuseNewerSchema(db)
+  const migrator = createMigrator(db)
+  const migrations = await migrator.getMigrations()
+  const index = migrations.findIndex(
+    ({ executedAt, migration }) => executedAt === undefined && isRebuilding(migration)
+  )
+  const isNew = migrations.every(({ executedAt }) => executedAt === undefined)
+  if (index === -1 || isNew) return { applied: appliedBy(await migrator.migrateToLatest()) }
+  const { name, migration } = migrations[index] as MigrationInfo
+  const applied = appliedBy(await migrator.migrateTo(migrations[index - 1]?.name as string))
+  const rebuild = await rebuildFor(db, name, migration, 'up')
+  if (rebuild !== undefined) return { applied, rebuild }
+  applied.push(...appliedBy(await migrator.migrateTo(name)))
+  const rest = await migrateInPlace(db)
+  return { ...rest, applied: [...applied, ...rest.applied] }
+}
+
+/** What undoing the last migration needs when its rows must be brought to a new file; else nothing. Throws `DatabaseRefused`. */
+export async function rebuildOfDown(db: Db): Promise<Rebuild | undefined> {
+  await refuseNewerSchema(db)
+  const migrations = await createMigrator(db).getMigrations()
+  const last = migrations.findLast(({ executedAt }) => executedAt !== undefined)
+  return last && rebuildFor(db, last.name, last.migration, 'down')
+}
+
+/** Undoes the last migration in place. */
+export async function stepDown(db: Db): Promise<Applied[]> {
+  return appliedBy(await createMigrator(db).migrateDown())
+}
+
+async function rebuildFor(
+  db: Db,
+  name: string,
+  migration: Migration,
+  direction: Rebuild['direction']
+): Promise<Rebuild | undefined> {
+  if (!isRebuilding(migration)) return undefined
+  const plan = direction === 'up' ? migration.rebuildUp : migration.rebuildDown
+  return (await isRebuildNeeded(db, plan)) ? { migration: name, direction, plan } : undefined
+}
+
+function appliedBy(set: MigrationResultSet): Applied[] {
+  return resultsOf(set).map(({ direction, migrationName }) => ({
+    direction: direction === 'Up' ? 'up' : 'down',
+    migration: migrationName
+  }))
 }
 
 /** Leaves the schema, which other processes use, as it is. Throws `DatabaseRefused` unless it is that of this version. */

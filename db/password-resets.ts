@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { Db, ReadDb } from './database.ts'
+import { numberOfUser } from './user-numbers.ts'
 
 export interface PasswordResetsTable {
-  user_id: string
+  user_number: number
   code_hash: string
   expires_at: string
 }
@@ -17,8 +18,8 @@ export async function upsertPasswordReset(
   const reset = { code_hash: hashCode(code), expires_at: expiresAt }
   await trx
     .insertInto('password_resets')
-    .values({ user_id: userId, ...reset })
-    .onConflict((conflict) => conflict.column('user_id').doUpdateSet(reset))
+    .values({ user_number: numberOfUser(userId), ...reset })
+    .onConflict((conflict) => conflict.column('user_number').doUpdateSet(reset))
     .execute()
 }
 
@@ -26,8 +27,8 @@ export async function upsertPasswordReset(
 export async function isResetCode(db: ReadDb, userId: string, code: string, at: string): Promise<boolean> {
   const reset = await db
     .selectFrom('password_resets')
-    .select('user_id')
-    .where('user_id', '=', userId)
+    .select('user_number')
+    .where('user_number', '=', numberOfUser(userId))
     .where('code_hash', '=', hashCode(code))
     .where('expires_at', '>', at)
     .executeTakeFirst()
@@ -36,7 +37,7 @@ export async function isResetCode(db: ReadDb, userId: string, code: string, at: 
 
 /** A code is good once, and does not outlive the password that it was for. */
 export async function deletePasswordReset(trx: Db, userId: string): Promise<void> {
-  await trx.deleteFrom('password_resets').where('user_id', '=', userId).execute()
+  await trx.deleteFrom('password_resets').where('user_number', '=', numberOfUser(userId)).execute()
 }
 
 /** Without hyphens, spaces and case, which people mistype. */

@@ -1,6 +1,7 @@
 import { type NotNull, sql } from 'kysely'
 import { compiledOnce } from './compiled.ts'
 import type { Db, ReadDb } from './database.ts'
+import { numberOfUser } from './user-numbers.ts'
 import type { Role } from './users.ts'
 
 /** Why a session ended before its time. */
@@ -14,7 +15,7 @@ export type EndReason =
 
 export interface SessionsTable {
   id: string
-  user_id: string
+  user_number: number
   user_agent: string | null
   created_at: string
   /** When it was last refreshed, which an active client does every few minutes. */
@@ -49,13 +50,14 @@ const selectSessionUser = compiledOnce<{ sessionId: string; now: string }>()((db
     .selectFrom('users')
     .select((eb) => [
       'id',
+      'number',
       'role',
       eb.selectFrom('sessions').select('expires_at').where('sessions.id', '=', sessionId).as('until')
     ])
-    .where('id', '=', (eb) =>
+    .where('number', '=', (eb) =>
       eb
         .selectFrom('sessions')
-        .select('user_id')
+        .select('user_number')
         .where('sessions.id', '=', sessionId)
         .where('expires_at', '>', now)
         .where('ended_at', 'is', null)
@@ -69,7 +71,7 @@ export async function findSessionUser(
   db: ReadDb,
   sessionId: string,
   at = new Date().toISOString()
-): Promise<{ id: string; role: Role; until: string } | undefined> {
+): Promise<{ id: string; number: number; role: Role; until: string } | undefined> {
   const { rows } = await selectSessionUser(db, { sessionId, now: at })
   return rows[0]
 }
@@ -78,8 +80,9 @@ export async function findSessionUser(
 export async function findSessionToRefresh(db: ReadDb, sessionId: string, at: string) {
   return db
     .selectFrom('sessions')
-    .innerJoin('users', 'users.id', 'sessions.user_id')
+    .innerJoin('users', 'users.number', 'sessions.user_number')
     .selectAll('sessions')
+    .select('users.id as user_id')
     .where('sessions.id', '=', sessionId)
     .where('sessions.ended_at', 'is', null)
     .where('sessions.idle_expires_at', '>', at)
@@ -97,7 +100,7 @@ export async function listSessions(
   return db
     .selectFrom('sessions')
     .select(PUBLIC_COLUMNS)
-    .where('user_id', '=', userId)
+    .where('user_number', '=', numberOfUser(userId))
     .$if(before !== undefined, (query) => query.where('id', '<', before as string))
     .orderBy('id', 'desc')
     .limit(limit)
@@ -109,19 +112,13 @@ export async function insertSession(
   trx: Db,
   session: Pick<
     SessionsTable,
-    | 'id'
-    | 'user_id'
-    | 'user_agent'
-    | 'created_at'
-    | 'idle_expires_at'
-    | 'expires_at'
-    | 'family_hash'
-    | 'refresh_hash'
-  >
+    'id' | 'user_agent' | 'created_at' | 'idle_expires_at' | 'expires_at' | 'family_hash' | 'refresh_hash'
+  > & { userId: string }
 ): Promise<void> {
+  const { userId, ...columns } = session
   await trx
     .insertInto('sessions')
-    .values({ ...session, last_used_at: session.created_at })
+    .values({ ...columns, user_number: numberOfUser(userId), last_used_at: session.created_at })
     .execute()
 }
 
@@ -160,7 +157,7 @@ export async function endSessions(
   const { numUpdatedRows } = await trx
     .updateTable('sessions')
     .set({ ended_at: at, end_reason: reason })
-    .where('user_id', '=', userId)
+    .where('user_number', '=', numberOfUser(userId))
     .where('ended_at', 'is', null)
     .$if(only !== undefined, (query) => query.where('id', '=', only as string))
     .$if(except !== undefined, (query) => query.where('id', '!=', except as string))
@@ -187,7 +184,7 @@ export async function deleteSessions(trx: Db, userId: string, limit: number): Pr
   const { numDeletedRows } = await trx
     .deleteFrom('sessions')
     .where('id', 'in', (rows) =>
-      rows.selectFrom('sessions').select('id').where('user_id', '=', userId).limit(limit)
+      rows.selectFrom('sessions').select('id').where('user_number', '=', numberOfUser(userId)).limit(limit)
     )
     .executeTakeFirstOrThrow()
   return Number(numDeletedRows)

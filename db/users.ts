@@ -12,6 +12,8 @@ export function hasRole(user: { role: Role }, role: Role): boolean {
 }
 
 export interface UsersTable {
+  /** By which everything inside refers to the user; never on the wire. No other user ever gets it. */
+  number: Generated<number>
   id: string
   username: string
   /** The username as it is compared: see `usernameKey`. */
@@ -48,7 +50,7 @@ function toUser({
 function selectUsers(db: ReadDb) {
   return db
     .selectFrom('users')
-    .where('users.id', 'not in', (eb) => eb.selectFrom('account_deletions').select('user_id'))
+    .where('users.number', 'not in', (eb) => eb.selectFrom('account_deletions').select('user_number'))
 }
 
 /** A user who has this name, or one that looks the same. */

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { lastAccountSequence, listAccountChanges } from '../db/account-changes.ts'
-import { type AuthorChange, lastSequence, listChangedAuthors } from '../db/changes.ts'
+import { type AuthorChange, listChangedAuthors } from '../db/changed-authors.ts'
+import { lastSequence } from '../db/changes.ts'
 
 /** What has changed in the database, by whichever process, in the order of the commits. */
 export interface DataChanges {

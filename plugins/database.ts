@@ -86,6 +86,7 @@ function logEvent({ log }: FastifyInstance, event: DatabaseEvent): void {
   if (event.event === 'checkpoint_failed')
     log.warn(event, 'the write-ahead log could not be copied, and is kept')
   else if (event.event === 'sync_failed') log.fatal(event, 'nothing is written any more')
+  else if (event.event === 'migrating') log.info(event, 'the rows are brought to the layout of this version')
   else if (event.event === 'writer_ended') log.error(event, 'the writer thread ended; another one begins')
 }
 

@@ -51,9 +51,9 @@ const AUTHORS_BYTES = 48 * MIB
 const PAGES_BYTES = 32 * MIB
 /** What an author takes beside its body, as measured with 40,000 of them. */
 const AUTHOR_OVERHEAD_BYTES = 320
-/** The same of a page, its name and its authors' ids apart: a name may be as long as an address can be. */
+/** The same of a page, its name and its authors' numbers apart: a name may be as long as an address can be. */
 const PAGE_OVERHEAD_BYTES = 500
-const ID_BYTES = 80
+const NUMBER_BYTES = 40
 const MOST_SLUGS = 20_000
 /** To look at more changes would take longer than to read the page. */
 const MOST_CHANGES_OF_A_PAGE = 2000
@@ -73,7 +73,7 @@ async function responseCachePlugin(fastify: FastifyInstance) {
   const pages = new LRUCache<string, CachedPage>({
     maxSize: PAGES_BYTES,
     sizeCalculation: ({ answer: { body, span } }, name) =>
-      body.length + name.length + (span?.ids?.size ?? 0) * ID_BYTES + PAGE_OVERHEAD_BYTES
+      body.length + name.length + (span?.numbers?.size ?? 0) * NUMBER_BYTES + PAGE_OVERHEAD_BYTES
   })
   const authorFlights = new Map<string, Flight<AuthorAnswer>>()
   const pageFlights = new Map<string, Flight<PageAnswer>>()

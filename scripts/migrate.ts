@@ -1,21 +1,35 @@
 /** `npm run db:migrate -- latest|down|status`: the schema of the database that DATABASE_URL names, by hand. */
-import type { Migrator } from 'kysely/migration'
 import { loadConfig } from '../config.ts'
-import { databaseFile, openForMigrations } from '../db/dialect.ts'
-import { createMigrator, refuseNewerSchema, resultsOf } from '../db/migrator.ts'
+import {
+  databaseFile,
+  type Migrating,
+  migrateDown,
+  migrateToLatest,
+  openForMigrations
+} from '../db/dialect.ts'
+import { type Applied, createMigrator, refuseNewerSchema } from '../db/migrator.ts'
 
-const COMMANDS: Record<string, (migrator: Migrator) => Promise<string[]>> = {
-  latest: async (migrator) => describe(resultsOf(await migrator.migrateToLatest())),
-  down: async (migrator) => describe(resultsOf(await migrator.migrateDown())),
-  status: async (migrator) =>
-    (await migrator.getMigrations()).map(
-      ({ name, executedAt }) => `${name}  ${executedAt?.toISOString() ?? 'pending'}`
-    )
+const COMMANDS: Record<string, (file: string) => Promise<string[]>> = {
+  latest: async (file) => describe(await migrateToLatest(file, { tell })),
+  down: async (file) => describe(await migrateDown(file, { tell })),
+  status: async (file) => {
+    const db = openForMigrations(file)
+    await refuseNewerSchema(db)
+    const migrations = await createMigrator(db).getMigrations()
+    await db.destroy()
+    return migrations.map(({ name, executedAt }) => `${name}  ${executedAt?.toISOString() ?? 'pending'}`)
+  }
 }
 
-function describe(results: { direction: string; migrationName: string }[]): string[] {
-  if (results.length === 0) return ['nothing to do']
-  return results.map(({ direction, migrationName }) => `${direction.toLowerCase()}  ${migrationName}`)
+function describe(applied: Applied[]): string[] {
+  if (applied.length === 0) return ['nothing to do']
+  return applied.map(({ direction, migration }) => `${direction}  ${migration}`)
+}
+
+function tell({ migration, step, done, of, percent, secondsLeft }: Migrating): void {
+  const rows = of === undefined ? '' : ` ${done} of ${of}`
+  const left = secondsLeft === undefined ? '' : `, about ${secondsLeft} s left`
+  console.log(`${migration}  ${percent} %, ${step}${rows}${left}`)
 }
 
 const name = process.argv[2] ?? ''
@@ -25,10 +39,8 @@ if (command === undefined) {
   process.exit(2)
 }
 try {
-  const db = openForMigrations(databaseFile(loadConfig(process.env, { dotenv: true }).DATABASE_URL))
-  await refuseNewerSchema(db)
-  for (const line of await command(createMigrator(db))) console.log(line)
-  await db.destroy()
+  const file = databaseFile(loadConfig(process.env, { dotenv: true }).DATABASE_URL)
+  for (const line of await command(file)) console.log(line)
 } catch (error) {
   console.error((error as Error).message)
   process.exit(1)

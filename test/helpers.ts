@@ -14,6 +14,7 @@ import type { Tables } from '../db/database.ts'
 import { databaseFile } from '../db/dialect.ts'
 import { Connection } from '../db/sqlite/connection.ts'
 import { ConnectionDialect } from '../db/sqlite/dialect.ts'
+import { PAGE_BYTES } from '../db/sqlite/open.ts'
 import './spare-threads.ts'
 
 export const ROOT = path.join(import.meta.dirname, '..')
@@ -124,6 +125,12 @@ export function openDirectly(t: Test, databaseUrl: string): Kysely<Tables> {
   return db
 }
 
+/** By which rows refer to a user. */
+export async function numberOf(db: Kysely<Tables>, userId: string): Promise<number> {
+  const user = db.selectFrom('users').select('number').where('id', '=', userId)
+  return (await user.executeTakeFirstOrThrow()).number
+}
+
 /** Where the first page of a table begins and ends in the file. */
 export function firstPageOf(file: string, table: string): [number, number] {
   const database = new Sqlite(file)
@@ -132,5 +139,5 @@ export function firstPageOf(file: string, table: string): [number, number] {
     .pluck()
     .get(table) as number
   database.close()
-  return [(page - 1) * 4096, page * 4096]
+  return [(page - 1) * PAGE_BYTES, page * PAGE_BYTES]
 }

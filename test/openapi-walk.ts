@@ -34,9 +34,11 @@ const MERGE_PATCH = 'application/merge-patch+json'
 const NDJSON = 'application/x-ndjson'
 const RUSHDIE = '/authors/salman-rushdie'
 
-export async function walk(t: Test): Promise<Answer[]> {
+/** All that is answered; the database may be prepared before anybody comes. */
+export async function walk(t: Test, prepare?: (db: Db) => Promise<unknown>): Promise<Answer[]> {
   const server = await buildApp(t)
   const db = directly(t, server)
+  await prepare?.(db)
   const answers: Answer[] = []
   const send = sending(server, answers)
   const tokens = await signInAll(server, db)

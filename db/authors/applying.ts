@@ -1,7 +1,12 @@
-import { sql } from 'kysely'
+import { type SqlBool, sql } from 'kysely'
+import type { Actor } from '../command.ts'
 import type { Db } from '../database.ts'
+import { addTermsFrom } from '../dialect.ts'
+import { timeOf } from '../text.ts'
+import { idPlus, idsFrom } from './ids.ts'
 import type { StagedDb } from './staged-tables.ts'
-import { AUTHOR_COLUMNS } from './writing.ts'
+import { AUTHOR_COLUMNS } from './table.ts'
+import { nextPlace } from './writing.ts'
 
 /**
  * So many rows are inserted by one statement: the engine can take back a statement, and remembers for that what every page was that
@@ -19,77 +24,105 @@ export async function countStaged(staged: StagedDb): Promise<Counts> {
   const count = (table: 'authors' | 'repeats') =>
     staged.selectFrom(table).select((eb) => eb.fn.countAll<number>().as('count'))
   const { count: rows } = await count('authors').executeTakeFirstOrThrow()
-  const { count: known } = await count('authors').where('same_as', 'is not', null).executeTakeFirstOrThrow()
+  const { count: known } = await count('authors').where('number', 'is not', null).executeTakeFirstOrThrow()
   const { count: repeats } = await count('repeats').executeTakeFirstOrThrow()
   return { created: rows - known, unchanged: known + repeats }
 }
 
-/** Inserts the staged authors, with their words and their places in the change log. */
-export async function insertStagedAuthors(trx: Db, staged: StagedDb, actorId: string): Promise<void> {
+/** Where the next of the new authors comes in the order of creation. */
+interface Place {
+  number: number
+  id: string
+}
+
+/** Inserts the staged authors, with their words and their places in the change log; the first gets the stamp as its id. */
+export async function insertStagedAuthors(
+  trx: Db,
+  staged: StagedDb,
+  { stamp, actor }: { stamp: string; actor: Actor }
+): Promise<void> {
   const { last } = await staged
     .selectFrom('authors')
     .select((eb) => eb.fn.max('position').as('last'))
     .executeTakeFirstOrThrow()
+  let place = await nextPlace(trx, stamp)
   for (let after = 0; after < (last ?? 0); after += ROWS_A_STATEMENT) {
-    await insertPart(trx, staged, actorId, after)
+    place = await insertPart(trx, partOf(staged, after), place, actor)
   }
-  await insertWords(trx, staged)
 }
 
-/** In the order of ids, so that most indexes grow at their ends. */
-async function insertPart(trx: Db, staged: StagedDb, actorId: string, after: number): Promise<void> {
-  const part = staged
+function partOf(staged: StagedDb, after: number) {
+  return staged
     .selectFrom('authors')
     .where('position', '>', after)
     .where('position', '<=', after + ROWS_A_STATEMENT)
-    .where('same_as', 'is', null)
+    .where('number', 'is', null)
     .orderBy('position')
-  await trx
+}
+
+/** In the order of creation, so that most indexes grow at their ends. Gives the place after them. */
+async function insertPart(
+  trx: Db,
+  part: ReturnType<typeof partOf>,
+  { number: first, id }: Place,
+  actor: Actor
+): Promise<Place> {
+  const { head, tail } = idsFrom(id, ROWS_A_STATEMENT)
+  const firstId = idPlus(`${head}000000000000`, tail)
+  const at = timeOf(firstId)
+  const index = sql<number>`row_number() over (order by position) - 1`
+  const newId = sql<string>`${head} || printf('%012x', ${tail} + ${index})`
+  const { numInsertedOrUpdatedRows } = await trx
     .insertInto('authors')
-    .columns([...AUTHOR_COLUMNS])
-    .expression(part.select(AUTHOR_COLUMNS))
-    .execute()
-  await trx
-    .insertInto('changes')
-    .columns(['author_id', 'version', 'actor_id', 'at', 'operation', 'record'])
+    .columns(AUTHOR_COLUMNS)
     .expression(
-      part.select((eb) => [
-        'id',
-        'version',
-        eb.val(actorId).as('actor_id'),
-        'updated_at',
-        sql.lit('created').as('operation'),
-        'record'
+      part.select([
+        sql<number>`${first} + ${index}`.as('number'),
+        newId.as('id'),
+        'slug',
+        'booker_prize',
+        'birth_year',
+        'viaf',
+        'isni',
+        'wikidata',
+        'openlibrary',
+        sql.val(actor.number).as('owner_number'),
+        sql.lit(1).as('version'),
+        sql.val(at).as('updated_at'),
+        'name_key',
+        'book_key',
+        recordWith(newId, at).as('record')
       ])
     )
+    .executeTakeFirstOrThrow()
+  const count = Number(numInsertedOrUpdatedRows)
+  await addTermsFrom(trx, part.select([sql<number>`${first} + ${index}`.as('number'), 'terms']))
+  await logCreated(trx, first, count, actor)
+  return { number: first + count, id: idPlus(firstId, count) }
+}
+
+/** The author as JSON: what is staged, between its id and its times. */
+function recordWith(id: ReturnType<typeof sql<string>>, at: string) {
+  const rest = sql`substr(record, 2, length(record) - 2)`
+  return sql<string>`'{"id":"' || ${id} || '",' || ${rest} || ',"created_at":"' || ${at} || '","updated_at":"' || ${at} || '"}'`
+}
+
+async function logCreated(trx: Db, first: number, count: number, actor: Actor): Promise<void> {
+  const created = trx
+    .selectFrom('authors')
+    .select([
+      'number as sequence',
+      'number as author_number',
+      'version',
+      sql.val(actor.number).as('actor_number'),
+      'updated_at as at',
+      sql.lit('created' as const).as('operation')
+    ])
+    .where(sql<SqlBool>`number between ${first} and ${first + count - 1}`)
+    .orderBy('number')
+  await trx
+    .insertInto('changes')
+    .columns(['sequence', 'author_number', 'version', 'actor_number', 'at', 'operation'])
+    .expression(created)
     .execute()
-}
-
-/** In the order of their index: in random order it takes five times as long. */
-async function insertWords(trx: Db, staged: StagedDb): Promise<void> {
-  for (let after = ''; ; ) {
-    const last = await findWordAhead(staged, after)
-    const words = staged.selectFrom('author_words').select(['word', 'author_id']).where('word', '>', after)
-    const part = last === undefined ? words : words.where('word', '<=', last)
-    await trx
-      .insertInto('author_words')
-      .columns(['word', 'author_id'])
-      .expression(part.orderBy('word').orderBy('author_id'))
-      .execute()
-    if (last === undefined) return
-    after = last
-  }
-}
-
-/** The last word of the next part; none when the rest is a part. */
-async function findWordAhead(staged: StagedDb, after: string): Promise<string | undefined> {
-  const row = await staged
-    .selectFrom('author_words')
-    .select('word')
-    .where('word', '>', after)
-    .orderBy('word')
-    .limit(1)
-    .offset(ROWS_A_STATEMENT)
-    .executeTakeFirst()
-  return row?.word
 }

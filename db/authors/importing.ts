@@ -1,22 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Actor } from '../command.ts'
 import type { Db, ReadDb } from '../database.ts'
 import { foldText, slugify } from '../text.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
-import {
-  type AuthorContent,
-  type AuthorRecord,
-  completed,
-  RECORD_COLUMNS,
-  SCHEMES,
-  toAuthor
-} from './table.ts'
-import { insertAuthors, newAuthor } from './writing.ts'
-
-/** A row of an import, and the id (UUIDv7) of the author that may come of it. */
-export interface NewRow {
-  id: string
-  content: AuthorContent
-}
+import { type AuthorContent, completed, SCHEMES } from './table.ts'
+import { insertAuthors } from './writing.ts'
 
 export interface Refusal {
   pointer: string
@@ -28,8 +16,16 @@ export type Outcome = 'created' | 'unchanged' | Refusal
 
 interface Decision {
   outcome: Outcome
-  /** What is created, or what is there already. */
-  author?: AuthorRecord
+  /** Of the author that is created. */
+  slug?: string
+  /** What is there already with this name and book. */
+  same?: Same
+}
+
+/** An author in one of the catalogues; its number if it has one there. */
+export interface Same extends Content {
+  slug: string
+  number?: number | null
 }
 
 type Content = ReturnType<typeof completed>
@@ -40,37 +36,34 @@ const SLUGS_REMEMBERED = 100_000
 /** Decides what becomes of the rows of an import, batch after batch, each batch with a few statements instead of several for each row. */
 export class RowDecider {
   readonly #catalogues: readonly ReadDb[]
-  readonly #ownerId: string
   /** By the slug without a number the number that was last given, to begin from there. */
   readonly #numbers = new Map<string, number>()
 
   /** Of authors with the same name and book, the one in the first of the catalogues counts. */
-  constructor(catalogues: readonly ReadDb[], ownerId: string) {
+  constructor(catalogues: readonly ReadDb[]) {
     this.#catalogues = catalogues
-    this.#ownerId = ownerId
   }
 
   /** A decision for each row, as if those before it were written already. */
-  async decide(rows: readonly NewRow[]): Promise<Decision[]> {
-    const contents = rows.map(({ content }) => completed(content))
+  async decide(rows: readonly AuthorContent[]): Promise<Decision[]> {
+    const contents = rows.map(completed)
     const known = new Map(await this.#collect((db) => findSame(db, contents)))
     const takenIdentifiers = new Set(await this.#collect((db) => findTakenIdentifiers(db, contents)))
     const takenSlugs = new Set(await this.#collect((db) => findTakenSlugs(db, contents)))
     const decisions: Decision[] = []
-    for (const [index, content] of contents.entries()) {
+    for (const content of contents) {
       const key = keyOf(content)
       const same = known.get(key)
       const outcome = same === undefined ? refuseTaken(content, takenIdentifiers) : compare(same, content)
       if (outcome !== 'created') {
-        decisions.push({ outcome, ...(same && { author: same }) })
+        decisions.push({ outcome, ...(same && { same }) })
         continue
       }
       const slug = await this.#slugFor(content.name, takenSlugs)
-      const author = newAuthor(content, slug, this.#ownerId, (rows[index] as NewRow).id)
-      known.set(key, author)
-      takenSlugs.add(author.slug)
+      known.set(key, { ...content, slug })
+      takenSlugs.add(slug)
       for (const identifier of identifiersOf(content)) takenIdentifiers.add(identifier)
-      decisions.push({ outcome, author })
+      decisions.push({ outcome, slug })
     }
     return decisions
   }
@@ -105,12 +98,17 @@ export class RowDecider {
 }
 
 /** Inserts what is new among the rows, and tells of each what became of it. */
-export async function importRows(trx: Db, rows: readonly NewRow[], ownerId: string): Promise<Outcome[]> {
-  const decisions = await new RowDecider([trx], ownerId).decide(rows)
-  const created = decisions.flatMap(({ outcome, author }) =>
-    outcome === 'created' && author !== undefined ? [author] : []
-  )
-  await insertAuthors(trx, created, 'created', ownerId)
+export async function importRows(
+  trx: Db,
+  rows: readonly AuthorContent[],
+  by: { stamp: string; actor: Actor }
+): Promise<Outcome[]> {
+  const decisions = await new RowDecider([trx]).decide(rows)
+  const created = rows.flatMap((content, index) => {
+    const slug = decisions[index]?.slug
+    return slug === undefined ? [] : [{ content, slug }]
+  })
+  await insertAuthors(trx, created, by)
   return decisions.map(({ outcome }) => outcome)
 }
 
@@ -125,7 +123,7 @@ function identifiersOf({ identifiers }: Content): string[] {
 }
 
 /** What becomes of a row with this content when the author has its name and book already: nothing changes, or it is refused. */
-export function compare(author: AuthorRecord, content: Content): Outcome {
+export function compare(author: Same, content: Content): Outcome {
   const fields = Object.keys(content) as (keyof Content)[]
   const differing = fields.filter((field) => !isDeepStrictEqual(author[field], content[field]))
   if (differing.length === 0) return 'unchanged'
@@ -142,11 +140,11 @@ export function refuseTaken(content: Content, taken: ReadonlySet<string>): Outco
 }
 
 /** By its key every author that has the folded name and book of one of these. */
-async function findSame(db: ReadDb, contents: Content[]): Promise<[string, AuthorRecord][]> {
+async function findSame(db: ReadDb, contents: Content[]): Promise<[string, Same][]> {
   const keys = contents.map(({ name, book }) => [foldText(name), foldText(book)] as const)
   const rows = await db
     .selectFrom('authors')
-    .select(RECORD_COLUMNS)
+    .select(['number', 'record'])
     .where((eb) =>
       eb(
         eb.refTuple('name_key', 'book_key'),
@@ -155,7 +153,8 @@ async function findSame(db: ReadDb, contents: Content[]): Promise<[string, Autho
       )
     )
     .execute()
-  return rows.map((row) => [keyOf(row), toAuthor(row)])
+  const found = rows.map(({ number, record }): Same => ({ ...JSON.parse(record), number }))
+  return found.map((same) => [keyOf(same), same])
 }
 
 /** The identifiers of these that an author has, each after its scheme. */

@@ -3,7 +3,16 @@ import { type QueryResult, sql } from 'kysely'
 import { compiledOnce } from '../compiled.ts'
 import type { ReadDb } from '../database.ts'
 import { joined, joinedBytes } from '../dialect.ts'
-import { type AuthorOrder, KEYS, type Position, positionOf, sorted, within } from './order.ts'
+import {
+  type AuthorOrder,
+  after as afterPlace,
+  KEYS,
+  type Place,
+  type Position,
+  placeOf,
+  positionOf,
+  sorted
+} from './order.ts'
 import type { Span } from './spans.ts'
 
 /** A page of authors that were looked for. */
@@ -18,7 +27,7 @@ export interface Page {
 
 export interface PageBounds {
   limit: number
-  after: Position | undefined
+  after: Place | undefined
 }
 
 /**
@@ -26,35 +35,38 @@ export interface PageBounds {
  * of each, and bytes of them all again, takes twice the time.
  */
 export async function listAll(db: ReadDb, order: AuthorOrder, { limit, after }: PageBounds): Promise<Page> {
-  const start = { value: after?.[0] ?? '', id: after?.at(-1) as string }
+  const start = { value: after?.[0] ?? '', number: after?.at(-1) as number }
   const { rows } = await statementFor(order, after)(db, { ...start, limit, offset: limit - 1 })
   const [page, last, next] = rows
-  const position = ({ key, id }: PageRow) => positionOf({ id: id as string, [KEYS[order.by]]: key }, order)
-  const end = next && position(next)
+  const edge = ({ key, number, id }: PageRow) => ({ number, id, [KEYS[order.by]]: key }) as Edge
+  const end = next && placeOf(edge(next), order)
   return {
     records: page?.records ?? Buffer.alloc(0),
-    last: end && position(last as PageRow),
-    span: { filter: {}, order, after, end, ids: idsOf(order, page?.id, next?.id) }
+    last: end && positionOf(edge(last as PageRow), order),
+    span: { filter: {}, order, after, end, numbers: numbersOf(order, page?.id, next?.number) }
   }
 }
 
 /** In the order of creation none need be known: there, each author keeps its place. */
-function idsOf({ by }: AuthorOrder, ids: string | null = null, nextId: string | null = null) {
-  return by === 'created_at' ? undefined : new Set([...(ids ?? '').split(','), nextId ?? ''])
+function numbersOf({ by }: AuthorOrder, numbers: string | null = null, next: number | null = null) {
+  return by === 'created_at' ? undefined : new Set([...(numbers ?? '').split(','), next ?? 0].map(Number))
 }
 
-/** Where a page begins, by its order's key and its id, and how far it goes. */
+/** Where a page begins, by its order's key and its number, and how far it goes. */
 interface Bounds {
   value: string | number
-  id: string
+  number: number
   limit: number
   offset: number
 }
 
-/** The first row has the records and all ids, the second the place of the page's last author, the third that of the next one. */
+type Edge = { number: number; id: string }
+
+/** The first row has the records, and all numbers in the place of an id; the second is the page's last author, the third the next one. */
 interface PageRow {
   records: Buffer | null
   key: string | number | null
+  number: number | null
   id: string | null
 }
 
@@ -62,7 +74,7 @@ type Statement = (db: ReadDb, bounds: Bounds) => Promise<QueryResult<PageRow>>
 
 const statements = new Map<string, Statement>()
 
-function statementFor(order: AuthorOrder, after: Position | undefined): Statement {
+function statementFor(order: AuthorOrder, after: Place | undefined): Statement {
   const name = `${order.by} ${order.descending} ${after === undefined}`
   const known = statements.get(name)
   if (known !== undefined) return known
@@ -74,13 +86,12 @@ function statementFor(order: AuthorOrder, after: Position | undefined): Statemen
 /** One statement, because others write between two, and a page must end where its records do. */
 function makeStatement(order: AuthorOrder, hasStart: boolean): Statement {
   const key = KEYS[order.by]
-  return compiledOnce<Bounds>()((db, { value, id, limit, offset }) => {
-    const start: Position = key === 'id' ? [id] : [value, id]
-    const from = hasStart ? start : undefined
-    const rest = sorted(within(db.selectFrom('authors'), order, { from, to: undefined }), order)
-    const page = rest.select([`${key} as key`, 'id', 'record']).limit(limit)
+  return compiledOnce<Bounds>()((db, { value, number, limit, offset }) => {
+    const start: Place = key === 'number' ? [number] : [value, number]
+    const rest = sorted(afterPlace(db.selectFrom('authors'), order, hasStart ? start : undefined), order)
+    const page = rest.select(['number', 'record']).limit(limit)
     const edge = rest
-      .select([`${key} as key`, 'id'])
+      .select([`${key} as key`, 'number', 'id'])
       .limit(2)
       .offset(offset)
     return db
@@ -88,12 +99,13 @@ function makeStatement(order: AuthorOrder, hasStart: boolean): Statement {
       .select([
         joinedBytes(sql.ref('record')).as('records'),
         sql<string | number | null>`null`.as('key'),
-        joined(sql.ref('page.id')).as('id')
+        sql<number | null>`null`.as('number'),
+        joined(sql.ref('page.number')).as('id')
       ])
       .unionAll(
         db
           .selectFrom(edge.as('edge'))
-          .select([sql<Buffer | null>`null`.as('records'), 'key', 'id'])
+          .select([sql<Buffer | null>`null`.as('records'), 'key', 'number', 'id'])
           .$castTo<PageRow>()
       )
   })

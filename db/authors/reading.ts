@@ -1,48 +1,53 @@
-import { findDeletedBySlug, findLastChange } from '../changes.ts'
+import { findDeletedNumber } from '../changes.ts'
 import { compiledOnce } from '../compiled.ts'
 import type { ReadDb } from '../database.ts'
 import { foldSlug, isUuid } from '../text.ts'
-import { type AuthorRecord, RECORD_COLUMNS, toAuthor } from './table.ts'
+import type { AuthorRecord, Numbers } from './table.ts'
 
-const selectTextBy = (column: 'id' | 'slug') =>
+/** An author as it is stored, by what it is named and versioned. */
+export interface StoredAuthor extends Numbers {
+  id: string
+  slug: string
+  version: number
+  /** As JSON. */
+  record: string
+}
+
+const selectBy = (column: 'id' | 'slug') =>
   compiledOnce<{ key: string }>()((db, { key }) =>
-    db.selectFrom('authors').select(['id', 'slug', 'version', 'record']).where(column, '=', key)
+    db
+      .selectFrom('authors')
+      .select(['number', 'owner_number', 'id', 'slug', 'version', 'record'])
+      .where(column, '=', key)
   )
-const [selectTextById, selectTextBySlug] = [selectTextBy('id'), selectTextBy('slug')]
+const [selectById, selectBySlug] = [selectBy('id'), selectBy('slug')]
 
-/** The author with this id or slug, in upper or lower case, as JSON, with what it is named and versioned by. */
-export async function findAuthorText(db: ReadDb, idOrSlug: string) {
+/** The author with this id or slug, in upper or lower case. */
+export async function findAuthor(db: ReadDb, idOrSlug: string): Promise<StoredAuthor | undefined> {
   const key = foldSlug(idOrSlug)
-  const { rows } = await (isUuid(key) ? selectTextById : selectTextBySlug)(db, { key })
+  const { rows } = await (isUuid(key) ? selectById : selectBySlug)(db, { key })
   return rows[0]
 }
 
-/** The author with this id or slug, in upper or lower case. */
-export async function findAuthor(db: ReadDb, idOrSlug: string): Promise<AuthorRecord | undefined> {
-  const text = await findAuthorText(db, idOrSlug)
-  return text && JSON.parse(text.record)
-}
-
-/** The id of the author with this id or slug, whether it is there or was deleted. */
-export async function findAuthorId(db: ReadDb, idOrSlug: string): Promise<string | undefined> {
-  const author = await findAuthorText(db, idOrSlug)
-  if (author !== undefined) return author.id
+/** The number of the author with this id or slug, whether it is there or was deleted. */
+export async function findAuthorNumber(db: ReadDb, idOrSlug: string): Promise<number | undefined> {
+  const author = await findAuthor(db, idOrSlug)
+  if (author !== undefined) return author.number
   const key = foldSlug(idOrSlug)
-  if (!isUuid(key)) return findDeletedBySlug(db, key)
-  return (await findLastChange(db, key))?.author_id
+  return findDeletedNumber(db, isUuid(key) ? 'deleted_id' : 'deleted_slug', key)
 }
 
-/** Up to `limit` authors after the id `after`, oldest first. */
+/** Up to `limit` authors after the number `after`, oldest first. */
 export async function listAuthorsAfter(
   db: ReadDb,
-  { limit, after }: { limit: number; after: string }
-): Promise<AuthorRecord[]> {
+  { limit, after }: { limit: number; after: number }
+): Promise<{ number: number; author: AuthorRecord }[]> {
   const rows = await db
     .selectFrom('authors')
-    .select(RECORD_COLUMNS)
-    .where('id', '>', after)
-    .orderBy('id')
+    .select(['number', 'record'])
+    .where('number', '>', after)
+    .orderBy('number')
     .limit(limit)
     .execute()
-  return rows.map(toAuthor)
+  return rows.map(({ number, record }) => ({ number, author: JSON.parse(record) }))
 }

@@ -1,20 +1,11 @@
 import type { Selectable } from 'kysely'
-import { listChangedAuthors } from '../changes.ts'
+import { listChangedAuthors } from '../changed-authors.ts'
 import type { ReadDb } from '../database.ts'
 import { slugify } from '../text.ts'
-import { compare, findTakenIdentifiers, type Refusal, refuseTaken } from './importing.ts'
+import { compare, findTakenIdentifiers, type Refusal, refuseTaken, type Same } from './importing.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
-import type { StagedDb } from './staged-tables.ts'
-import {
-  type AuthorRecord,
-  type AuthorsTable,
-  completed,
-  RECORD_COLUMNS,
-  SCHEMES,
-  toAuthor,
-  toRow
-} from './table.ts'
-import { splitWords } from './words.ts'
+import type { StagedAuthorsTable, StagedDb } from './staged-tables.ts'
+import { type AuthorsTable, completed, SCHEMES } from './table.ts'
 
 /** Rows that cannot be imported after all. */
 export interface Findings {
@@ -28,9 +19,10 @@ export interface Since {
   since: number
 }
 
-const COLUMNS = [...RECORD_COLUMNS, 'name_key', 'book_key'] as const
-type Row = Pick<Selectable<AuthorsTable>, (typeof COLUMNS)[number]>
-type Staged = Row & { position: number; line: number; same_as: string | null; words: string }
+const STAGED = ['position', 'line', 'number', 'name_key', 'book_key', 'record'] as const
+type Staged = Pick<Selectable<StagedAuthorsTable>, (typeof STAGED)[number]>
+const CHANGED = ['slug', 'name_key', 'book_key', ...SCHEMES] as const
+type Changed = Pick<Selectable<AuthorsTable>, (typeof CHANGED)[number]>
 
 const CHANGES_AT_ONCE = 500
 const ERRORS_LISTED = 100
@@ -43,7 +35,7 @@ export async function revise(db: ReadDb, staged: StagedDb, since: number): Promi
   const revision = new Revision(db, staged)
   for (let last = since; ; ) {
     const changes = await listChangedAuthors(db, { after: last, limit: CHANGES_AT_ONCE })
-    await revision.follow([...new Set(changes.map(({ author_id }) => author_id))])
+    await revision.follow([...new Set(changes.map(({ number }) => number))])
     last = changes.at(-1)?.sequence ?? last
     if (changes.length < CHANGES_AT_ONCE) return { ...revision.findings(), since: last }
   }
@@ -61,10 +53,11 @@ class Revision {
   }
 
   /** These authors were changed. */
-  async follow(ids: string[]): Promise<void> {
-    if (ids.length === 0) return
-    const changed = await this.#db.selectFrom('authors').select(COLUMNS).where('id', 'in', ids).execute()
-    for (const row of await this.#touchedBy(ids, changed)) await this.#decide(row)
+  async follow(numbers: number[]): Promise<void> {
+    if (numbers.length === 0) return
+    const authors = this.#db.selectFrom('authors').select(CHANGED)
+    const changed = await authors.where('number', 'in', numbers).execute()
+    for (const row of await this.#touchedBy(numbers, changed)) await this.#decide(row)
     for (const row of await this.#withSlugsOf(changed)) await this.#setSlug(row)
   }
 
@@ -73,8 +66,8 @@ class Revision {
   }
 
   /** The staged rows that may have another outcome now. */
-  async #touchedBy(ids: string[], changed: Row[]): Promise<Staged[]> {
-    const touched = await this.#select().where('same_as', 'in', ids).execute()
+  async #touchedBy(numbers: number[], changed: Changed[]): Promise<Staged[]> {
+    const touched = await this.#select().where('number', 'in', numbers).execute()
     for (const { name_key, book_key } of changed) {
       const same = this.#select().where('name_key', '=', name_key).where('book_key', '=', book_key)
       touched.push(...(await same.execute()))
@@ -87,38 +80,35 @@ class Revision {
     return [...new Map(touched.map((row) => [row.position, row])).values()]
   }
 
-  async #withSlugsOf(changed: Row[]): Promise<Staged[]> {
+  async #withSlugsOf(changed: Changed[]): Promise<Staged[]> {
     const slugs = changed.map(({ slug }) => slug)
-    const clashing = this.#select().where('slug', 'in', slugs).where('same_as', 'is', null)
+    const clashing = this.#select().where('slug', 'in', slugs).where('number', 'is', null)
     return slugs.length === 0 ? [] : clashing.orderBy('position').execute()
   }
 
   #select() {
-    return this.#staged
-      .selectFrom('authors')
-      .select([...COLUMNS, 'position', 'line', 'same_as', 'words'])
-      .$castTo<Staged>()
+    return this.#staged.selectFrom('authors').select(STAGED)
   }
 
   async #decide(row: Staged): Promise<void> {
-    const content = completed(toAuthor(row))
+    const content = completed(JSON.parse(row.record))
     const same = await this.#findSame(row)
     const outcome = same
       ? compare(same, content)
       : refuseTaken(content, new Set(await findTakenIdentifiers(this.#db, [content])))
     if (typeof outcome !== 'string') await this.#refuse(row, outcome)
     else if (outcome === 'created') await this.#insertAfterAll(row)
-    else await this.#leaveOut(row, (same as AuthorRecord).id)
+    else await this.#leaveOut(row, same as Same)
   }
 
-  async #findSame({ name_key, book_key }: Row): Promise<AuthorRecord | undefined> {
+  async #findSame({ name_key, book_key }: Staged): Promise<Same | undefined> {
     const row = await this.#db
       .selectFrom('authors')
-      .select(RECORD_COLUMNS)
+      .select(['number', 'record'])
       .where('name_key', '=', name_key)
       .where('book_key', '=', book_key)
       .executeTakeFirst()
-    return row && toAuthor(row)
+    return row && { ...JSON.parse(row.record), number: row.number }
   }
 
   /** With all the rows that repeat it. */
@@ -137,32 +127,21 @@ class Revision {
   }
 
   async #insertAfterAll(row: Staged): Promise<void> {
-    if (row.same_as === null) return
-    await this.#setSlug(row)
-    const words = splitWords(row.words).map((word) => ({ word, author_id: row.id }))
-    if (words.length > 0) await this.#staged.insertInto('author_words').values(words).execute()
+    if (row.number !== null) await this.#setSlug(row)
   }
 
-  async #leaveOut({ position, id, words, same_as }: Staged, sameId: string): Promise<void> {
-    await this.#staged
-      .updateTable('authors')
-      .set({ same_as: sameId, slug: '' })
-      .where('position', '=', position)
-      .execute()
-    if (same_as !== null) return
-    const indexed = this.#staged.deleteFrom('author_words').where('author_id', '=', id)
-    await indexed.where('word', 'in', ['', ...splitWords(words)]).execute()
+  async #leaveOut({ position }: Staged, { number }: Same): Promise<void> {
+    const row = this.#staged.updateTable('authors').where('position', '=', position)
+    await row.set({ number: number as number, slug: '' }).execute()
   }
 
   /** Gives it a slug that is free both there and here, with which it is to be inserted. */
-  async #setSlug(row: Staged): Promise<void> {
-    const slug = await firstFreeSlug(slugify(row.name), (one) => this.#isFree(one))
-    const { record } = toRow({ ...toAuthor(row), slug })
-    await this.#staged
-      .updateTable('authors')
-      .set({ slug, record, same_as: null })
-      .where('position', '=', row.position)
-      .execute()
+  async #setSlug({ position, record: text }: Staged): Promise<void> {
+    const author = JSON.parse(text)
+    const slug = await firstFreeSlug(slugify(author.name), (one) => this.#isFree(one))
+    const record = JSON.stringify({ ...author, slug })
+    const row = this.#staged.updateTable('authors').where('position', '=', position)
+    await row.set({ slug, record, number: null }).execute()
   }
 
   async #isFree(slug: string): Promise<boolean> {

@@ -30,7 +30,7 @@ export async function firstFreeSlug(
 }
 
 const selectBySlug = compiledOnce<{ slug: string }>()((db, { slug }) =>
-  db.selectFrom('authors').select('id').where('slug', '=', slug)
+  db.selectFrom('authors').select('number').where('slug', '=', slug)
 )
 
 export async function isSlugFree(db: ReadDb, slug: string): Promise<boolean> {

@@ -6,16 +6,16 @@ import type { Tables } from '../database.ts'
 import { readDialect, stagedDialect } from '../dialect.ts'
 import { inserter } from '../insert-many.ts'
 import { countStaged } from './applying.ts'
-import { type NewRow, type Outcome, RowDecider } from './importing.ts'
+import { type Outcome, RowDecider, type Same } from './importing.ts'
 import { type Findings, revise, type Since } from './revising.ts'
 import { createStagedTables, STAGED_COLUMNS, type StagedDb, type StagedRow } from './staged-tables.ts'
-import { type AuthorRecord, toRow } from './table.ts'
-import { WordSorter } from './word-sorter.ts'
-import { newAuthor } from './writing.ts'
+import { type AuthorContent, completed, keysOf } from './table.ts'
+import { termsOf } from './words.ts'
 
 /** A row of a file that is to be imported. */
-export interface FileRow extends NewRow {
+export interface FileRow {
   line: number
+  content: AuthorContent
 }
 
 export interface StagingFiles {
@@ -41,7 +41,7 @@ const MOST_REVISIONS = 20
 
 /**
  * Decides what becomes of the rows of a file, and stages those that may come into the catalogue, with all that can be known of them
- * before: keys, words and JSON. It only reads the catalogue; what others have written since is left to `revise`.
+ * before: keys, words and most of the JSON. It only reads the catalogue; what others have written since is left to `revise`.
  */
 export class Staging {
   readonly #reads: Kysely<Tables>
@@ -50,7 +50,6 @@ export class Staging {
   readonly #staged: ControlledTransaction<Tables>
   readonly #ownerId: string
   readonly #decider: RowDecider
-  readonly #words: WordSorter
   #since: number
 
   private constructor(
@@ -66,8 +65,7 @@ export class Staging {
     this.#file = file
     this.#staged = staged
     this.#ownerId = ownerId
-    this.#decider = new RowDecider([reads, staged], ownerId)
-    this.#words = new WordSorter(staged)
+    this.#decider = new RowDecider([reads, staged])
     this.#since = since
   }
 
@@ -81,16 +79,14 @@ export class Staging {
 
   /** What would become of the rows if they were written now, after all that were added before. */
   async add(rows: readonly FileRow[]): Promise<Outcome[]> {
-    const decisions = await this.#decider.decide(rows)
+    const decisions = await this.#decider.decide(rows.map(({ content }) => content))
     const created: StagedRow[] = []
-    for (const [index, { outcome, author }] of decisions.entries()) {
-      if (outcome !== 'created') continue
-      created.push({ ...toRow(author as AuthorRecord), line: (rows[index] as FileRow).line, same_as: null })
+    for (const [index, { slug }] of decisions.entries()) {
+      if (slug !== undefined) created.push(this.#toStaged(rows[index] as FileRow, { slug, number: null }))
     }
     await insertStaged(this.#staged, created as never)
-    await this.#words.add(created)
-    for (const [index, { outcome, author }] of decisions.entries()) {
-      if (outcome === 'unchanged') await this.#addUnchanged(rows[index] as FileRow, author as AuthorRecord)
+    for (const [index, { outcome, same }] of decisions.entries()) {
+      if (outcome === 'unchanged') await this.#addUnchanged(rows[index] as FileRow, same as Same)
     }
     return decisions.map(({ outcome }) => outcome)
   }
@@ -100,7 +96,6 @@ export class Staging {
    * found, and what the command must know. Nothing may be added afterwards.
    */
   async revise(): Promise<Findings & Since & { unchanged: number }> {
-    await this.#words.flush()
     const staged = this.#staged as unknown as StagedDb
     let found: Findings & Since = { refused: 0, errors: [], since: this.#since }
     for (let round = 0; found.refused === 0 && round < MOST_REVISIONS; round++) {
@@ -123,14 +118,34 @@ export class Staging {
   }
 
   /** The first row with its name and book is kept: it may have to be created after all. */
-  async #addUnchanged({ id, line, content }: FileRow, same: AuthorRecord): Promise<void> {
-    const row = toRow(newAuthor(content, '', this.#ownerId, id))
+  async #addUnchanged(fileRow: FileRow, same: Same): Promise<void> {
+    const row = this.#toStaged(fileRow, { slug: '', number: same.number as number })
     const [first] = (await selectPosition(this.#staged, { name: row.name_key, book: row.book_key })).rows
     if (first === undefined) {
-      await insertStaged(this.#staged, [{ ...row, line, same_as: same.id }] as never)
+      await insertStaged(this.#staged, [row] as never)
     } else {
+      const { position } = first
       const staged = this.#staged as unknown as StagedDb
-      await staged.insertInto('repeats').values({ line, position: first.position }).execute()
+      await staged.insertInto('repeats').values({ line: fileRow.line, position }).execute()
+    }
+  }
+
+  #toStaged(
+    { line, content }: FileRow,
+    { slug, number }: { slug: string; number: number | null }
+  ): StagedRow {
+    const author = completed(content)
+    const { birth_year, booker_prize, identifiers } = author
+    return {
+      line,
+      number,
+      slug,
+      birth_year,
+      booker_prize: booker_prize ? 1 : 0,
+      ...identifiers,
+      ...keysOf(author),
+      terms: termsOf(author),
+      record: JSON.stringify({ slug, ...author, owner_id: this.#ownerId, version: 1 })
     }
   }
 }

@@ -1,37 +1,41 @@
-import type { Insertable, Selectable } from 'kysely'
-import { foldText, wordsOf } from '../text.ts'
+import type { GeneratedAlways, Insertable } from 'kysely'
+import { foldText } from '../text.ts'
 
+/** An author's JSON, and beside it what authors are found, ordered and told apart by. */
 export interface AuthorsTable {
-  /** UUIDv7, so that the order of ids is the order of creation. */
+  /**
+   * By which everything inside refers to the author; never on the wire. It is the sequence number of the change that created the
+   * author, so no other author ever gets it, and the order of numbers is the order of creation.
+   */
+  number: number
+  /** UUIDv7, in the same order. */
   id: string
   slug: string
-  name: string
-  book: string
-  country: string
   /** 0 or 1. */
   booker_prize: number
   birth_year: number | null
-  death_year: number | null
   viaf: string | null
   isni: string | null
   wikidata: string | null
   openlibrary: string | null
-  note: string | null
   /** Null once the owner is gone. */
-  owner_id: string | null
+  owner_number: number | null
   version: number
-  created_at: string
   updated_at: string
   /** The name and the book as they are compared: see `foldText`. Together they are unique. */
   name_key: string
   book_key: string
-  country_key: string
-  /** The year of birth, or `UNKNOWN_YEAR`, so that every author has a place in that order. */
-  birth_key: number
-  /** The words of name, book and country by which the author is found, each after a space: see `wordsOf`. */
-  words: string
   /** The author as the API shows it, as JSON: making that for each reader took most of the time of a page. */
   record: string
+  /** What the record has of these, computed as it is read. */
+  name: GeneratedAlways<string>
+  book: GeneratedAlways<string>
+  country: GeneratedAlways<string>
+  death_year: GeneratedAlways<number | null>
+  note: GeneratedAlways<string | null>
+  created_at: GeneratedAlways<string>
+  /** The year of birth, or `UNKNOWN_YEAR`, so that every author has a place in that order. */
+  birth_key: GeneratedAlways<number>
 }
 
 /** A row as it is written. */
@@ -66,65 +70,49 @@ export interface AuthorRecord extends Required<AuthorContent> {
   updated_at: string
 }
 
-/** The columns that a record is made of. */
-export const RECORD_COLUMNS = [
+/** By which the row of an author refers to others and is referred to. */
+export interface Numbers {
+  number: number
+  owner_number: number | null
+}
+
+/** The columns of a row that are written. */
+export const AUTHOR_COLUMNS = [
+  'number',
   'id',
   'slug',
-  'name',
-  'book',
-  'country',
   'booker_prize',
   'birth_year',
-  'death_year',
-  'viaf',
-  'isni',
-  'wikidata',
-  'openlibrary',
-  'note',
-  'owner_id',
+  ...SCHEMES,
+  'owner_number',
   'version',
-  'created_at',
-  'updated_at'
+  'updated_at',
+  'name_key',
+  'book_key',
+  'record'
 ] as const
 
-type RecordRow = Pick<Selectable<AuthorsTable>, (typeof RECORD_COLUMNS)[number]>
-
-/** A row as a record. */
-export function toAuthor(row: RecordRow): AuthorRecord {
+/** A record as a row. */
+export function toRow(author: AuthorRecord, { number, owner_number }: Numbers): AuthorRow {
+  const { id, slug, booker_prize, birth_year, identifiers, version, updated_at } = author
   return {
-    id: row.id,
-    slug: row.slug,
-    name: row.name,
-    book: row.book,
-    country: row.country,
-    booker_prize: row.booker_prize === 1,
-    birth_year: row.birth_year,
-    death_year: row.death_year,
-    identifiers: { viaf: row.viaf, isni: row.isni, wikidata: row.wikidata, openlibrary: row.openlibrary },
-    note: row.note,
-    owner_id: row.owner_id,
-    version: row.version,
-    created_at: row.created_at,
-    updated_at: row.updated_at
+    number,
+    id,
+    slug,
+    booker_prize: booker_prize ? 1 : 0,
+    birth_year,
+    ...identifiers,
+    owner_number,
+    version,
+    updated_at,
+    ...keysOf(author),
+    record: JSON.stringify(author)
   }
 }
 
-/** A record as a row, with the keys by which it is compared and found. */
-export function toRow(record: AuthorRecord): AuthorRow {
-  const { identifiers, booker_prize, ...author } = record
-  return {
-    ...author,
-    ...identifiers,
-    booker_prize: booker_prize ? 1 : 0,
-    name_key: foldText(author.name),
-    book_key: foldText(author.book),
-    country_key: foldText(author.country),
-    birth_key: author.birth_year ?? UNKNOWN_YEAR,
-    words: wordsOf(author.name, author.book, author.country)
-      .map((word) => ` ${word}`)
-      .join(''),
-    record: JSON.stringify(record)
-  }
+/** The name and the book as they are compared. */
+export function keysOf({ name, book }: Pick<AuthorContent, 'name' | 'book'>) {
+  return { name_key: foldText(name), book_key: foldText(book) }
 }
 
 /** The content with false and null for what is left out. */

@@ -5,12 +5,16 @@ import { addressOf } from './representation.ts'
 import { type AuthorRow, SCHEMES, type Scheme } from './table.ts'
 
 const selectByNameAndBook = compiledOnce<{ name: string; book: string }>()((db, { name, book }) =>
-  db.selectFrom('authors').select(['id', 'slug']).where('name_key', '=', name).where('book_key', '=', book)
+  db
+    .selectFrom('authors')
+    .select(['number', 'slug'])
+    .where('name_key', '=', name)
+    .where('book_key', '=', book)
 )
 
 const selectByIdentifier = (scheme: Scheme) =>
   compiledOnce<{ identifier: string }>()((db, { identifier }) =>
-    db.selectFrom('authors').select('id').where(scheme, '=', identifier)
+    db.selectFrom('authors').select('number').where(scheme, '=', identifier)
   )
 
 /** The last scheme first: it is the one that is named when several are taken. */
@@ -21,7 +25,7 @@ const BY_IDENTIFIER = SCHEMES.toReversed().map((scheme) => ({ scheme, select: se
  * Writes are serial, so what is free now is free until the command ends.
  */
 export async function assertUnique(db: ReadDb, author: AuthorRow): Promise<void> {
-  const isOther = ({ id }: { id: string }) => id !== author.id
+  const isOther = ({ number }: { number: number }) => number !== author.number
   for (const { scheme, select } of BY_IDENTIFIER) {
     const identifier = author[scheme]
     if (identifier == null) continue

@@ -1,42 +1,61 @@
-import { logChanges, logDeletion, type Operation } from '../changes.ts'
+import type { NotNull } from 'kysely'
+import { logChanges, nextSequence, type Operation } from '../changes.ts'
+import type { Actor } from '../command.ts'
 import { compiledOnce } from '../compiled.ts'
 import type { Db, ReadDb } from '../database.ts'
+import { addTerms, removeTerms, replaceTerms } from '../dialect.ts'
 import { inserter } from '../insert-many.ts'
 import { slugify, timeOf } from '../text.ts'
+import { idAfter, idPlus } from './ids.ts'
+import type { StoredAuthor } from './reading.ts'
 import { findFreeSlug } from './slugs.ts'
 import {
+  AUTHOR_COLUMNS,
   type AuthorContent,
   type AuthorRecord,
   type AuthorRow,
   completed,
-  RECORD_COLUMNS,
-  toAuthor,
+  type Numbers,
   toRow
 } from './table.ts'
 import { assertUnique } from './uniqueness.ts'
-import { addWords, deleteWords, replaceWords } from './words.ts'
+import { updateRow } from './updating.ts'
+import { termsOf } from './words.ts'
 
 /** Who makes a change, and when. */
 interface By {
-  actorId: string
+  actor: Pick<Actor, 'number'>
   at: string
 }
 
-/** All columns of an author. */
-export const AUTHOR_COLUMNS = [
-  ...RECORD_COLUMNS,
-  'name_key',
-  'book_key',
-  'country_key',
-  'birth_key',
-  'words',
-  'record'
-] as const
-
 const insertRows = inserter('authors', AUTHOR_COLUMNS)
 
-/** A new author that is in no table yet; its time of creation is that of its id (UUIDv7), so that both have one order. */
-export function newAuthor(content: AuthorContent, slug: string, ownerId: string, id: string): AuthorRecord {
+/** Also when the newest author was deleted: its id must not be given again. */
+const selectLast = compiledOnce<object>()((db) =>
+  db
+    .selectFrom('changes')
+    .leftJoin('authors', 'authors.number', 'changes.author_number')
+    .select((eb) => eb.fn.coalesce('authors.id', 'deleted_id').as('id'))
+    .orderBy('author_number', 'desc')
+    .orderBy('changes.version', 'desc')
+    .limit(1)
+    .$narrowType<{ id: NotNull }>()
+)
+
+/** Where the next author comes in the order of creation: its number, and an id, which is `stamp` (UUIDv7) if that is later than all. */
+export async function nextPlace(db: ReadDb, stamp: string): Promise<{ number: number; id: string }> {
+  const [last] = (await selectLast(db, {})).rows
+  return { number: await nextSequence(db), id: idAfter(last?.id, stamp) }
+}
+
+/** What a new author is made of. */
+export interface NewContent {
+  slug: string
+  content: AuthorContent
+}
+
+/** A new author that is in no table yet; its time of creation is that of its id. */
+export function newAuthor({ content, slug }: NewContent, ownerId: string, id: string): AuthorRecord {
   const at = timeOf(id)
   return {
     id,
@@ -49,85 +68,105 @@ export function newAuthor(content: AuthorContent, slug: string, ownerId: string,
   }
 }
 
-/** Inserts authors as they are, with their words and their places in the change log. */
+/** Inserts new authors of the actor's, with their words and their places in the change log; the first gets the stamp as its id. */
 export async function insertAuthors(
   trx: Db,
-  authors: readonly AuthorRecord[],
-  operation: 'created' | 'restored',
-  actorId: string
+  contents: readonly NewContent[],
+  { stamp, actor }: { stamp: string; actor: Actor }
 ): Promise<void> {
-  await insertAll(trx, authors.map(toRow), operation, actorId)
-}
-
-async function insertAll(
-  trx: Db,
-  rows: AuthorRow[],
-  operation: 'created' | 'restored',
-  actorId: string
-): Promise<void> {
+  const first = await nextPlace(trx, stamp)
+  const authors = contents.map((content, index) => ({
+    number: first.number + index,
+    author: newAuthor(content, actor.id, idPlus(first.id, index))
+  }))
+  const rows = authors.map(({ number, author }) => toRow(author, { number, owner_number: actor.number }))
   await insertRows(trx, rows)
-  await addWords(trx, rows)
-  await logChanges(trx, rows, operation, actorId)
+  await addTerms(
+    trx,
+    authors.map(({ number, author }) => ({ number, terms: termsOf(author) }))
+  )
+  await logChanges(
+    trx,
+    first.number,
+    rows.map(({ number, updated_at }) => ({
+      author_number: number,
+      version: 1,
+      actor_number: actor.number,
+      at: updated_at,
+      operation: 'created',
+      before: null
+    }))
+  )
 }
 
-/** Inserts an author, who creates it. Throws what `assertUnique` throws. */
+/** Inserts an author, whom the actor owns. Throws what `assertUnique` throws. */
 export async function insertAuthor(
   trx: Db,
   content: AuthorContent,
-  { id, ownerId }: { id: string; ownerId: string }
+  { stamp, actor }: { stamp: string; actor: Actor }
 ): Promise<AuthorRow> {
+  const { number, id } = await nextPlace(trx, stamp)
   const slug = await findFreeSlug(trx, slugify(content.name))
-  return insertUnique(trx, newAuthor(content, slug, ownerId, id), 'created', ownerId)
+  const author = newAuthor({ content, slug }, actor.id, id)
+  const change = { sequence: number, number, owner_number: actor.number, operation: 'created' } as const
+  return insertUnique(trx, author, change, { actor, at: author.updated_at })
 }
 
 async function insertUnique(
   trx: Db,
   author: AuthorRecord,
-  operation: 'created' | 'restored',
-  actorId: string
+  { sequence, operation, ...numbers }: Numbers & { sequence: number; operation: 'created' | 'restored' },
+  by: By
 ): Promise<AuthorRow> {
-  const row = toRow(author)
+  const row = toRow(author, numbers)
   await assertUnique(trx, row)
-  await insertAll(trx, [row], operation, actorId)
+  await insertRows(trx, [row])
+  await addTerms(trx, [{ number: row.number, terms: termsOf(author) }])
+  await logChange(trx, sequence, row, { operation, before: null }, by)
   return row
 }
 
-/** What a change leaves as it is. SQLite keeps a journal for each statement that sets a foreign key, so the owner is no part of it. */
-const LEFT_ALONE = new Set<string>(['id', 'slug', 'owner_id', 'created_at'])
-const CHANGED_COLUMNS = AUTHOR_COLUMNS.filter((column) => !LEFT_ALONE.has(column))
-
-const updateRow = compiledOnce<AuthorRow>()((db, row) =>
-  db
-    .updateTable('authors')
-    .set(Object.fromEntries(CHANGED_COLUMNS.map((column) => [column, row[column]])))
-    .where('id', '=', row.id)
-)
+/** Writes down that an author has come to be of this version. */
+async function logChange(
+  trx: Db,
+  sequence: number,
+  { number, version }: Pick<AuthorRow, 'number' | 'version'>,
+  what: { operation: Operation; before: string | null },
+  { actor, at }: By
+): Promise<void> {
+  await logChanges(trx, sequence, [
+    { author_number: number, version, actor_number: actor.number, at, ...what }
+  ])
+}
 
 /** Sets what a user may write of an author, and counts its version up. Throws what `assertUnique` throws. */
 export async function changeAuthor(
   trx: Db,
-  current: AuthorRecord,
+  stored: StoredAuthor,
   content: AuthorContent,
   operation: Extract<Operation, 'replaced' | 'patched'>,
-  { actorId, at }: By
+  by: By
 ): Promise<AuthorRow> {
-  const row = toRow({ ...current, ...completed(content), version: current.version + 1, updated_at: at })
-  await assertUnique(trx, row)
-  await replaceWords(trx, row)
-  await updateRow(trx, row)
-  await logChanges(trx, [row], operation, actorId)
+  const current: AuthorRecord = JSON.parse(stored.record)
+  const author = { ...current, ...completed(content), version: current.version + 1, updated_at: by.at }
+  const row = toRow(author, stored)
+  await updateRow(trx, row, toRow(current, stored))
+  const terms = termsOf(author)
+  if (terms !== termsOf(current)) await replaceTerms(trx, { number: row.number, terms })
+  await logChange(trx, await nextSequence(trx), row, { operation, before: stored.record }, by)
   return row
 }
 
-const deleteRow = compiledOnce<{ id: string }>()((db, { id }) =>
-  db.deleteFrom('authors').where('id', '=', id)
+const deleteRow = compiledOnce<{ number: number }>()((db, { number }) =>
+  db.deleteFrom('authors').where('number', '=', number)
 )
 
-/** Deletes an author; its history stays. */
-export async function removeAuthor(trx: Db, author: AuthorRecord, by: By): Promise<void> {
-  await deleteWords(trx, author.id)
-  await deleteRow(trx, author)
-  await logDeletion(trx, author, by)
+/** Deletes an author; its history stays. The deletion is a version too. */
+export async function removeAuthor(trx: Db, { number, version, record }: StoredAuthor, by: By) {
+  await removeTerms(trx, number)
+  await deleteRow(trx, { number })
+  const deletion = { operation: 'deleted', before: record } as const
+  await logChange(trx, await nextSequence(trx), { number, version: version + 1 }, deletion, by)
 }
 
 /**
@@ -135,58 +174,24 @@ export async function removeAuthor(trx: Db, author: AuthorRecord, by: By): Promi
  */
 export async function reinsertAuthor(
   trx: Db,
-  last: AuthorRecord,
-  deletedVersion: number,
-  { actorId, at }: By
+  { number, version, last }: { number: number; version: number; last: AuthorRecord },
+  by: By
 ): Promise<AuthorRow> {
+  const owner = await findOwner(trx, last.owner_id)
   const author = {
     ...last,
     slug: await findFreeSlug(trx, last.slug),
-    owner_id: await ownerIfStillThere(trx, last.owner_id),
-    version: deletedVersion + 1,
-    updated_at: at
+    owner_id: owner?.id ?? null,
+    version: version + 1,
+    updated_at: by.at
   }
-  return insertUnique(trx, author, 'restored', actorId)
+  const numbers = { number, owner_number: owner?.number ?? null }
+  const sequence = await nextSequence(trx)
+  return insertUnique(trx, author, { sequence, operation: 'restored', ...numbers }, by)
 }
 
-async function ownerIfStillThere(db: ReadDb, ownerId: string | null): Promise<string | null> {
-  if (ownerId === null) return null
-  const owner = await db.selectFrom('users').select('id').where('id', '=', ownerId).executeTakeFirst()
-  return owner?.id ?? null
-}
-const updateOwnerless = compiledOnce<Disowned>()((db, { id, version, updated_at, record }) =>
-  db.updateTable('authors').set({ version, updated_at, record }).where('id', '=', id)
-)
-
-/** Takes up to `limit` authors from their owner, each a change like any other, and gives how many they were. */
-export async function disownSome(
-  trx: Db,
-  ownerId: string,
-  actorId: string,
-  at: string,
-  limit: number
-): Promise<number> {
-  const owned = await trx
-    .selectFrom('authors')
-    .select(RECORD_COLUMNS)
-    .where('owner_id', '=', ownerId)
-    .limit(limit)
-    .execute()
-  if (owned.length === 0) return 0
-  const disowned = owned.map((row) => disown(toAuthor(row), at))
-  for (const author of disowned) await updateOwnerless(trx, author)
-  const ids = disowned.map(({ id }) => id)
-  // Apart from the rest: SQLite keeps a journal for each statement that sets a foreign key.
-  await trx.updateTable('authors').set({ owner_id: null }).where('id', 'in', ids).execute()
-  await logChanges(trx, disowned, 'disowned', actorId)
-  return owned.length
-}
-
-/** What changes of a row when its owner goes, and by what it is known. */
-type Disowned = Pick<AuthorRow, 'id' | 'version' | 'updated_at' | 'record'>
-
-function disown(author: AuthorRecord, at: string): Disowned {
-  const { id, version } = author
-  const changed = { owner_id: null, version: version + 1, updated_at: at }
-  return { id, version: changed.version, updated_at: at, record: JSON.stringify({ ...author, ...changed }) }
+/** The owner, who may be gone. */
+async function findOwner(db: ReadDb, ownerId: string | null) {
+  if (ownerId === null) return undefined
+  return db.selectFrom('users').select(['id', 'number']).where('id', '=', ownerId).executeTakeFirst()
 }

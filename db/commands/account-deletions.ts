@@ -1,6 +1,6 @@
 import { deleteAccount, findDeletion, insertDeletion, retireUser } from '../account-deletions.ts'
 import { deleteApiKeys } from '../api-keys.ts'
-import { disownSome } from '../authors/writing.ts'
+import { disownSome } from '../authors/disowning.ts'
 import { serviceCommand, userCommand } from '../command.ts'
 import type { Db } from '../database.ts'
 import { deleteAnswersOf } from '../idempotency-keys.ts'
@@ -15,19 +15,19 @@ const ROWS_A_SLICE = 200
 
 /** Begins to delete the caller's account, which is dead from then on. Throws `LAST_ADMIN`. */
 export const deleteMe = userCommand<object, void>('deleteMe', 'reader', async (trx, { actor, at }) =>
-  beginDeletion(trx, { userId: actor.id, actorId: actor.id, at })
+  beginDeletion(trx, { userId: actor.id, actorNumber: actor.number, at })
 )
 
 /** Begins to delete a user's account, which is dead from then on. Throws `USER_NOT_FOUND` or `LAST_ADMIN`. */
 export const deleteUser = userCommand<{ userId: string }, void>(
   'deleteUser',
   'admin',
-  async (trx, { actor, userId, at }) => beginDeletion(trx, { userId, actorId: actor.id, at })
+  async (trx, { actor, userId, at }) => beginDeletion(trx, { userId, actorNumber: actor.number, at })
 )
 
 async function beginDeletion(
   trx: Db,
-  deletion: { userId: string; actorId: string; at: string }
+  deletion: { userId: string; actorNumber: number; at: string }
 ): Promise<void> {
   const { userId, at } = deletion
   const user = await findUserById(trx, userId)
@@ -47,7 +47,7 @@ export const continueDeletion = serviceCommand<{ userId: string }, boolean>(
   async (trx, { userId, at }) => {
     const deletion = await findDeletion(trx, userId)
     if (deletion === undefined) return true
-    const authors = await disownSome(trx, userId, deletion.actor_id, at, AUTHORS_A_SLICE)
+    const authors = await disownSome(trx, deletion, at, AUTHORS_A_SLICE)
     if (authors === AUTHORS_A_SLICE) return false
     for (const deleteSome of [deleteSessions, deleteApiKeys, deleteAnswersOf]) {
       if ((await deleteSome(trx, userId, ROWS_A_SLICE)) === ROWS_A_SLICE) return false

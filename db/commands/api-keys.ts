@@ -16,7 +16,7 @@ export const createApiKey = userCommand<NewKey, ApiKey>(
   async (trx, { id, at, actor, name, scope, keyHash, expiresAt }) =>
     insertApiKey(trx, {
       id,
-      user_id: actor.id,
+      user_number: actor.number,
       name,
       scope,
       key_hash: keyHash,

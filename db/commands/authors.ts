@@ -1,10 +1,10 @@
 import { type AuthorPatch, assertPossibleLife, patchContent } from '../authors/content.ts'
 import { assertCurrent, type Preconditions } from '../authors/preconditions.ts'
-import { findAuthor, findAuthorId } from '../authors/reading.ts'
+import { findAuthor, findAuthorNumber, type StoredAuthor } from '../authors/reading.ts'
 import { newRepresentationOf, representationOf } from '../authors/representation.ts'
 import type { AuthorContent, AuthorRecord } from '../authors/table.ts'
 import { changeAuthor, insertAuthor, reinsertAuthor, removeAuthor } from '../authors/writing.ts'
-import { type Change, findLastChange, findVersion } from '../changes.ts'
+import { findDeletion } from '../changes.ts'
 import { type Actor, type Representation, userCommand } from '../command.ts'
 import type { Db, ReadDb } from '../database.ts'
 import { Problem } from '../problems.ts'
@@ -21,7 +21,7 @@ export const createAuthor = userCommand<{ content: AuthorContent }, Representati
   'editor',
   async (trx, { content, id, actor }) => {
     assertPossibleLife(content)
-    return newRepresentationOf(await insertAuthor(trx, content, { id, ownerId: actor.id }))
+    return newRepresentationOf(await insertAuthor(trx, content, { stamp: id, actor }))
   }
 )
 
@@ -41,7 +41,7 @@ export const patchAuthor = userCommand<Target & { patch: AuthorPatch }, Represen
   'editor',
   async (trx, { patch, ...edit }) => {
     const current = await getEditable(trx, edit)
-    return change(trx, current, patchContent(current, patch), 'patched', edit)
+    return change(trx, current, patchContent(JSON.parse(current.record), patch), 'patched', edit)
   }
 )
 
@@ -50,7 +50,7 @@ export const deleteAuthor = userCommand<Target, Representation>(
   'deleteAuthor',
   'editor',
   async (trx, edit) => {
-    await removeAuthor(trx, await getEditable(trx, edit), { actorId: edit.actor.id, at: edit.at })
+    await removeAuthor(trx, await getEditable(trx, edit), edit)
     return { body: null }
   }
 )
@@ -63,9 +63,9 @@ export const restoreAuthor = userCommand<{ idOrSlug: string }, Representation>(
   'restoreAuthor',
   'editor',
   async (trx, { idOrSlug, actor, at }) => {
-    const { last, deletedVersion } = await getDeleted(trx, idOrSlug)
-    assertOwnerOrAdmin(last, actor)
-    return newRepresentationOf(await reinsertAuthor(trx, last, deletedVersion, { actorId: actor.id, at }))
+    const deleted = await getDeleted(trx, idOrSlug)
+    assertOwnerOrAdmin(deleted.last.owner_id === actor.id, actor)
+    return newRepresentationOf(await reinsertAuthor(trx, deleted, { actor, at }))
   }
 )
 
@@ -75,34 +75,35 @@ interface Edit extends Target {
 }
 
 /** The author, if the actor may change this version of it. Throws `AUTHOR_NOT_FOUND`, `NOT_OWNER` or `STALE_VERSION`. */
-async function getEditable(db: ReadDb, { idOrSlug, preconditions, actor }: Edit): Promise<AuthorRecord> {
+async function getEditable(db: ReadDb, { idOrSlug, preconditions, actor }: Edit): Promise<StoredAuthor> {
   const author = await findAuthor(db, idOrSlug)
   if (author === undefined) throw new Problem('AUTHOR_NOT_FOUND', [idOrSlug])
-  assertOwnerOrAdmin(author, actor)
+  assertOwnerOrAdmin(author.owner_number === actor.number, actor)
   assertCurrent(author, preconditions)
   return author
 }
 
-function assertOwnerOrAdmin({ owner_id }: AuthorRecord, { id, role }: Actor): void {
-  if (owner_id !== id && role !== 'admin') throw new Problem('NOT_OWNER', [])
+function assertOwnerOrAdmin(isOwner: boolean, { role }: Actor): void {
+  if (!isOwner && role !== 'admin') throw new Problem('NOT_OWNER', [])
 }
 
 async function change(
   trx: Db,
-  current: AuthorRecord,
+  current: StoredAuthor,
   content: AuthorContent,
   operation: 'replaced' | 'patched',
-  { actor, at }: Edit
+  edit: Edit
 ): Promise<Representation> {
   assertPossibleLife(content)
-  return representationOf(await changeAuthor(trx, current, content, operation, { actorId: actor.id, at }))
+  return representationOf(await changeAuthor(trx, current, content, operation, edit))
 }
 
 /** A deleted author as it was last. Throws `AUTHOR_NOT_FOUND` or `AUTHOR_NOT_DELETED`. */
 async function getDeleted(db: ReadDb, idOrSlug: string) {
-  const id = await findAuthorId(db, idOrSlug)
-  if (id === undefined) throw new Problem('AUTHOR_NOT_FOUND', [idOrSlug])
-  const { operation, version } = (await findLastChange(db, id)) as Change
-  if (operation !== 'deleted') throw new Problem('AUTHOR_NOT_DELETED', [idOrSlug])
-  return { last: (await findVersion(db, id, version - 1)) as AuthorRecord, deletedVersion: version }
+  const number = await findAuthorNumber(db, idOrSlug)
+  if (number === undefined) throw new Problem('AUTHOR_NOT_FOUND', [idOrSlug])
+  const deletion = await findDeletion(db, number)
+  if (deletion === undefined) throw new Problem('AUTHOR_NOT_DELETED', [idOrSlug])
+  const last: AuthorRecord = JSON.parse(deletion.before)
+  return { number, version: deletion.version, last }
 }

@@ -1,7 +1,8 @@
 import { type Counts, countStaged, insertStagedAuthors } from '../authors/applying.ts'
-import { importRows, type NewRow, type Outcome } from '../authors/importing.ts'
+import { importRows, type Outcome } from '../authors/importing.ts'
 import { type Findings, revise } from '../authors/revising.ts'
 import type { StagedDb } from '../authors/staged-tables.ts'
+import type { AuthorContent } from '../authors/table.ts'
 import { userCommand } from '../command.ts'
 import type { Db } from '../database.ts'
 import { STAGED } from '../dialect.ts'
@@ -13,10 +14,10 @@ const LONGEST_MS = 600_000
 export const admitImport = userCommand<object, void>('admitImport', 'editor', async () => undefined)
 
 /** Creates the authors of some rows, in their order, and gives what became of each. */
-export const importSlice = userCommand<{ rows: NewRow[] }, Outcome[]>(
+export const importSlice = userCommand<{ rows: AuthorContent[] }, Outcome[]>(
   'importSlice',
   'editor',
-  (trx, { rows, actor }) => importRows(trx, rows, actor.id)
+  (trx, { rows, id, actor }) => importRows(trx, rows, { stamp: id, actor })
 )
 
 /**
@@ -25,12 +26,12 @@ export const importSlice = userCommand<{ rows: NewRow[] }, Outcome[]>(
 export const applyImport = userCommand<{ staged: string; since: number }, Counts & Findings>(
   'applyImport',
   'editor',
-  async (trx, { since, actor }) => {
+  async (trx, { since, id, actor }) => {
     const staged = stagedIn(trx)
     const { refused, errors } = await revise(trx, staged, since)
     const counts = await countStaged(staged)
     if (refused > 0) return { ...counts, created: 0, refused, errors }
-    await insertStagedAuthors(trx, staged, actor.id)
+    await insertStagedAuthors(trx, staged, { stamp: id, actor })
     return { ...counts, refused, errors }
   },
   { longestMs: LONGEST_MS, readsStaged: true }

@@ -32,7 +32,7 @@ export const openSession = serviceCommand<NewSession, { sessionId: string; at: s
     if (!(await mayStillLogIn(trx, userId, passwordHash))) throw new Problem('INVALID_CREDENTIALS', [])
     await insertSession(trx, {
       id,
-      user_id: userId,
+      userId,
       user_agent: userAgent,
       created_at: at,
       idle_expires_at: times.idleExpiresAt,

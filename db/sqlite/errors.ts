@@ -29,10 +29,13 @@ export function asRefusal(error: unknown, path: string): unknown {
   if (error instanceof DatabaseRefused || !isUnavailable(error)) return error
   const { code = '', message } = error as NodeJS.ErrnoException
   if (isDamage(error)) return new DatabaseRefused(damaged(path, message))
-  const advice = isBusy(error)
-    ? 'Another process writes to it: try again.'
-    : 'See to its disk and permissions.'
-  return new DatabaseRefused(`${path} cannot be used (${code}: ${message}). ${advice}`)
+  return new DatabaseRefused(`${path} cannot be used (${code}: ${message}). ${adviceOn(code)}`)
+}
+
+function adviceOn(code: string): string {
+  if (code.startsWith('SQLITE_BUSY')) return 'Another process writes to it: try again.'
+  if (code === 'SQLITE_READONLY_DBMOVED') return 'Another file has taken its place meanwhile: try again.'
+  return 'See to its disk and permissions.'
 }
 
 export function damaged(path: string, reason: string): string {

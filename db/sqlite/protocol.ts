@@ -2,6 +2,7 @@
 import type { Call } from '../command.ts'
 import type { Usage } from './open.ts'
 import type { Outcome } from './outcome.ts'
+import type { Migrating } from './rebuild-progress.ts'
 
 export interface ThreadData {
   file: string
@@ -31,10 +32,12 @@ export type FromThread =
   | { answers: Answer[]; batch: Batch }
   | Checkpoint
   | Failure
+  | Migrating
 
 /** What goes on, for logs and metrics. */
 export type DatabaseEvent =
   | ({ event: 'batch' } & Batch)
   | Checkpoint
   | Failure
+  | Migrating
   | { event: 'writer_ended'; reason: string }

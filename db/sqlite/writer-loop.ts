@@ -1,18 +1,13 @@
 /** What the thread of a `Writer` does, the only one that writes: it runs calls in batches (`BatchRunner`), and copies the log between them. */
-import { statSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { Kysely } from 'kysely'
 import { type Call, COMMANDS, loadCommands } from '../command.ts'
-import type { Tables } from '../database.ts'
 import { runCall } from '../door.ts'
 import { postAll } from '../messages.ts'
-import { migrateToLatest, refuseOtherSchema } from '../migrator.ts'
 import { collectStartupGarbageLater } from '../startup-garbage.ts'
 import { type BatchResult, BatchRunner } from './batch.ts'
-import { Connection } from './connection.ts'
-import { ConnectionDialect } from './dialect.ts'
 import { asRefusal, DatabaseRefused, DatabaseUnavailable, isFailedSync } from './errors.ts'
-import { openDatabase } from './open.ts'
+import { identityOf } from './identity.ts'
+import { openMigrated } from './migrating.ts'
 import { type Outcome, toFailure } from './outcome.ts'
 import type { Answer, Batch, FromThread, ThreadData, ToThread } from './protocol.ts'
 import { stagedFileOf, whileAttached } from './staged.ts'
@@ -26,16 +21,7 @@ const post = (message: FromThread) => port.postMessage(message)
 
 async function open({ file, usage, knownAs }: ThreadData) {
   if (knownAs !== undefined && identityOf(file) !== knownAs) throw missing(file)
-  const connection = new Connection(openDatabase(file, usage))
-  const db = new Kysely<Tables>({ dialect: new ConnectionDialect(() => connection) })
-  try {
-    if (usage.isInUse) await refuseOtherSchema(db)
-    else await migrateToLatest(db)
-    return { connection, db }
-  } catch (error) {
-    connection.close()
-    throw error
-  }
+  return openMigrated(file, usage, { tell: post })
 }
 
 /** Runs calls until the end; gives what hears the messages. */
@@ -146,15 +132,6 @@ function postAnswers(answers: Answer[], batch: Batch): void {
 
 function identitiesOf(file: string): string {
   return `${identityOf(file)} ${identityOf(`${file}-wal`, 0)}`
-}
-
-function identityOf(path: string, leastSize = 1): string {
-  try {
-    const { dev, ino, size } = statSync(path)
-    return size < leastSize ? 'nothing' : `${dev}:${ino}`
-  } catch {
-    return 'nothing'
-  }
 }
 
 function missing(file: string): DatabaseUnavailable {

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream'
-import { uuidv7 } from 'uuidv7'
 import { impossibleLife } from '../../db/authors/content.ts'
 import type { Outcome } from '../../db/authors/importing.ts'
 import { type FileRow, Staging, type StagingFiles } from '../../db/authors/staging.ts'
@@ -82,7 +81,7 @@ async function openTarget(service: ImportService, { mode, dryRun, ownerId }: Imp
 
 function inSlices({ run }: ImportService): Target {
   return {
-    add: (rows) => run(importSlice, { rows: rows.map(({ id, content }) => ({ id, content })) }),
+    add: (rows) => run(importSlice, { rows: rows.map(({ content }) => content) }),
     finish: async (summary) => summary,
     close: async () => {}
   }
@@ -160,7 +159,7 @@ class Import {
 
   async #add(batch: Checked[]): Promise<void> {
     if (batch.length === 0) return
-    const rows = batch.map(({ line, author }) => ({ line, content: author, id: uuidv7() }))
+    const rows = batch.map(({ line, author }) => ({ line, content: author }))
     const outcomes = await this.#target.add(rows)
     for (const [index, outcome] of outcomes.entries()) {
       if (typeof outcome === 'string') this.#summary[outcome] += 1

@@ -89,13 +89,13 @@ async function* exportAuthors(db: ReadDb, mediaType: string) {
   const toText = mediaType === CSV ? toCsv : toNdjson
   if (mediaType === CSV) yield { rows: 0, text: CSV_HEADER }
   const batch = new BatchSize()
-  for (let after = ''; ; ) {
+  for (let after = 0; ; ) {
     const { rows: limit } = batch
     const authors = await listAuthorsAfter(db, { limit, after })
-    const texts = batch.fitting(authors.map(toText))
+    const texts = batch.fitting(authors.map(({ author }) => toText(author)))
     if (texts.length > 0) yield { rows: texts.length, text: texts.join('') }
     if (authors.length < limit && texts.length === authors.length) return
-    after = authors[texts.length - 1]?.id as string
+    after = authors[texts.length - 1]?.number ?? after
     // While the client is fast enough, nothing else would wait.
     await othersTurn()
   }

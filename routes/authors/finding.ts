@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AuthorFilter } from '../../db/authors/conditions.ts'
-import { countAuthors, listAuthors } from '../../db/authors/finding.ts'
-import type { AuthorOrder, Position } from '../../db/authors/order.ts'
+import { countAuthors } from '../../db/authors/counting.ts'
+import { listAuthors } from '../../db/authors/finding.ts'
+import { type AuthorOrder, findPlace, type Position } from '../../db/authors/order.ts'
 import { etagOf } from '../../db/authors/representation.ts'
 import { wordsOf } from '../../db/text.ts'
 import { AuthorSearch } from '../../schemas/author-search.ts'
@@ -45,11 +46,18 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
     }
   })
 
+  async function startOf(position: Position | undefined) {
+    if (position === undefined) return undefined
+    const place = await findPlace(db, position)
+    if (place === undefined) throw new InvalidCursor()
+    return place
+  }
+
   async function findPage(request: FastifyRequest<{ Querystring: AuthorSearch }>, reply: FastifyReply) {
     const { limit = 20, count = false, sort = '-created_at' } = request.query
     const filter = filterOf(request.query, request.user.id)
     const order = orderOf(sort)
-    const after = request.pageStart<Position>(typesOf(order))
+    const after = await startOf(request.pageStart<Position>(typesOf(order)))
     const { records, last, span } = await listAuthors(db, filter, order, { limit, after })
     const next = reply.nextPage(limit, last)
     const total = count ? await countAuthors(db, filter) : undefined

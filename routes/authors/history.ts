@@ -18,7 +18,7 @@ import {
 import { idempotency, preferences } from '../../schemas/headers.ts'
 import { PageQuery } from '../../schemas/pages.ts'
 import { answer } from '../../schemas/ref.ts'
-import { getAuthorId } from './lookup.ts'
+import { getAuthorNumber } from './lookup.ts'
 
 const history: FastifyPluginAsyncTypebox = async (fastify) => {
   const { db } = fastify
@@ -37,9 +37,9 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [AuthorNotFound, InvalidCursor] },
     handler: async (request, reply) => {
       const { limit = 20 } = request.query
-      const id = await getAuthorId(db, request.params.author)
+      const number = await getAuthorNumber(db, request.params.author)
       const [before] = request.pageStart<readonly [number]>(['number']) ?? []
-      const changes = await listHistory(db, id, { limit: limit + 1, before })
+      const changes = await listHistory(db, number, { limit: limit + 1, before })
       return reply.page(changes, limit, ({ version }) => [version])
     }
   })

@@ -1,4 +1,4 @@
-import { findAuthorId, findAuthorText } from '../../db/authors/reading.ts'
+import { findAuthor, findAuthorNumber } from '../../db/authors/reading.ts'
 import { etagOf } from '../../db/authors/representation.ts'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { findVersion } from '../../db/changes.ts'
@@ -7,22 +7,22 @@ import { AuthorNotFound, VersionNotFound } from '../../schemas/errors.ts'
 
 /** The author as it is sent. Throws `AuthorNotFound`. */
 export async function getAuthorAnswer(db: ReadDb, idOrSlug: string) {
-  const author = await findAuthorText(db, idOrSlug)
+  const author = await findAuthor(db, idOrSlug)
   if (author === undefined) throw new AuthorNotFound(idOrSlug)
   const { id, slug, record: body } = author
   return { id, slug, etag: etagOf(author), body }
 }
 
-/** The id of an author, also of one that was deleted. Throws `AuthorNotFound`. */
-export async function getAuthorId(db: ReadDb, idOrSlug: string): Promise<string> {
-  const id = await findAuthorId(db, idOrSlug)
-  if (id === undefined) throw new AuthorNotFound(idOrSlug)
-  return id
+/** The number of an author, also of one that was deleted. Throws `AuthorNotFound`. */
+export async function getAuthorNumber(db: ReadDb, idOrSlug: string): Promise<number> {
+  const number = await findAuthorNumber(db, idOrSlug)
+  if (number === undefined) throw new AuthorNotFound(idOrSlug)
+  return number
 }
 
 /** Throws `AuthorNotFound` or `VersionNotFound`. */
 export async function getVersion(db: ReadDb, idOrSlug: string, version: number): Promise<AuthorRecord> {
-  const author = await findVersion(db, await getAuthorId(db, idOrSlug), version)
+  const author = await findVersion(db, await getAuthorNumber(db, idOrSlug), version)
   if (author == null) throw new VersionNotFound(idOrSlug, version)
   return author
 }

@@ -15,8 +15,8 @@ export async function unfinishedDeletions(databaseFile: string): Promise<string[
 }
 
 function pendingDeletions(databaseFile: string): string[] {
-  return readFile(
-    databaseFile,
-    (database) => database.prepare('select user_id from account_deletions').pluck().all() as string[]
-  )
+  return readFile(databaseFile, (database) => {
+    const ids = 'select id from account_deletions left join users on number = user_number'
+    return database.prepare(ids).pluck().all() as string[]
+  })
 }

@@ -28,7 +28,7 @@ export class FeedCheck {
       if (change.sequence <= this.#sequence) this.#journal.addFault(`out of order: change ${change.sequence}`)
       this.#sequence = change.sequence
       const life = byId.get(change.author_id) ?? byName.get(change.record?.name ?? '')
-      if (life === undefined) this.#journal.addForeign(change.author_id)
+      if (life === undefined) this.#journal.addForeign(change.author_id || `(change ${change.sequence})`)
       else this.#follow(life, change)
       if (life?.id !== undefined) byId.set(life.id, life)
     }

@@ -44,7 +44,9 @@ t.test('3,000 authors come out as they went in, also by way of CSV', async (t) =
 t.test('it sees what was altered in the database, in both formats', async (t) => {
   const sabotage = (databaseFile: string) => {
     const database = new Sqlite(databaseFile)
-    database.exec("update authors set country = country || '.' where rowid = 42")
+    database.exec(
+      "update authors set record = json_set(record, '$.country', country || '.') where number = 42"
+    )
     database.close()
   }
   const { faults } = await roundTrip({ ...optionsFor(t, 100), sabotage })

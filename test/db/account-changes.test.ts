@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import t, { type Test } from 'tap'
 import { deleteOldAccountChanges, listAccountChanges } from '../../db/account-changes.ts'
 import type { Tables } from '../../db/database.ts'
+import { numberOfUser } from '../../db/user-numbers.ts'
 import { basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 type Db = Kysely<Tables>
@@ -36,37 +37,44 @@ const WRITTEN_DOWN: Record<string, Change> = {
   'a change of the role': (db, id) => db.updateTable('users').set({ role: 'reader' }).where('id', '=', id),
   'being disabled': (db, id) => db.updateTable('users').set({ disabled_at: NOW }).where('id', '=', id),
   'the end of a session': (db, id) =>
-    db.updateTable('sessions').set({ ended_at: NOW }).where('user_id', '=', id).where('ended_at', 'is', null),
+    db
+      .updateTable('sessions')
+      .set({ ended_at: NOW })
+      .where('user_number', '=', numberOfUser(id))
+      .where('ended_at', 'is', null),
   'another end of a session': (db, id) =>
     db
       .updateTable('sessions')
       .set({ expires_at: NOW })
-      .where('user_id', '=', id)
+      .where('user_number', '=', numberOfUser(id))
       .where('ended_at', 'is', null),
   'a session of somebody else': (db, id) =>
     db
       .updateTable('sessions')
-      .set({ user_id: (eb) => eb.selectFrom('users').select('id').where('id', '!=', id) })
-      .where('user_id', '=', id)
+      .set({ user_number: (eb) => eb.selectFrom('users').select('number').where('id', '!=', id) })
+      .where('user_number', '=', numberOfUser(id))
       .where('ended_at', 'is', null),
   'a session that is gone before its end': (db, id) =>
-    db.deleteFrom('sessions').where('user_id', '=', id).where('ended_at', 'is', null),
-  'a key that is revoked': (db, id) => db.deleteFrom('api_keys').where('user_id', '=', id),
+    db.deleteFrom('sessions').where('user_number', '=', numberOfUser(id)).where('ended_at', 'is', null),
+  'a key that is revoked': (db, id) => db.deleteFrom('api_keys').where('user_number', '=', numberOfUser(id)),
   'the scope of a key': (db, id) =>
-    db.updateTable('api_keys').set({ scope: 'read' }).where('user_id', '=', id),
+    db.updateTable('api_keys').set({ scope: 'read' }).where('user_number', '=', numberOfUser(id)),
   'the expiry of a key': (db, id) =>
-    db.updateTable('api_keys').set({ expires_at: LATER }).where('user_id', '=', id)
+    db.updateTable('api_keys').set({ expires_at: LATER }).where('user_number', '=', numberOfUser(id))
 }
 
 const NOT_WRITTEN_DOWN: Record<string, Change> = {
   'the same role': (db, id) => db.updateTable('users').set({ role: 'editor' }).where('id', '=', id),
   'another password': (db, id) => db.updateTable('users').set({ password_hash: 'x' }).where('id', '=', id),
   'a refreshed session': (db, id) =>
-    db.updateTable('sessions').set({ last_used_at: NOW, idle_expires_at: LATER }).where('user_id', '=', id),
+    db
+      .updateTable('sessions')
+      .set({ last_used_at: NOW, idle_expires_at: LATER })
+      .where('user_number', '=', numberOfUser(id)),
   'a session that had ended, and is gone': (db, id) =>
-    db.deleteFrom('sessions').where('user_id', '=', id).where('ended_at', 'is not', null),
+    db.deleteFrom('sessions').where('user_number', '=', numberOfUser(id)).where('ended_at', 'is not', null),
   'the use of a key': (db, id) =>
-    db.updateTable('api_keys').set({ last_used_at: NOW }).where('user_id', '=', id)
+    db.updateTable('api_keys').set({ last_used_at: NOW }).where('user_number', '=', numberOfUser(id))
 }
 
 t.test('once each', async (t) => {

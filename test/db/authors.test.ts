@@ -1,14 +1,10 @@
-import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import Sqlite from 'better-sqlite3'
-import { Kysely } from 'kysely'
-import t, { type Test } from 'tap'
-import { uuidv7 } from 'uuidv7'
+import t from 'tap'
+import { disownSome } from '../../db/authors/disowning.ts'
 import { listAuthors } from '../../db/authors/finding.ts'
 import { findAuthor } from '../../db/authors/reading.ts'
 import { etagOf } from '../../db/authors/representation.ts'
-import { disownSome } from '../../db/authors/writing.ts'
-import type { Call, CallerCredential, Command, Representation } from '../../db/command.ts'
+import { findVersion, listHistory } from '../../db/changes.ts'
 import {
   createAuthor,
   deleteAuthor,
@@ -16,85 +12,16 @@ import {
   replaceAuthor,
   restoreAuthor
 } from '../../db/commands/authors.ts'
-import { type Database, openDatabase, type Tables } from '../../db/database.ts'
-import { Connection } from '../../db/sqlite/connection.ts'
-import { ConnectionDialect } from '../../db/sqlite/dialect.ts'
-import { AUTHOR, temporaryFolder } from '../helpers.ts'
+import { readFile } from '../../scripts/crash/database-file.ts'
+import { indexedTerms } from '../../scripts/crash/indexed-terms.ts'
+import { unsoundness } from '../../scripts/crash/soundness.ts'
+import { AUTHOR, numberOf } from '../helpers.ts'
+import { AT, callOf, idOf, NONE, open, outcomeOf } from './catalogue.ts'
 
-const USERS = { owner: 'editor', other: 'editor', admin: 'admin', reader: 'reader' } as const
-type Name = keyof typeof USERS
-
-const AT = '2026-11-25T10:00:00.000Z'
-const LATER = '2999-01-01T00:00:00.000Z'
-const NONE = { preconditions: {} }
-
-const idOf = (name: Name) => `00000000-0000-7000-8000-${Buffer.from(name).toString('hex').padStart(12, '0')}`
-const credentialOf = (name: Name): CallerCredential => ({
-  id: idOf(name),
-  role: USERS[name],
-  sessionId: `session of ${name}`
-})
-
-/** A database of the test's own with one user of each name, and a connection of which it knows nothing. */
-async function open(t: Test) {
-  const file = path.join(temporaryFolder(t), 'library.db')
-  const database = await openDatabase(file)
-  const dialect = new ConnectionDialect(() => new Connection(new Sqlite(file, { timeout: 2000 })))
-  const direct = new Kysely<Tables>({ dialect })
-  t.teardown(async () => {
-    await direct.destroy()
-    await database.close()
-  })
-  for (const name of Object.keys(USERS) as Name[]) await insertSession(direct, name)
-  return { database, direct }
-}
-
-async function insertSession(db: Kysely<Tables>, name: Name): Promise<void> {
-  const user = { id: idOf(name), username: name, username_key: name, username_skeleton: name }
-  await db
-    .insertInto('users')
-    .values({ ...user, password_hash: 'x', role: USERS[name], created_at: AT, disabled_at: null })
-    .execute()
-  await db
-    .insertInto('sessions')
-    .values({
-      id: `session of ${name}`,
-      user_id: user.id,
-      user_agent: null,
-      created_at: AT,
-      last_used_at: AT,
-      idle_expires_at: LATER,
-      expires_at: LATER,
-      family_hash: 'x',
-      refresh_hash: 'x'
-    } as never)
-    .execute()
-}
-
-function callOf<Input extends object>(
-  name: Name,
-  command: Command<Input, Representation>,
-  input: Input
-): Call {
-  const stamp = { id: uuidv7(), at: new Date().toISOString() }
-  return { command: command.name, input, stamp, credential: credentialOf(name), form: undefined }
-}
-
-/** What became of a call: the author's JSON, or the code of the problem with what it says. */
-async function outcomeOf(database: Database, call: Call): Promise<unknown> {
-  try {
-    const { body } = (await database.run(call)) as Representation
-    return body === null ? null : JSON.parse(body)
-  } catch (error) {
-    const { code, details, extras } = error as { code: string; details: string[]; extras: object }
-    return { code, details, extras }
-  }
-}
-
-function rowsOf(db: Kysely<Tables>) {
+function rowsOf({ file, direct: db }: Awaited<ReturnType<typeof open>>) {
   return Promise.all([
-    db.selectFrom('authors').selectAll().orderBy('id').execute(),
-    db.selectFrom('author_words').selectAll().orderBy('author_id').orderBy('word').execute(),
+    db.selectFrom('authors').selectAll().orderBy('number').execute(),
+    readFile(file, indexedTerms),
     db.selectFrom('changes').selectAll().orderBy('sequence').execute()
   ])
 }
@@ -119,7 +46,8 @@ t.test('a call does the same whenever and beside whatever it is run', async (t) 
   for (const call of calls) oneByOne.push(await outcomeOf(one.database, call))
   const together = await Promise.all(calls.map((call) => outcomeOf(other.database, call)))
   t.strictSame(together, oneByOne)
-  t.same(await rowsOf(other.direct), await rowsOf(one.direct))
+  t.same(await rowsOf(other), await rowsOf(one))
+  for (const { file } of [one, other]) t.strictSame(unsoundness(file), [])
   t.match(
     oneByOne.map((outcome) => (outcome as { code?: string } | null)?.code ?? 'done'),
     ['done', 'AUTHOR_EXISTS', 'done', 'ROLE_REQUIRED', 'done', 'NOT_OWNER', 'done', 'done', 'done'].concat([
@@ -186,28 +114,35 @@ t.test('of several refusals the first in a fixed order is given', async (t) => {
 })
 
 t.test('authors lose their owner some at a time, each with a change of its own', async (t) => {
-  const { database, direct } = await open(t)
+  const { file, database, direct } = await open(t)
   for (let i = 0; i < 5; i++) {
     await outcomeOf(database, callOf('owner', createAuthor, { content: { ...AUTHOR, book: `Book ${i}` } }))
   }
   await outcomeOf(database, callOf('other', createAuthor, { content: AUTHOR }))
-  const slice = () => disownSome(direct, idOf('owner'), idOf('admin'), AT, 2)
-  t.strictSame([await slice(), await slice(), await slice(), await slice()], [2, 2, 1, 0])
-  const [authors, , changes] = await rowsOf(direct)
-  t.equal(authors.filter(({ owner_id }) => owner_id === null).length, 5)
-  for (const { id, record, version, updated_at, owner_id } of authors) {
-    const author = await findAuthor(direct, id)
-    t.match(author, { version, updated_at, owner_id })
-    if (owner_id !== null) continue
-    t.match(author, { version: 2, updated_at: AT })
-    const {
-      operation,
-      actor_id,
-      at,
-      record: logged
-    } = changes.findLast(({ author_id }) => author_id === id) ?? {}
-    t.strictSame([operation, actor_id, at, logged], ['disowned', idOf('admin'), AT, record])
+  const before = await direct.selectFrom('authors').select('record').orderBy('number').execute()
+  const by = {
+    user_number: await numberOf(direct, idOf('owner')),
+    actor_number: await numberOf(direct, idOf('admin'))
   }
+  const slice = () => disownSome(direct, by, AT, 2)
+  t.strictSame([await slice(), await slice(), await slice(), await slice()], [2, 2, 1, 0])
+  const authors = await direct.selectFrom('authors').selectAll().orderBy('number').execute()
+  t.equal(authors.filter(({ owner_number }) => owner_number === null).length, 5)
+  for (const [index, { number, id, record, version, updated_at, owner_number }] of authors.entries()) {
+    const author = await findAuthor(direct, id)
+    t.strictSame(author?.record, record)
+    t.match(author, { version, owner_number })
+    const owner_id = owner_number === null ? null : idOf('other')
+    t.match(JSON.parse(record), { version, updated_at, owner_id })
+    const [last] = await listHistory(direct, number, { limit: 1, before: undefined })
+    t.strictSame(JSON.stringify(last?.record), record)
+    if (owner_number !== null) continue
+    t.match(JSON.parse(record), { version: 2, updated_at: AT })
+    t.match(last, { author_id: id, version: 2, operation: 'disowned', actor_id: idOf('admin'), at: AT })
+    const first = await findVersion(direct, number, 1)
+    t.strictSame(JSON.stringify(first), before[index]?.record)
+  }
+  t.strictSame(unsoundness(file), [])
 })
 
 t.test('a page ends where its authors do, though others write at that moment', async (t) => {

@@ -7,11 +7,13 @@ import { app, serverOptions } from '../../app.ts'
 import { loadConfig } from '../../config.ts'
 import { insertDeletion } from '../../db/account-deletions.ts'
 import type { Tables } from '../../db/database.ts'
+import { numberOfUser } from '../../db/user-numbers.ts'
 import {
   AUTHOR,
   basic,
   buildApp,
   directly,
+  numberOf,
   openDirectly,
   PASSWORD,
   signIn,
@@ -32,16 +34,16 @@ interface Times {
 
 async function addSessions(db: Db, userId: string, name: string, count: number, { idle, ended }: Times) {
   await sql`${numbers(count)}
-    insert into sessions (id, user_id, user_agent, created_at, last_used_at, idle_expires_at, expires_at, ended_at,
+    insert into sessions (id, user_number, user_agent, created_at, last_used_at, idle_expires_at, expires_at, ended_at,
       family_hash, refresh_hash)
-    select ${name} || i, ${userId}, ${name}, '2020', '2020', ${idle}, '2999-01-01T00:00:00.000Z', ${ended ?? null}, 'x', 'x'
+    select ${name} || i, ${numberOfUser(userId)}, ${name}, '2020', '2020', ${idle}, '2999-01-01T00:00:00.000Z', ${ended ?? null}, 'x', 'x'
     from numbers`.execute(db)
 }
 
 async function addAnswers(db: Db, userId: string, name: string, count: number, at: string) {
   await sql`${numbers(count)}
-    insert into idempotency_keys (user_id, key, fingerprint, status, headers, created_at)
-    select ${userId}, ${name} || i, '', 201, '{}', ${at} from numbers`.execute(db)
+    insert into idempotency_keys (user_number, key, fingerprint, status, headers, created_at)
+    select ${numberOfUser(userId)}, ${name} || i, '', 201, '{}', ${at} from numbers`.execute(db)
 }
 
 async function left(db: Db, table: 'sessions' | 'idempotency_keys', column: string) {
@@ -147,7 +149,7 @@ t.test('a chore that fails is logged, and the others are done all the same', asy
   const { id } = await signIn(before)
   const db = openDirectly(t, DATABASE_URL)
   await addSessions(db, id, 'old', 5, { idle: daysAgo(31) })
-  await insertDeletion(db, { userId: id, actorId: id, at: daysAgo(0) })
+  await insertDeletion(db, { userId: id, actorNumber: await numberOf(db, id), at: daysAgo(0) })
   await sql`create trigger broken before delete on users begin select raise(abort, 'broken'); end`.execute(db)
   await addAnswers(db, id, 'old', 5, daysAgo(2))
   await before.close()

@@ -6,12 +6,16 @@ import { type Kysely, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { insertDeletion, retireUser } from '../../db/account-deletions.ts'
 import type { Tables } from '../../db/database.ts'
+import { databaseFile } from '../../db/dialect.ts'
+import { numberOfUser } from '../../db/user-numbers.ts'
+import { unsoundness } from '../../scripts/crash/soundness.ts'
 import {
   AUTHOR,
   basic,
   buildApp,
   directly,
   listen,
+  numberOf,
   openDirectly,
   PASSWORD,
   signIn,
@@ -24,31 +28,35 @@ type Db = Kysely<Tables>
 const numbers = (count: number) =>
   sql`with recursive numbers (i) as (select 1 union all select i + 1 from numbers where i < ${count})`
 
-/** As many authors of a user as it says, each with its record. */
+/** As many authors of a user as it says, each with its record and its place in the log. */
 async function addAuthors(db: Db, ownerId: string, count: number): Promise<void> {
   await sql`${numbers(count)}
-    insert into authors (id, slug, name, book, country, booker_prize, owner_id, version, created_at, updated_at,
-      name_key, book_key, country_key, birth_key, words, record)
-    select users.id || i, users.id || i, 'A' || i, 'Book', 'Nowhere', 0, users.id, 1, created_at, created_at,
-      users.id || i, 'book', 'nowhere', 9999, ' a' || i || ' book nowhere', '{}'
-    from users, numbers where users.id = ${ownerId}`.execute(db)
+    insert into authors (number, id, slug, booker_prize, owner_number, version, updated_at, name_key, book_key, record)
+    select (select coalesce(max(sequence), 0) from changes) + i, id || i, id || i, 0, number, 1, created_at, id || i, 'book',
+      json_object('id', id || i, 'slug', id || i, 'name', id || i, 'book', 'Book', 'country', 'Nowhere', 'owner_id', id,
+        'version', 1, 'created_at', created_at, 'updated_at', created_at)
+    from users, numbers where id = ${ownerId}`.execute(db)
+  await sql`
+    insert into changes (sequence, author_number, version, actor_number, at, operation)
+    select number, number, 1, owner_number, updated_at, 'created' from authors
+    where owner_number = ${numberOfUser(ownerId)}`.execute(db)
 }
 
 /** Sessions, keys and kept answers of a user: more than a slice takes of each. */
 async function addTraces(db: Db, userId: string, count: number): Promise<void> {
   await sql`${numbers(count)}
-    insert into sessions (id, user_id, created_at, last_used_at, idle_expires_at, expires_at, family_hash, refresh_hash)
-    select user_id || i, user_id, created_at, last_used_at, idle_expires_at, expires_at, family_hash, refresh_hash
-    from numbers, (select * from sessions where user_id = ${userId} limit 1)`.execute(db)
+    insert into sessions (id, user_number, created_at, last_used_at, idle_expires_at, expires_at, family_hash, refresh_hash)
+    select ${userId} || i, user_number, created_at, last_used_at, idle_expires_at, expires_at, family_hash, refresh_hash
+    from numbers, (select * from sessions where user_number = ${numberOfUser(userId)} limit 1)`.execute(db)
   await sql`${numbers(count)}
-    insert into api_keys (id, user_id, name, scope, key_hash, created_at)
-    select ${userId} || i, ${userId}, 'k', 'read', ${userId} || i, '' from numbers`.execute(db)
+    insert into api_keys (id, user_number, name, scope, key_hash, created_at)
+    select ${userId} || i, ${numberOfUser(userId)}, 'k', 'read', ${userId} || i, '' from numbers`.execute(db)
   await sql`${numbers(count)}
-    insert into idempotency_keys (user_id, key, fingerprint, status, headers, created_at)
-    select ${userId}, 'k' || i, '', 201, '{}', '2999' from numbers`.execute(db)
+    insert into idempotency_keys (user_number, key, fingerprint, status, headers, created_at)
+    select ${numberOfUser(userId)}, 'k' || i, '', 201, '{}', '2999' from numbers`.execute(db)
 }
 
-async function count(db: Db, table: keyof Tables, column: string, value: string | null): Promise<number> {
+async function count(db: Db, table: keyof Tables, column: string, value: string | number | null) {
   const { rows } = await sql<{ n: number }>`
     select count(*) as n from ${sql.table(table)} where ${sql.ref(column)} is ${value}`.execute(db)
   return rows[0]?.n as number
@@ -56,20 +64,41 @@ async function count(db: Db, table: keyof Tables, column: string, value: string 
 
 /** What is left in the database of a user. */
 async function traces(db: Db, userId: string) {
+  const number = await numberEver(db, userId)
   return {
     users: await count(db, 'users', 'id', userId),
-    authors: await count(db, 'authors', 'owner_id', userId),
-    sessions: await count(db, 'sessions', 'user_id', userId),
-    api_keys: await count(db, 'api_keys', 'user_id', userId),
-    idempotency_keys: await count(db, 'idempotency_keys', 'user_id', userId),
-    password_resets: await count(db, 'password_resets', 'user_id', userId),
-    account_deletions: await count(db, 'account_deletions', 'user_id', userId)
+    authors: await count(db, 'authors', 'owner_number', number),
+    records: await countRecordsOf(db, userId),
+    sessions: await count(db, 'sessions', 'user_number', number),
+    api_keys: await count(db, 'api_keys', 'user_number', number),
+    idempotency_keys: await count(db, 'idempotency_keys', 'user_number', number),
+    password_resets: await count(db, 'password_resets', 'user_number', number),
+    account_deletions: await count(db, 'account_deletions', 'user_number', number)
   }
+}
+
+/** By which rows refer to a user, also to one who is gone. */
+async function numberEver(db: Db, userId: string): Promise<number> {
+  const ever = db
+    .selectFrom('users')
+    .select(['id', 'number'])
+    .unionAll(db.selectFrom('former_users').select(['id', 'number']))
+  return (
+    await db.selectFrom(ever.as('ever')).select('number').where('id', '=', userId).executeTakeFirstOrThrow()
+  ).number
+}
+
+/** The authors that say that they are the user's. */
+async function countRecordsOf(db: Db, userId: string): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*) as n from authors where record ->> 'owner_id' = ${userId}`.execute(db)
+  return rows[0]?.n as number
 }
 
 const NOTHING = {
   users: 0,
   authors: 0,
+  records: 0,
   sessions: 0,
   api_keys: 0,
   idempotency_keys: 0,
@@ -97,7 +126,7 @@ async function statusOf(answer: Promise<{ statusCode: number }>): Promise<number
 
 /** The state that a crash in the middle of a deletion leaves behind. */
 async function beginDeletion(db: Db, userId: string): Promise<void> {
-  await insertDeletion(db, { userId, actorId: userId, at: new Date().toISOString() })
+  await insertDeletion(db, { userId, actorNumber: await numberOf(db, userId), at: new Date().toISOString() })
   await retireUser(db, userId, new Date().toISOString())
 }
 
@@ -120,12 +149,51 @@ t.test('204 says that nothing is left, however much there was', async (t) => {
     const changes = await db
       .selectFrom('changes')
       .select(['operation', 'version'])
-      .where('actor_id', '=', username === 'anna' ? admin.id : user.id)
+      .where('actor_number', '=', await numberEver(db, username === 'anna' ? admin.id : user.id))
+      .where('version', '>', 1)
       .execute()
     t.equal(changes.length, 250, 'each author has changed')
     t.ok(changes.every(({ operation, version }) => operation === 'disowned' && version === 2))
   }
-  t.equal(await count(db, 'authors', 'owner_id', null), 500, 'and has stayed')
+  t.equal(await count(db, 'authors', 'owner_number', null), 500, 'and has stayed')
+})
+
+t.test('histories tell who it was, also of those who are gone', async (t) => {
+  const server = await buildApp(t)
+  const db = directly(t, server)
+  const admin = await signIn(server, 'admin')
+  await makeAdmin(db, admin.id)
+  const users = [await signIn(server, 'salman'), await signIn(server, 'anna')] as const
+  const ids: string[] = []
+  for (const [index, { headers }] of users.entries()) {
+    const payload = { ...AUTHOR, book: `Book ${index}` }
+    const { id } = (await server.inject({ method: 'POST', url: '/authors', headers, payload })).json()
+    await server.inject({ method: 'PUT', url: `/authors/${id}`, headers, payload: { ...payload, note: 'x' } })
+    ids.push(id)
+  }
+  const changesOf = async (id: string) => {
+    const { data } = (await server.inject({ url: `/authors/${id}/history`, headers: admin.headers })).json()
+    return data.map((change: { operation: string; actor_id: string }) => [change.operation, change.actor_id])
+  }
+  const [mine, others] = ids as [string, string]
+  t.equal(await statusOf(deleteMe(server, users[0].headers)), 204)
+  t.equal(await statusOf(deleteUser(server, admin.headers, users[1].id)), 204)
+  const byOwner = (id: string) => [
+    ['replaced', id],
+    ['created', id]
+  ]
+  t.strictSame(await changesOf(mine), [['disowned', users[0].id], ...byOwner(users[0].id)])
+  t.strictSame(await changesOf(others), [['disowned', admin.id], ...byOwner(users[1].id)])
+
+  const namesake = await signIn(server, 'salman')
+  await server.inject({ method: 'POST', url: '/authors', headers: namesake.headers, payload: AUTHOR })
+  const { data } = (await server.inject({ url: '/changes?limit=100', headers: admin.headers })).json()
+  t.strictSame(
+    data.map(({ actor_id }: { actor_id: string }) => actor_id),
+    [0, 0, 1, 1, 0].map((index) => users[index]?.id).concat([admin.id, namesake.id]),
+    'and nobody gets the number of another'
+  )
+  t.strictSame(unsoundness(databaseFile(server.config.DATABASE_URL)), [])
 })
 
 t.test('a deletion that has only begun lets nobody in, and nobody see the user', async (t) => {
@@ -260,7 +328,7 @@ t.test('also when the service was killed in the middle of it', async (t) => {
     headers: { ...user.headers, 'content-type': 'application/json' },
     body: JSON.stringify({ password: PASSWORD })
   }).catch(() => 'no answer')
-  await until(async () => (await count(db, 'authors', 'owner_id', null)) > 0)
+  await until(async () => (await count(db, 'authors', 'owner_number', null)) > 0)
   killed.child.kill('SIGKILL')
   t.equal(await answer, 'no answer')
   await killed.exited
@@ -283,7 +351,7 @@ t.test('two processes that finish the same deletion do no harm', async (t) => {
   const admin = await signIn(server, 'admin')
   await makeAdmin(db, admin.id)
   const remote = fetch(`${other.url}/users/${user.id}`, { method: 'DELETE', headers: admin.headers })
-  await until(async () => (await count(db, 'authors', 'owner_id', null)) > 0)
+  await until(async () => (await count(db, 'authors', 'owner_number', null)) > 0)
   await server.housekeeping.run()
   t.equal((await remote).status, 204)
   t.strictSame(await traces(db, user.id), NOTHING)

@@ -1,8 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
-import { RECORD_COLUMNS, toRow } from '../../db/authors/table.ts'
+import { AUTHOR_COLUMNS, type AuthorRecord, toRow, UNKNOWN_YEAR } from '../../db/authors/table.ts'
 import type { Change } from '../../db/changes.ts'
+import { databaseFile } from '../../db/dialect.ts'
+import { unsoundness } from '../../scripts/crash/soundness.ts'
 import { AUTHOR, buildApp, directly, listen, PASSWORD, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
@@ -212,22 +214,35 @@ t.test('the change log from its beginning makes just the authors that are there'
   await clients[1]?.send('DELETE', '/me', { password: PASSWORD })
 
   const changes = await allChanges((clients[0] as (typeof clients)[0]).get)
-  const rebuilt = new Map<string, object>()
-  for (const { author_id, record } of changes) {
+  const owners = await server.db.selectFrom('users').select(['id', 'number']).execute()
+  const [numbers, rebuilt] = [new Map<string, number>(), new Map<string, object>()]
+  for (const { author_id, record, operation, sequence } of changes) {
+    if (operation === 'created') numbers.set(author_id, sequence)
+    const number = numbers.get(author_id) as number
     if (record === null) rebuilt.delete(author_id)
-    else rebuilt.set(author_id, toRow(record))
+    else rebuilt.set(author_id, allColumnsOf(record, number, owners))
   }
   const actual = await server.db.selectFrom('authors').selectAll().orderBy('id').execute()
   const plain = (list: object[]) => list.map((row) => ({ ...row }))
   t.same(plain([...rebuilt.entries()].sort().map(([, row]) => row)), plain(actual))
+  t.strictSame(unsoundness(databaseFile(server.config.DATABASE_URL)), [])
   t.ok(actual.length > 2 && changes.length > 60, `${changes.length} changes`)
   t.strictSame(
     changes.map(({ sequence }) => sequence),
     changes.map((_, index) => index + 1)
   )
   const columns = Object.keys(actual[0] as object)
-  t.ok(RECORD_COLUMNS.every((column) => columns.includes(column)))
+  t.ok(AUTHOR_COLUMNS.every((column) => columns.includes(column)))
 })
+
+/** What a row has of a record, also where that is computed. */
+function allColumnsOf(record: AuthorRecord, number: number, owners: { id: string; number: number }[]) {
+  const { name, book, country, birth_year, death_year, note, created_at, owner_id } = record
+  const owner_number = owners.find(({ id }) => id === owner_id)?.number ?? null
+  const birth_key = birth_year ?? UNKNOWN_YEAR
+  const computed = { name, book, country, death_year, note, created_at, birth_key }
+  return { ...toRow(record, { number, owner_number }), ...computed }
+}
 
 /** All that comes until the stream ends. */
 async function restOf(reader: ReadableStreamDefaultReader<Uint8Array> | undefined): Promise<string> {

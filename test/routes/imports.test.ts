@@ -6,12 +6,17 @@ import { setImmediate as nextTick, setTimeout as pause } from 'node:timers/promi
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { AuthorContent } from '../../db/authors/table.ts'
+import { termsOf } from '../../db/authors/words.ts'
 import type { CallerCredential, Command } from '../../db/command.ts'
 import { createAuthor, deleteAuthor, replaceAuthor } from '../../db/commands/authors.ts'
 import { applyImport } from '../../db/commands/imports.ts'
 import { databaseFile, isUnavailable } from '../../db/dialect.ts'
+import { idOfUser } from '../../db/user-numbers.ts'
 import { type ImportJob, runImport } from '../../plugins/transfers/import-job.ts'
 import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
+import { readFile } from '../../scripts/crash/database-file.ts'
+import { indexedTerms } from '../../scripts/crash/indexed-terms.ts'
+import { unsoundness } from '../../scripts/crash/soundness.ts'
 import {
   AUTHOR,
   basic,
@@ -63,11 +68,13 @@ async function openImporter(t: Test) {
   const everything = () =>
     direct
       .selectFrom('authors')
-      .innerJoin('changes', 'changes.author_id', 'authors.id')
+      .innerJoin('changes', 'changes.author_number', 'authors.number')
       .selectAll()
+      .select(idOfUser('changes.actor_number').as('actor_id'))
+      .select(idOfUser('authors.owner_number').as('owner_id'))
       .orderBy('sequence')
       .execute()
-  return { server, user, headers, direct, importRows, everything }
+  return { server, user, headers, direct, database, importRows, everything }
 }
 
 async function noop(): Promise<void> {}
@@ -159,17 +166,17 @@ const INTERFERENCES: Interference[] = [
   }
 ]
 
-async function assertConsistent(t: Test, { direct, everything }: Importer): Promise<void> {
-  for (const { record, id, slug, name } of await everything())
-    t.match(JSON.parse(record as string), { id, slug, name })
-  const words = await direct.selectFrom('author_words').select(['author_id', 'word']).execute()
-  const indexed = new Map<string, Set<string>>()
-  for (const { author_id, word } of words) {
-    indexed.set(author_id, (indexed.get(author_id) ?? new Set()).add(word))
+async function assertConsistent(t: Test, { database, direct, everything }: Importer): Promise<void> {
+  for (const { record, id, slug, name } of await everything()) t.match(JSON.parse(record), { id, slug, name })
+  const indexed = new Map<number, Set<string>>()
+  for (const { number, term } of readFile(database, indexedTerms)) {
+    indexed.set(number, (indexed.get(number) ?? new Set()).add(term))
   }
-  const rows = await direct.selectFrom('authors').select(['id', 'words']).execute()
+  const rows = await direct.selectFrom('authors').select(['number', 'record']).execute()
   t.equal(indexed.size, rows.length)
-  for (const { id, words } of rows) t.strictSame(indexed.get(id), new Set(words.split(' ').slice(1)))
+  for (const { number, record } of rows)
+    t.strictSame(indexed.get(number), new Set(termsOf(JSON.parse(record)).split(' ')))
+  t.strictSame(unsoundness(database), [])
 }
 
 for (const { title, before, rows, interfere, expected, slugs } of INTERFERENCES) {
@@ -246,10 +253,11 @@ t.test('rows that are staged become what they would become when written one afte
     t.strictSame(whole, await other.importRows([ndjson(good)], { mode: 'partial' }))
     applied += whole.created
     const rowsOf = async ({ everything }: Importer) =>
-      (await everything()).map(({ sequence, slug, name, book, words, version, operation }) => {
-        return { sequence, slug, name, book, words, version, operation }
+      (await everything()).map(({ sequence, author_number, slug, name, book, version, operation }) => {
+        return { sequence, author_number, slug, name, book, version, operation }
       })
     t.strictSame(await rowsOf(one), await rowsOf(other))
+    t.strictSame(readFile(one.database, indexedTerms), readFile(other.database, indexedTerms))
     await assertConsistent(t, one)
   }
   t.ok(applied > 500)

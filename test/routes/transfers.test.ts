@@ -7,6 +7,7 @@ import { parse } from 'csv-parse/sync'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { databaseFile } from '../../db/dialect.ts'
+import { numberOfUser } from '../../db/user-numbers.ts'
 import { type ImportJob, runImport } from '../../plugins/transfers/import-job.ts'
 import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
 import { AUTHOR, buildApp, directly, listen, ROOT, signIn } from '../helpers.ts'
@@ -502,7 +503,7 @@ t.test('who may write no more at the end of an upload imports nothing', async (t
     await directly(t, server)
       .updateTable('sessions')
       .set({ ended_at: new Date().toISOString() })
-      .where('user_id', '=', id)
+      .where('user_number', '=', numberOfUser(id))
       .execute()
   }
   const answer = await server.inject({
@@ -547,7 +548,7 @@ async function sessionOf(server: FastifyInstance, userId: string): Promise<strin
   const { id } = await server.db
     .selectFrom('sessions')
     .select('id')
-    .where('user_id', '=', userId)
+    .where('user_number', '=', numberOfUser(userId))
     .executeTakeFirstOrThrow()
   return id
 }

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
 import { databaseFile } from '../../db/dialect.ts'
 import { deleteOldAnswers, keepAnswer } from '../../db/idempotency-keys.ts'
-import { AUTHOR, buildApp, directly, listen, signIn } from '../helpers.ts'
+import { AUTHOR, buildApp, directly, listen, numberOf, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 
@@ -258,7 +258,7 @@ t.test('a key is kept for 24 hours, then forgotten', async (t) => {
   await age(24.1)
   t.equal((await create(server, keyed)).statusCode, 409, 'as if there had been none')
   const answer = { status: 201, headers: {}, body: null }
-  const old = { userId: id, fingerprint: 'x', at: new Date().toISOString(), answer }
+  const old = { userNumber: await numberOf(db, id), fingerprint: 'x', at: new Date().toISOString(), answer }
   for (let i = 0; i < 30; i++) await keepAnswer(db, { ...old, key: `old ${i}` })
   await age(25)
   const at = new Date().toISOString()

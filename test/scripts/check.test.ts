@@ -5,7 +5,8 @@ import { promisify } from 'node:util'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../db/database.ts'
-import { firstPageOf, ROOT, temporaryFolder } from '../helpers.ts'
+import { unsoundness } from '../../scripts/crash/soundness.ts'
+import { AUTHOR, buildApp, firstPageOf, ROOT, signIn, temporaryFolder } from '../helpers.ts'
 
 const run = promisify(execFile)
 const check = (file: string) =>
@@ -38,6 +39,31 @@ t.test('a row that refers to nothing is told', async (t) => {
     code: 1,
     stderr: /row 1 of b refers to a row of a that is not there[\s\S]*Restore it/
   })
+})
+
+t.test('a word index that contradicts itself is told, closed and in use', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  const server = await buildApp(t, { DATABASE_URL: file })
+  const { headers } = await signIn(server)
+  for (const book of ['Fury', 'Shame'])
+    await server.inject({ method: 'POST', url: '/authors', headers, payload: { ...AUTHOR, book } })
+  t.match((await check(file)).stdout, `${file} is sound`)
+  t.strictSame(unsoundness(file), [])
+  const writer = new Sqlite(file)
+  writer.unsafeMode()
+  // Segments of the index come after its own two rows.
+  writer.exec(
+    'delete from author_words_data where id = (select min(id) from author_words_data where id > 10)'
+  )
+  writer.close()
+  const damaged = /author_words/
+  await t.rejects(check(file), { code: 1, stderr: damaged })
+  t.match(unsoundness(file), [
+    /^integrity_check: .*author_words/,
+    /^half: a term is of no author: .* malformed/
+  ])
+  await server.close()
+  await t.rejects(check(file), { code: 1, stderr: damaged })
 })
 
 t.test('damages are told, closed and in use', async (t) => {

@@ -7,6 +7,7 @@ import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import { type DatabaseEvent, openDatabase } from '../../../db/database.ts'
 import { isUnavailable } from '../../../db/dialect.ts'
+import { PAGE_BYTES } from '../../../db/sqlite/open.ts'
 import { addWord, die, fill, scan } from './commands/filling.ts'
 import { callOf } from './world.ts'
 
@@ -128,5 +129,5 @@ await db.close()
 console.log(JSON.stringify({ acknowledged }))
 
 function pages(): number {
-  return Number(shell('stat -c %s FILE').toString()) / 4096
+  return Number(shell('stat -c %s FILE').toString()) / PAGE_BYTES
 }

@@ -1,0 +1,39 @@
+import { compiledOnce } from '../compiled.ts'
+import type { Db } from '../database.ts'
+import { AUTHOR_COLUMNS, type AuthorRow } from './table.ts'
+import { assertUnique } from './uniqueness.ts'
+
+/** What a change leaves as it is, and what each of them sets. */
+const FIXED = ['number', 'id', 'slug', 'owner_number']
+const ALWAYS_SET: Column[] = ['version', 'updated_at', 'record']
+const COMPARED = AUTHOR_COLUMNS.filter((column) => ![...FIXED, ...ALWAYS_SET].includes(column))
+
+type Column = (typeof AUTHOR_COLUMNS)[number]
+type Update = ReturnType<ReturnType<typeof compiledOnce<AuthorRow>>>
+
+/** By the columns that they set. */
+const updates = new Map<string, Update>()
+
+function updateOf(columns: Column[]): Update {
+  const name = columns.join()
+  const known = updates.get(name)
+  if (known !== undefined) return known
+  const update = compiledOnce<AuthorRow>()((db, row) =>
+    db
+      .updateTable('authors')
+      .set(Object.fromEntries([...ALWAYS_SET, ...columns].map((column) => [column, row[column]])))
+      .where('number', '=', row.number)
+  )
+  updates.set(name, update)
+  return update
+}
+
+/**
+ * Sets what differs from how the row was before: SQLite writes to each index whose columns are set, also to what they were. Throws
+ * what `assertUnique` throws.
+ */
+export async function updateRow(trx: Db, row: AuthorRow, before: AuthorRow): Promise<void> {
+  const columns = COMPARED.filter((column) => row[column] !== before[column])
+  if (columns.length > 0) await assertUnique(trx, row)
+  await updateOf(columns)(trx, row)
+}
