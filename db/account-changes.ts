@@ -1,6 +1,6 @@
 import type { Generated } from 'kysely'
 import { compiledOnce } from './compiled.ts'
-import type { Db, ReadDb } from './database.ts'
+import type { Db, ReadDb } from './tables.ts'
 
 /**
  * Which users had something of theirs changed that lets them in: role, being disabled, a session that ended, a key that was revoked. Triggers write
@@ -10,6 +10,12 @@ export interface AccountChangesTable {
   /** Without gaps, in the order of the commits. */
   sequence: Generated<number>
   user_id: string
+}
+
+declare module './tables.ts' {
+  interface Tables {
+    account_changes: AccountChangesTable
+  }
 }
 
 /** Up to `limit` changes after the sequence number `after`, in order. */

@@ -1,4 +1,4 @@
-import type { Db, ReadDb } from './database.ts'
+import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
 
 /**
@@ -10,6 +10,12 @@ export interface AccountDeletionsTable {
   /** Who deleted the account. */
   actor_number: number
   begun_at: string
+}
+
+declare module './tables.ts' {
+  interface Tables {
+    account_deletions: AccountDeletionsTable
+  }
 }
 
 /** The users whose deletion is not done, those that began first at first. */

@@ -1,4 +1,4 @@
-import type { Db, ReadDb } from './database.ts'
+import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
 import type { Role } from './users.ts'
 
@@ -15,6 +15,12 @@ export interface ApiKeysTable {
   expires_at: string | null
   /** To the hour. */
   last_used_at: string | null
+}
+
+declare module './tables.ts' {
+  interface Tables {
+    api_keys: ApiKeysTable
+  }
 }
 
 const PUBLIC_COLUMNS = ['id', 'name', 'scope', 'created_at', 'expires_at', 'last_used_at'] as const

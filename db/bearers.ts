@@ -1,6 +1,6 @@
 import { findApiKeyUser } from './api-keys.ts'
-import type { ReadDb } from './database.ts'
 import { findSessionUser } from './sessions.ts'
+import type { ReadDb } from './tables.ts'
 
 /** What a request showed to be let in: a session by its access token, or an API key. */
 export interface Credential {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { compiledOnce } from './compiled.ts'
-import type { ReadDb } from './database.ts'
+import type { ReadDb } from './tables.ts'
 
 /** That an author has changed, and what it is now, as JSON; null once it is deleted. */
 export interface AuthorChange {

@@ -2,8 +2,8 @@ import type { GeneratedAlways } from 'kysely'
 import { type Insertable, type NotNull, sql } from 'kysely'
 import type { AuthorRecord } from './authors/table.ts'
 import { compiledOnce } from './compiled.ts'
-import type { Db, ReadDb } from './database.ts'
 import { inserter } from './insert-many.ts'
+import type { Db, ReadDb } from './tables.ts'
 import { idOfUser } from './user-numbers.ts'
 
 /** What happened to an author; `disowned` when its owner's account was deleted. */
@@ -27,6 +27,12 @@ export interface ChangesTable {
   /** The id and the slug that a deleted author had, by which it can still be asked for; else null. */
   deleted_id: GeneratedAlways<string | null>
   deleted_slug: GeneratedAlways<string | null>
+}
+
+declare module './tables.ts' {
+  interface Tables {
+    changes: ChangesTable
+  }
 }
 
 /** A change as the API shows it. */

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { uuidv7 } from 'uuidv7'
-import type { Db } from './database.ts'
+import type { Db } from './tables.ts'
 import type { Role } from './users.ts'
 
 /** Who asked for a command, as the door found them in the command's own transaction. */

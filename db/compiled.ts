@@ -1,5 +1,5 @@
 import type { Compilable, CompiledQuery, DialectAdapter, QueryResult, RawBuilder } from 'kysely'
-import type { Db, ReadDb } from './database.ts'
+import type { Db, ReadDb } from './tables.ts'
 
 /** Of an engine that runs a compiled query itself, on its only connection: Kysely's way there takes as long as a short query. */
 export interface DirectAdapter {

@@ -1,37 +1,7 @@
 import { Kysely } from 'kysely'
-import type { AccountChangesTable } from './account-changes.ts'
-import type { AccountDeletionsTable } from './account-deletions.ts'
-import type { ApiKeysTable } from './api-keys.ts'
-import type { AuthorsTable } from './authors/table.ts'
-import type { ChangesTable } from './changes.ts'
 import type { Call } from './command.ts'
 import { type DatabaseEvent, Engine, type EngineOptions } from './dialect.ts'
-import type { IdempotencyKeysTable } from './idempotency-keys.ts'
-import type { PasswordResetsTable } from './password-resets.ts'
-import type { RateLimitsTable } from './rate-limits.ts'
-import type { SessionsTable } from './sessions.ts'
-import type { FormerUsersTable } from './user-numbers.ts'
-import type { UsersTable } from './users.ts'
-
-export interface Tables {
-  account_changes: AccountChangesTable
-  account_deletions: AccountDeletionsTable
-  api_keys: ApiKeysTable
-  authors: AuthorsTable
-  changes: ChangesTable
-  former_users: FormerUsersTable
-  idempotency_keys: IdempotencyKeysTable
-  password_resets: PasswordResetsTable
-  sessions: SessionsTable
-  rate_limits: RateLimitsTable
-  users: UsersTable
-}
-
-/** The transaction of a command. */
-export type Db = Kysely<Tables>
-
-/** What only reads: the first argument of every query function that does not write. A transaction is one too. */
-export type ReadDb = Pick<Kysely<Tables>, 'selectFrom' | 'executeQuery' | 'getExecutor'>
+import type { ReadDb, Tables } from './tables.ts'
 
 /** The database of the service. */
 export interface Database {

@@ -1,18 +1,18 @@
 /** The engine, and the only door to it: how it is opened, what its errors mean, and what only it can say in SQL. */
 import { resolve } from 'node:path'
 import { type Dialect, type Expression, Kysely, sql } from 'kysely'
-import type { Db } from './database.ts'
 import { Connection } from './sqlite/connection.ts'
 import { ConnectionDialect } from './sqlite/dialect.ts'
 import { openDatabase, openReader } from './sqlite/open.ts'
 import { openStagedFile } from './sqlite/staged.ts'
+import type { Db } from './tables.ts'
 
 export { checkFile } from './sqlite/check.ts'
 export { Engine, type EngineOptions } from './sqlite/engine.ts'
 export { DatabaseRefused, DatabaseUnavailable, isUnavailable } from './sqlite/errors.ts'
 export { migrateDown, migrateToLatest } from './sqlite/migrating.ts'
 export type { DatabaseEvent } from './sqlite/protocol.ts'
-export type { Migrating } from './sqlite/rebuild-progress.ts'
+export type { Migrating } from './sqlite/rebuild/progress.ts'
 export { STAGED } from './sqlite/staged.ts'
 export {
   addTerms,

@@ -7,9 +7,9 @@ import {
   commandNamed,
   type Representation
 } from './command.ts'
-import type { Db } from './database.ts'
 import { type Answer, findKeptAnswer, keepAnswer } from './idempotency-keys.ts'
 import { Problem } from './problems.ts'
+import type { Db } from './tables.ts'
 import { hasRole } from './users.ts'
 
 /**

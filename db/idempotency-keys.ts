@@ -1,7 +1,7 @@
 import type { Generated } from 'kysely'
 import { compiledOnce } from './compiled.ts'
-import type { Db } from './database.ts'
 import { inserter } from './insert-many.ts'
+import type { Db } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
 
 /** The answers to requests that came with an `Idempotency-Key`, for their retries. */
@@ -16,6 +16,12 @@ export interface IdempotencyKeysTable {
   headers: string
   body: string | null
   created_at: string
+}
+
+declare module './tables.ts' {
+  interface Tables {
+    idempotency_keys: IdempotencyKeysTable
+  }
 }
 
 /** An answer as it is sent. */

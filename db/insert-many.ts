@@ -1,6 +1,6 @@
 import type { InsertObject } from 'kysely'
 import { compiledOnce, placeholder } from './compiled.ts'
-import type { Db, Tables } from './database.ts'
+import type { Db, Tables } from './tables.ts'
 
 /** Rows a statement: few sizes, so that few statements are compiled, prepared and kept. */
 const SIZES = [64, 16, 4, 1] as const

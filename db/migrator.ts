@@ -8,9 +8,9 @@ import {
   type MigrationResultSet,
   Migrator
 } from 'kysely/migration'
-import type { Db } from './database.ts'
-import { DatabaseRefused } from './dialect.ts'
 import { isRebuilding, isRebuildNeeded, type Rebuild } from './rebuild-plan.ts'
+import { DatabaseRefused } from './refusals.ts'
+import type { Db } from './tables.ts'
 
 const MIGRATIONS = path.join(import.meta.dirname, '../migrations')
 

@@ -1,11 +1,17 @@
 import { createHash } from 'node:crypto'
-import type { Db, ReadDb } from './database.ts'
+import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
 
 export interface PasswordResetsTable {
   user_number: number
   code_hash: string
   expires_at: string
+}
+
+declare module './tables.ts' {
+  interface Tables {
+    password_resets: PasswordResetsTable
+  }
 }
 
 /** Keeps the hash of a user's one reset code; one that was there before is no longer good. */

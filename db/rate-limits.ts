@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Db, ReadDb } from './database.ts'
+import type { Db, ReadDb } from './tables.ts'
 
 /** What is counted against a limit within a window of time; a row whose window is over counts as none. */
 export interface RateLimitsTable {
@@ -7,6 +7,12 @@ export interface RateLimitsTable {
   points: number
   /** The end of the window, in milliseconds since 1970. */
   expires_at: number
+}
+
+declare module './tables.ts' {
+  interface Tables {
+    rate_limits: RateLimitsTable
+  }
 }
 
 /** Where a key stands. */

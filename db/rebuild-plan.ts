@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
-import type { Db } from './database.ts'
+import type { Db } from './tables.ts'
 
 /** A query that finds something when the sentence is true. */
 export type Check = [sentence: string, query: string]

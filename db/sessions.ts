@@ -1,6 +1,6 @@
 import { type NotNull, sql } from 'kysely'
 import { compiledOnce } from './compiled.ts'
-import type { Db, ReadDb } from './database.ts'
+import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
 import type { Role } from './users.ts'
 
@@ -32,6 +32,12 @@ export interface SessionsTable {
   /** From the token before it and this, the token now good is derived; from this alone nothing is. */
   rotation_salt: string | null
   rotated_at: string | null
+}
+
+declare module './tables.ts' {
+  interface Tables {
+    sessions: SessionsTable
+  }
 }
 
 const PUBLIC_COLUMNS = [

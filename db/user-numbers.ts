@@ -6,6 +6,12 @@ export interface FormerUsersTable {
   id: string
 }
 
+declare module './tables.ts' {
+  interface Tables {
+    former_users: FormerUsersTable
+  }
+}
+
 /** The number of the user with this id, as a part of a query. */
 export function numberOfUser(id: string) {
   return sql<number>`(select number from users where id = ${id})`

@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely'
-import type { Db, ReadDb } from './database.ts'
+import type { Db, ReadDb } from './tables.ts'
 import { usernameKey, usernameSkeleton } from './text.ts'
 
 export type Role = 'reader' | 'editor' | 'admin'
@@ -26,6 +26,12 @@ export interface UsersTable {
   role: Generated<Role>
   /** Null while the user may log in. */
   disabled_at: string | null
+}
+
+declare module './tables.ts' {
+  interface Tables {
+    users: UsersTable
+  }
 }
 
 /** A user as the API shows it. */

@@ -9,10 +9,11 @@ import {
   type Representation
 } from '../db/command.ts'
 import { checkWriting } from '../db/commands/checking.ts'
-import { type DatabaseEvent, openDatabase, type ReadDb } from '../db/database.ts'
+import { type DatabaseEvent, openDatabase } from '../db/database.ts'
 import { databaseFile } from '../db/dialect.ts'
 import type { Answer } from '../db/idempotency-keys.ts'
 import { Problem } from '../db/problems.ts'
+import type { ReadDb } from '../db/tables.ts'
 import { problemOf, withExtras } from '../schemas/errors.ts'
 
 declare module 'fastify' {

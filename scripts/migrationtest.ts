@@ -5,7 +5,7 @@
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { Migrating } from '../db/sqlite/rebuild-progress.ts'
+import type { Migrating } from '../db/sqlite/rebuild/progress.ts'
 import { contentsOf, differences } from './migration/contents.ts'
 import { makeOldDatabase } from './migration/old-database.ts'
 import { type Direction, type Moment, type Run, runVictim } from './migration/victim.ts'

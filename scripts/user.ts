@@ -5,7 +5,7 @@ import { app, serverOptions } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { createPasswordReset } from '../db/commands/password-resets.ts'
 import { changeUserAsOperator, type OperatorOutcome } from '../db/commands/users.ts'
-import type { ReadDb } from '../db/database.ts'
+import type { ReadDb } from '../db/tables.ts'
 import { findCredentials, listUsers, type Role } from '../db/users.ts'
 
 const USAGE = `usage: npm run user -- COMMAND [NAME]

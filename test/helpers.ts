@@ -10,11 +10,11 @@ import { Kysely, type KyselyPlugin } from 'kysely'
 import type { Test } from 'tap'
 import { app, serverOptions } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
-import type { Tables } from '../db/database.ts'
 import { databaseFile } from '../db/dialect.ts'
 import { Connection } from '../db/sqlite/connection.ts'
 import { ConnectionDialect } from '../db/sqlite/dialect.ts'
 import { PAGE_BYTES } from '../db/sqlite/open.ts'
+import type { Tables } from '../db/tables.ts'
 import './spare-threads.ts'
 
 export const ROOT = path.join(import.meta.dirname, '..')

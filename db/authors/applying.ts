@@ -1,7 +1,7 @@
 import { type SqlBool, sql } from 'kysely'
 import type { Actor } from '../command.ts'
-import type { Db } from '../database.ts'
 import { addTermsFrom } from '../dialect.ts'
+import type { Db } from '../tables.ts'
 import { timeOf } from '../text.ts'
 import { idPlus, idsFrom } from './ids.ts'
 import type { StagedDb } from './staged-tables.ts'

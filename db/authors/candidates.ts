@@ -1,6 +1,6 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
-import type { ReadDb } from '../database.ts'
 import { amongNumbers, listMatches } from '../dialect.ts'
+import type { ReadDb } from '../tables.ts'
 import type { Search } from './conditions.ts'
 import type { Query } from './order.ts'
 

@@ -1,7 +1,7 @@
 /** What authors are looked for by, as conditions of a query. */
 import { type Expression, type SqlBool, sql } from 'kysely'
-import type { ReadDb } from '../database.ts'
 import { countMatches, matchOf } from '../dialect.ts'
+import type { ReadDb } from '../tables.ts'
 import { wordsOf } from '../text.ts'
 import { numberOfUser } from '../user-numbers.ts'
 import type { Authors, Key, Query } from './order.ts'

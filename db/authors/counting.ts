@@ -1,5 +1,5 @@
-import type { ReadDb } from '../database.ts'
 import { countMatches } from '../dialect.ts'
+import type { ReadDb } from '../tables.ts'
 import { candidatesOf } from './candidates.ts'
 import {
   type AuthorFilter,

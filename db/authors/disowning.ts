@@ -1,6 +1,6 @@
 import { logChanges, nextSequence } from '../changes.ts'
 import { compiledOnce } from '../compiled.ts'
-import type { Db } from '../database.ts'
+import type { Db } from '../tables.ts'
 import type { AuthorRecord, AuthorRow } from './table.ts'
 
 type Disowned = Pick<AuthorRow, 'number' | 'version' | 'updated_at' | 'record'> & { before: string }

@@ -3,8 +3,8 @@
  * many, the authors are looked at in the order that is asked for, some at a time, until the page is full.
  */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
-import type { ReadDb } from '../database.ts'
 import { amongNumbers, matching } from '../dialect.ts'
+import type { ReadDb } from '../tables.ts'
 import { candidatesOf } from './candidates.ts'
 import {
   type AuthorFilter,

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Actor } from '../command.ts'
-import type { Db, ReadDb } from '../database.ts'
+import type { Db, ReadDb } from '../tables.ts'
 import { foldText, slugify } from '../text.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
 import { type AuthorContent, completed, SCHEMES } from './table.ts'

@@ -2,7 +2,7 @@
 import type { ExpressionBuilder, SelectQueryBuilder } from 'kysely'
 import { findDeletedNumber } from '../changes.ts'
 import { compiledOnce } from '../compiled.ts'
-import type { ReadDb, Tables } from '../database.ts'
+import type { ReadDb, Tables } from '../tables.ts'
 
 export interface AuthorOrder {
   by: 'name' | 'created_at' | 'updated_at' | 'birth_year'

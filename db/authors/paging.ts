@@ -1,8 +1,8 @@
 /** Pages of all authors, which most readers ask for. */
 import { type QueryResult, sql } from 'kysely'
 import { compiledOnce } from '../compiled.ts'
-import type { ReadDb } from '../database.ts'
 import { joined, joinedBytes } from '../dialect.ts'
+import type { ReadDb } from '../tables.ts'
 import {
   type AuthorOrder,
   after as afterPlace,

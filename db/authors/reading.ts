@@ -1,6 +1,6 @@
 import { findDeletedNumber } from '../changes.ts'
 import { compiledOnce } from '../compiled.ts'
-import type { ReadDb } from '../database.ts'
+import type { ReadDb } from '../tables.ts'
 import { foldSlug, isUuid } from '../text.ts'
 import type { AuthorRecord, Numbers } from './table.ts'
 

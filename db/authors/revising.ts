@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely'
 import { listChangedAuthors } from '../changed-authors.ts'
-import type { ReadDb } from '../database.ts'
+import type { ReadDb } from '../tables.ts'
 import { slugify } from '../text.ts'
 import { compare, findTakenIdentifiers, type Refusal, refuseTaken, type Same } from './importing.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'

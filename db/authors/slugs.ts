@@ -1,5 +1,5 @@
 import { compiledOnce } from '../compiled.ts'
-import type { ReadDb } from '../database.ts'
+import type { ReadDb } from '../tables.ts'
 
 /**
  * `base`, or `base` with a number that is free. Doubling steps find a free number and halving ones the first after

@@ -38,6 +38,12 @@ export interface AuthorsTable {
   birth_key: GeneratedAlways<number>
 }
 
+declare module '../tables.ts' {
+  interface Tables {
+    authors: AuthorsTable
+  }
+}
+
 /** A row as it is written. */
 export type AuthorRow = Insertable<AuthorsTable>
 

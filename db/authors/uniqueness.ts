@@ -1,6 +1,6 @@
 import { compiledOnce } from '../compiled.ts'
-import type { ReadDb } from '../database.ts'
 import { Problem } from '../problems.ts'
+import type { ReadDb } from '../tables.ts'
 import { addressOf } from './representation.ts'
 import { type AuthorRow, SCHEMES, type Scheme } from './table.ts'
 

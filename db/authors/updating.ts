@@ -1,5 +1,5 @@
 import { compiledOnce } from '../compiled.ts'
-import type { Db } from '../database.ts'
+import type { Db } from '../tables.ts'
 import { AUTHOR_COLUMNS, type AuthorRow } from './table.ts'
 import { assertUnique } from './uniqueness.ts'
 

@@ -2,11 +2,11 @@ import { deleteAccount, findDeletion, insertDeletion, retireUser } from '../acco
 import { deleteApiKeys } from '../api-keys.ts'
 import { disownSome } from '../authors/disowning.ts'
 import { serviceCommand, userCommand } from '../command.ts'
-import type { Db } from '../database.ts'
 import { deleteAnswersOf } from '../idempotency-keys.ts'
 import { deletePasswordReset } from '../password-resets.ts'
 import { Problem } from '../problems.ts'
 import { deleteSessions } from '../sessions.ts'
+import type { Db } from '../tables.ts'
 import { findUserById, isLastAdmin } from '../users.ts'
 
 /** So much is done at once; others write in between. An author is a dozen rows with its words and its place in the change log. */

@@ -6,8 +6,8 @@ import type { AuthorContent, AuthorRecord } from '../authors/table.ts'
 import { changeAuthor, insertAuthor, reinsertAuthor, removeAuthor } from '../authors/writing.ts'
 import { findDeletion } from '../changes.ts'
 import { type Actor, type Representation, userCommand } from '../command.ts'
-import type { Db, ReadDb } from '../database.ts'
 import { Problem } from '../problems.ts'
+import type { Db, ReadDb } from '../tables.ts'
 
 /** Which author is to be changed, and in which version. */
 interface Target {

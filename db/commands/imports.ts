@@ -4,8 +4,8 @@ import { type Findings, revise } from '../authors/revising.ts'
 import type { StagedDb } from '../authors/staged-tables.ts'
 import type { AuthorContent } from '../authors/table.ts'
 import { userCommand } from '../command.ts'
-import type { Db } from '../database.ts'
 import { STAGED } from '../dialect.ts'
+import type { Db } from '../tables.ts'
 
 /** A million rows take 30 to 70 seconds; on a disk that is ten times slower it must come to its end too. */
 const LONGEST_MS = 600_000

@@ -1,8 +1,8 @@
 import { serviceCommand, userCommand } from '../command.ts'
-import type { Db } from '../database.ts'
 import { deletePasswordReset } from '../password-resets.ts'
 import { Problem } from '../problems.ts'
 import { endSessions } from '../sessions.ts'
+import type { Db } from '../tables.ts'
 import {
   findNamesake,
   findUserById,

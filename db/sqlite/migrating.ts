@@ -1,11 +1,11 @@
 import { Kysely } from 'kysely'
-import type { Db, Tables } from '../database.ts'
 import { type Applied, migrateInPlace, rebuildOfDown, refuseOtherSchema, stepDown } from '../migrator.ts'
 import type { Rebuild } from '../rebuild-plan.ts'
+import type { Db, Tables } from '../tables.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { openDatabase, type Usage } from './open.ts'
-import { type RebuildOptions, rebuild } from './rebuild.ts'
+import { type RebuildOptions, rebuild } from './rebuild/index.ts'
 
 interface Opened {
   connection: Connection

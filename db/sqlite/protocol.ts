@@ -2,7 +2,7 @@
 import type { Call } from '../command.ts'
 import type { Usage } from './open.ts'
 import type { Outcome } from './outcome.ts'
-import type { Migrating } from './rebuild-progress.ts'
+import type { Migrating } from './rebuild/progress.ts'
 
 export interface ThreadData {
   file: string

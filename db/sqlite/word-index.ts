@@ -1,7 +1,7 @@
 /** Which authors have which words, in SQLite's full-text index (https://sqlite.org/fts5.html). */
 import { type Expression, type SelectQueryBuilder, sql } from 'kysely'
 import { compiledOnce } from '../compiled.ts'
-import type { Db, ReadDb, Tables } from '../database.ts'
+import type { Db, ReadDb, Tables } from '../tables.ts'
 
 /** An author's number and its terms, with spaces between; each is a row of letters, marks, digits and characters for private use. */
 interface Indexed {

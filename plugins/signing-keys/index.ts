@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ReadDb } from '../../db/database.ts'
+import type { ReadDb } from '../../db/tables.ts'
 import { listUsers } from '../../db/users.ts'
 import { createKeyFile, KeysRefused, keyFileOf } from './key-file.ts'
 import { KeyRing } from './key-ring.ts'

@@ -2,7 +2,7 @@ import { findAuthor, findAuthorNumber } from '../../db/authors/reading.ts'
 import { etagOf } from '../../db/authors/representation.ts'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { findVersion } from '../../db/changes.ts'
-import type { ReadDb } from '../../db/database.ts'
+import type { ReadDb } from '../../db/tables.ts'
 import { AuthorNotFound, VersionNotFound } from '../../schemas/errors.ts'
 
 /** The author as it is sent. Throws `AuthorNotFound`. */

@@ -1,8 +1,8 @@
 /** What the service has given so far, which later requests name again. */
 import { randomUUID } from 'node:crypto'
 import { uuidv7 } from 'uuidv7'
-import type { Db } from '../../db/database.ts'
 import { upsertPasswordReset } from '../../db/password-resets.ts'
+import type { Db } from '../../db/tables.ts'
 import { findCredentials, insertUser, type Role, updateUser } from '../../db/users.ts'
 import type { Answer, Client, Sent } from './client.ts'
 

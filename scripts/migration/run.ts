@@ -1,7 +1,7 @@
 /** `node scripts/migration/run.ts FILE up|down ROWS`: migrates so many rows at once, and tells after each slice how far it is. */
 import Sqlite from 'better-sqlite3'
 import { migrateDown, migrateToLatest } from '../../db/dialect.ts'
-import type { Migrating } from '../../db/sqlite/rebuild-progress.ts'
+import type { Migrating } from '../../db/sqlite/rebuild/progress.ts'
 
 const [file, direction, rows] = process.argv.slice(2) as [string, string, string]
 const tell = (event: Migrating) => console.log(JSON.stringify(event))

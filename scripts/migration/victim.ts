@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Migrating } from '../../db/sqlite/rebuild-progress.ts'
+import type { Migrating } from '../../db/sqlite/rebuild/progress.ts'
 
 const SCRIPT = path.join(import.meta.dirname, 'run.ts')
 /** Of the last part of a migration, which a random moment rarely meets. */

@@ -2,7 +2,7 @@
 import type { Kysely } from 'kysely'
 import t, { type Test } from 'tap'
 import { deleteOldAccountChanges, listAccountChanges } from '../../db/account-changes.ts'
-import type { Tables } from '../../db/database.ts'
+import type { Tables } from '../../db/tables.ts'
 import { numberOfUser } from '../../db/user-numbers.ts'
 import { basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 

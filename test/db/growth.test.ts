@@ -2,9 +2,9 @@
 import path from 'node:path'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import type { Db } from '../../db/database.ts'
 import { addTerms, openForMigrations } from '../../db/dialect.ts'
 import { migrateToLatest } from '../../db/migrator.ts'
+import type { Db } from '../../db/tables.ts'
 import { temporaryFolder } from '../helpers.ts'
 
 const BALLAST_ROWS = 100

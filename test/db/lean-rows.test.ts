@@ -9,8 +9,8 @@ import { openDatabase } from '../../db/database.ts'
 import { migrateDown, migrateToLatest, openForMigrations } from '../../db/dialect.ts'
 import { createMigrator, migrateToLatest as migrateEmpty, resultsOf } from '../../db/migrator.ts'
 import { PAGE_BYTES } from '../../db/sqlite/open.ts'
-import type { Migrating } from '../../db/sqlite/rebuild-progress.ts'
-import { replaceFile } from '../../db/sqlite/replacing.ts'
+import type { Migrating } from '../../db/sqlite/rebuild/progress.ts'
+import { replaceFile } from '../../db/sqlite/rebuild/replacing.ts'
 import { foldText, wordsOf } from '../../db/text.ts'
 import { contentsOf, schemaOf, tablesOf } from '../../scripts/migration/contents.ts'
 import { makeOldDatabase } from '../../scripts/migration/old-database.ts'
@@ -449,7 +449,7 @@ t.test('who comes meanwhile, or was late, cannot write', async (t) => {
 
 t.test('it does not begin without room, nor over a file that is not ours', async (t) => {
   const file = oldDatabase(t)
-  const { rebuild } = await import('../../db/sqlite/rebuild.ts')
+  const { rebuild } = await import('../../db/sqlite/rebuild/index.ts')
   const { rebuildUp } = await import('../../migrations/0014-lean-rows.ts')
   const plan = { ...rebuildUp, growth: 1e12 } as never
   t.throws(() => rebuild(file, { migration: LEAN, direction: 'up', plan }), {
@@ -495,7 +495,7 @@ t.test('a deletion without the version before it keeps id and slug', async (t) =
 })
 
 t.test('a copy that lost rows never takes the place of the file', async (t) => {
-  const { rebuild } = await import('../../db/sqlite/rebuild.ts')
+  const { rebuild } = await import('../../db/sqlite/rebuild/index.ts')
   const { rebuildUp } = await import('../../migrations/0014-lean-rows.ts')
   for (const [loss, sentence] of [
     ['delete from new.changes where sequence = 3', /rows of "changes" are missing/],

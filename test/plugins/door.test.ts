@@ -83,7 +83,7 @@ t.test('the linter refuses what could write without the door', async (t) => {
   const folder = temporaryFolder(t)
   cpSync(path.join(ROOT, 'biome.json'), path.join(folder, 'biome.json'))
   const ways = [
-    "import type { Db } from '../../db/database.ts'",
+    "import type { Db } from '../../db/tables.ts'",
     "import { Kysely } from 'kysely'",
     "import Sqlite from 'better-sqlite3'",
     "import { runCall } from '../../db/door.ts'",
@@ -103,7 +103,7 @@ t.test('the linter refuses what could write without the door', async (t) => {
     for (const way of ways)
       t.match(await lint(room, `${way}\n`), /What writes is a command/, `${room}: ${way}`)
     t.equal(
-      await lint(room, "import type { ReadDb } from '../../db/database.ts'\nexport type Reads = ReadDb\n"),
+      await lint(room, "import type { ReadDb } from '../../db/tables.ts'\nexport type Reads = ReadDb\n"),
       'fine'
     )
   }

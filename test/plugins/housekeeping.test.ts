@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { loadConfig } from '../../config.ts'
 import { insertDeletion } from '../../db/account-deletions.ts'
-import type { Tables } from '../../db/database.ts'
+import type { Tables } from '../../db/tables.ts'
 import { numberOfUser } from '../../db/user-numbers.ts'
 import {
   AUTHOR,

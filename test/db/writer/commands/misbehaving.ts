@@ -3,8 +3,8 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { isMainThread } from 'node:worker_threads'
 import { sql } from 'kysely'
 import { serviceCommand } from '../../../../db/command.ts'
-import type { Db } from '../../../../db/database.ts'
 import { Problem } from '../../../../db/problems.ts'
+import type { Db } from '../../../../db/tables.ts'
 
 const SHORT_MS = 1000
 

@@ -4,9 +4,9 @@ import { isMainThread, parentPort } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import { serviceCommand } from '../../../../db/command.ts'
-import type { Db } from '../../../../db/database.ts'
 import { Problem } from '../../../../db/problems.ts'
 import { Connection } from '../../../../db/sqlite/connection.ts'
+import type { Db } from '../../../../db/tables.ts'
 
 /** `flood` fills the disk, upon which SQLite undoes the whole transaction; `orphan` breaks a foreign key at COMMIT. */
 export type Op =

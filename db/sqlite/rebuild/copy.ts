@@ -1,7 +1,7 @@
 import type Sqlite from 'better-sqlite3'
-import type { Rebuild, Step } from '../rebuild-plan.ts'
-import { inNewFile, type NewFile, type Position } from './rebuild-file.ts'
-import { type Migrating, Progress, type SizedStep } from './rebuild-progress.ts'
+import type { Rebuild, Step } from '../../rebuild-plan.ts'
+import { inNewFile, type NewFile, type Position } from './new-file.ts'
+import { type Migrating, Progress, type SizedStep } from './progress.ts'
 
 /** A kill costs so much work at most, but for steps that are done in one piece. */
 const SLICE_MS = 3000

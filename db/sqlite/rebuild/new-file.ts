@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import type Sqlite from 'better-sqlite3'
-import type { Rebuild } from '../rebuild-plan.ts'
-import { DatabaseRefused, isDamage } from './errors.ts'
-import { APPLICATION_ID, PAGE_BYTES, prepareFile } from './open.ts'
+import type { Rebuild } from '../../rebuild-plan.ts'
+import { DatabaseRefused, isDamage } from '../errors.ts'
+import { APPLICATION_ID, PAGE_BYTES, prepareFile } from '../open.ts'
 import { likeFile } from './replacing.ts'
 
 /** How far the copy is: so many steps are done, and of the next one the numbers up to `done`. */

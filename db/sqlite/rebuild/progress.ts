@@ -1,5 +1,5 @@
-import type { Step } from '../rebuild-plan.ts'
-import type { Position } from './rebuild-file.ts'
+import type { Step } from '../../rebuild-plan.ts'
+import type { Position } from './new-file.ts'
 
 /** How far a migration is that copies the rows to a new file. */
 export interface Migrating {

@@ -1,12 +1,12 @@
 /** Brings a database with rows to another schema: they are copied to a new file, which then takes the place of the old one. */
 import { existsSync, realpathSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
-import type { Check, Rebuild } from '../rebuild-plan.ts'
-import { asRefusal, DatabaseRefused, isBusy, isDamage } from './errors.ts'
-import { identityOf } from './identity.ts'
-import { patiently } from './patience.ts'
-import { copyRows, type RebuildOptions } from './rebuild-copy.ts'
-import { NewFile } from './rebuild-file.ts'
+import type { Check, Rebuild } from '../../rebuild-plan.ts'
+import { asRefusal, DatabaseRefused, isBusy, isDamage } from '../errors.ts'
+import { identityOf } from '../identity.ts'
+import { patiently } from '../patience.ts'
+import { copyRows, type RebuildOptions } from './copy.ts'
+import { NewFile } from './new-file.ts'
 import { checkSpace, replaceFile } from './replacing.ts'
 
 export type { RebuildOptions }

@@ -1,7 +1,7 @@
 import { chownSync, closeSync, fsyncSync, openSync, renameSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type Sqlite from 'better-sqlite3'
-import { DatabaseRefused } from './errors.ts'
+import { DatabaseRefused } from '../errors.ts'
 
 const MEGABYTE = 1_000_000
 
