@@ -155,7 +155,7 @@ async function* walk(db: ReadDb, { conditions }: Search, { order, after }: Bound
     if (rows.length < most) return true
     place = placeOf(rows.at(-1) as Found, order)
     walked += most
-    most = WALKED_AT_ONCE
+    most = Math.min(2 * most, WALKED_AT_ONCE)
   }
   return false
 }
