@@ -1,5 +1,4 @@
-import type { GeneratedAlways } from 'kysely'
-import { type Insertable, type NotNull, sql } from 'kysely'
+import { type GeneratedAlways, type Insertable, type NotNull, sql } from 'kysely'
 import type { AuthorRecord } from './authors/table.ts'
 import { compiledOnce } from './compiled.ts'
 import { inserter } from './insert-many.ts'

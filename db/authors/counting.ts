@@ -29,6 +29,7 @@ export async function countAuthors(db: ReadDb, filter: AuthorFilter): Promise<nu
   return total
 }
 
+/** Of those that the index of one condition leaves, each is looked at. */
 async function countFew(db: ReadDb, filter: AuthorFilter, search: Search, fewest: Fewest): Promise<number> {
   const bounds = { order: BY_NUMBER, after: undefined, most: FEW }
   return (await findAmongFew(db, filter, search, fewest, bounds)).length

@@ -238,7 +238,7 @@ t.test('without rows the schema is the same, there and back', async (t) => {
   }
   t.same(await migrateToLatest(file, {}), [{ direction: 'up', migration: LEAN }])
   t.same(await migrateDown(file, {}), [{ direction: 'down', migration: LEAN }])
-  // The number of the last change is told by nothing while there is none.
+  // Without changes no table says which number the last one had.
   t.same({ ...contentsOf(file), sqlite_sequence: '' }, { ...contentsOf(other), sqlite_sequence: '' })
 })
 
