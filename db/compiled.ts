@@ -51,6 +51,12 @@ export function compiledOnce<Values extends object>() {
   }
 }
 
+/** A row of values, each a placeholder, in the list of rows that a statement is run with. */
+export function rowAt<Row extends object>(index: number): Row {
+  const byName = { get: (_: object, name: string) => placeholder((rows: never[]) => rows[index]?.[name]) }
+  return new Proxy({}, byName) as Row
+}
+
 function bind(parameters: readonly unknown[], values: object): unknown[] {
   return parameters.map((parameter) =>
     parameter instanceof Placeholder ? parameter.read(values as never) : parameter

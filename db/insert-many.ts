@@ -1,5 +1,5 @@
 import type { InsertObject } from 'kysely'
-import { compiledOnce, placeholder } from './compiled.ts'
+import { compiledOnce, rowAt } from './compiled.ts'
 import type { Db, Tables } from './tables.ts'
 
 /** Rows a statement: few sizes, so that few statements are compiled, prepared and kept. */
@@ -21,10 +21,12 @@ export function inserter<T extends keyof Tables>(table: T, columns: readonly (ke
 }
 
 function compiledInsert(table: keyof Tables, columns: readonly string[], size: number) {
-  const rowAt = (index: number) =>
-    Object.fromEntries(columns.map((column) => [column, placeholder((rows: Row[]) => rows[index]?.[column])]))
+  const valuesAt = (index: number) => {
+    const row = rowAt<Row>(index)
+    return Object.fromEntries(columns.map((column) => [column, row[column]]))
+  }
   return compiledOnce<Row[]>()((db) =>
     // biome-ignore lint/suspicious/noExplicitAny: rows of any table
-    db.insertInto(table).values(Array.from({ length: size }, (_, index) => rowAt(index)) as any)
+    db.insertInto(table).values(Array.from({ length: size }, (_, index) => valuesAt(index)) as any)
   )
 }

@@ -58,10 +58,16 @@ export function foldSlug(slug: string): string {
 
 /** Letters and digits of any script, with their marks. */
 const WORD = /[\p{L}\p{M}\p{N}]+/gu
+const NO_WORD = /[^\p{L}\p{M}\p{N}]+/gu
 
-/** The words of the texts, folded, each once; a sigma that ends one word may go on in another. */
+/** The words of the texts, folded, each once. */
 export function wordsOf(...texts: string[]): string[] {
-  return [...new Set(texts.flatMap((text) => foldText(text).replaceAll('ς', 'σ').match(WORD) ?? []))]
+  return wordsOfFolded(...texts.map(foldText))
+}
+
+/** The same of texts that are folded already; a sigma that ends one word may go on in another. */
+export function wordsOfFolded(...texts: string[]): string[] {
+  return [...new Set(texts.flatMap((text) => text.replaceAll('ς', 'σ').match(WORD) ?? []))]
 }
 
 const SLUG_LENGTH = 80
@@ -78,7 +84,11 @@ export function isUuid(text: string): boolean {
  * A name without any becomes `author`, and none is like an id or a part of an address, since they stand in the same place.
  */
 export function slugify(name: string): string {
-  const words = foldText(name).replace(/[^\p{L}\p{M}\p{N}]+/gu, '-')
+  return slugOfFolded(foldText(name))
+}
+
+export function slugOfFolded(name: string): string {
+  const words = name.replace(NO_WORD, '-')
   const slug = [...words].slice(0, SLUG_LENGTH).join('').replace(/^-|-$/g, '')
   if (slug === '') return 'author'
   return isUuid(slug) || RESERVED_SLUGS.includes(slug) ? `author-${slug}` : slug

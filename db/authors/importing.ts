@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Actor } from '../command.ts'
 import type { Db, ReadDb } from '../tables.ts'
-import { foldText, slugify } from '../text.ts'
+import { slugOfFolded } from '../text.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
-import { type AuthorContent, completed, SCHEMES } from './table.ts'
+import { type AuthorContent, completed, type FoldedTexts, foldTexts } from './table.ts'
+import { findSame, findTakenIdentifiers, findTakenSlugs, identifiersOf, keyOf } from './taken.ts'
 import { insertAuthors } from './writing.ts'
 
 export interface Refusal {
@@ -28,7 +29,17 @@ export interface Same extends Content {
   number?: number | null
 }
 
-type Content = ReturnType<typeof completed>
+export type Content = ReturnType<typeof completed>
+
+/** A row that is to be decided on. Folding takes long, so it is done once. */
+export interface Candidate {
+  content: Content
+  folded: FoldedTexts
+}
+
+export function toCandidate(author: AuthorContent): Candidate {
+  return { content: completed(author), folded: foldTexts(author) }
+}
 
 /** Bounded, so that an import of any size needs no more memory. */
 const SLUGS_REMEMBERED = 100_000
@@ -45,21 +56,23 @@ export class RowDecider {
   }
 
   /** A decision for each row, as if those before it were written already. */
-  async decide(rows: readonly AuthorContent[]): Promise<Decision[]> {
-    const contents = rows.map(completed)
-    const known = new Map(await this.#collect((db) => findSame(db, contents)))
+  async decide(rows: readonly Candidate[]): Promise<Decision[]> {
+    const contents = rows.map(({ content }) => content)
+    const folded = rows.map((row) => row.folded)
+    const bases = folded.map(({ name }) => slugOfFolded(name))
+    const known = new Map(await this.#collect((db) => findSame(db, folded)))
     const takenIdentifiers = new Set(await this.#collect((db) => findTakenIdentifiers(db, contents)))
-    const takenSlugs = new Set(await this.#collect((db) => findTakenSlugs(db, contents)))
+    const takenSlugs = new Set(await this.#collect((db) => findTakenSlugs(db, bases)))
     const decisions: Decision[] = []
-    for (const content of contents) {
-      const key = keyOf(content)
+    for (const [index, { content, folded }] of rows.entries()) {
+      const key = keyOf(folded)
       const same = known.get(key)
       const outcome = same === undefined ? refuseTaken(content, takenIdentifiers) : compare(same, content)
       if (outcome !== 'created') {
         decisions.push({ outcome, ...(same && { same }) })
         continue
       }
-      const slug = await this.#slugFor(content.name, takenSlugs)
+      const slug = await this.#slugFor(bases[index] as string, takenSlugs)
       known.set(key, { ...content, slug })
       takenSlugs.add(slug)
       for (const identifier of identifiersOf(content)) takenIdentifiers.add(identifier)
@@ -75,8 +88,7 @@ export class RowDecider {
     return found
   }
 
-  async #slugFor(name: string, taken: Set<string>): Promise<string> {
-    const base = slugify(name)
+  async #slugFor(base: string, taken: Set<string>): Promise<string> {
     if (!taken.has(base)) return base
     const last = this.#numbers.get(base)
     let number = last === undefined ? await this.#firstFreeNumber(base) : last + 1
@@ -103,23 +115,13 @@ export async function importRows(
   rows: readonly AuthorContent[],
   by: { stamp: string; actor: Actor }
 ): Promise<Outcome[]> {
-  const decisions = await new RowDecider([trx]).decide(rows)
+  const decisions = await new RowDecider([trx]).decide(rows.map(toCandidate))
   const created = rows.flatMap((content, index) => {
     const slug = decisions[index]?.slug
     return slug === undefined ? [] : [{ content, slug }]
   })
   await insertAuthors(trx, created, by)
   return decisions.map(({ outcome }) => outcome)
-}
-
-function keyOf({ name, book }: { name: string; book: string }): string {
-  return `${foldText(name)}\n${foldText(book)}`
-}
-
-function identifiersOf({ identifiers }: Content): string[] {
-  return SCHEMES.filter((scheme) => identifiers[scheme] !== null).map(
-    (scheme) => `${scheme} ${identifiers[scheme]}`
-  )
 }
 
 /** What becomes of a row with this content when the author has its name and book already: nothing changes, or it is refused. */
@@ -137,40 +139,4 @@ export function refuseTaken(content: Content, taken: ReadonlySet<string>): Outco
   if (identifier === undefined) return 'created'
   const scheme = identifier.split(' ', 1)[0]
   return { pointer: `/identifiers/${scheme}`, detail: 'stands at another author already' }
-}
-
-/** By its key every author that has the folded name and book of one of these. */
-async function findSame(db: ReadDb, contents: Content[]): Promise<[string, Same][]> {
-  const keys = contents.map(({ name, book }) => [foldText(name), foldText(book)] as const)
-  const rows = await db
-    .selectFrom('authors')
-    .select(['number', 'record'])
-    .where((eb) =>
-      eb(
-        eb.refTuple('name_key', 'book_key'),
-        'in',
-        keys.map(([name, book]) => eb.tuple(name, book))
-      )
-    )
-    .execute()
-  const found = rows.map(({ number, record }): Same => ({ ...JSON.parse(record), number }))
-  return found.map((same) => [keyOf(same), same])
-}
-
-/** The identifiers of these that an author has, each after its scheme. */
-export async function findTakenIdentifiers(db: ReadDb, contents: Content[]): Promise<string[]> {
-  const taken: string[] = []
-  for (const scheme of SCHEMES) {
-    const values = contents.flatMap(({ identifiers }) => identifiers[scheme] ?? [])
-    if (values.length === 0) continue
-    const rows = await db.selectFrom('authors').select(scheme).where(scheme, 'in', values).execute()
-    for (const row of rows) taken.push(`${scheme} ${row[scheme]}`)
-  }
-  return taken
-}
-
-async function findTakenSlugs(db: ReadDb, contents: Content[]): Promise<string[]> {
-  const slugs = contents.map(({ name }) => slugify(name))
-  const rows = await db.selectFrom('authors').select('slug').where('slug', 'in', slugs).execute()
-  return rows.map(({ slug }) => slug)
 }

@@ -2,10 +2,11 @@ import type { Selectable } from 'kysely'
 import { listChangedAuthors } from '../changed-authors.ts'
 import type { ReadDb } from '../tables.ts'
 import { slugify } from '../text.ts'
-import { compare, findTakenIdentifiers, type Refusal, refuseTaken, type Same } from './importing.ts'
+import { compare, type Refusal, refuseTaken, type Same } from './importing.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
 import type { StagedAuthorsTable, StagedDb } from './staged-tables.ts'
 import { type AuthorsTable, completed, SCHEMES } from './table.ts'
+import { findTakenIdentifiers } from './taken.ts'
 
 /** Rows that cannot be imported after all. */
 export interface Findings {

@@ -1,7 +1,7 @@
 import { foldText, wordsOf } from '../text.ts'
 import type { AuthorFilter } from './conditions.ts'
 import { type AuthorOrder, comparePlaces, type Place, placeOf } from './order.ts'
-import { type AuthorRecord, keysOf, SCHEMES, UNKNOWN_YEAR } from './table.ts'
+import { type AuthorRecord, SCHEMES, UNKNOWN_YEAR } from './table.ts'
 
 /** The part of an order that a page shows, and what is sought: by this it is known which changes concern the page. */
 export interface Span {
@@ -33,7 +33,7 @@ export function concerns(span: Span, { number, record }: Changed): boolean {
 
 function keyRowOf(author: AuthorRecord, number: number) {
   const { birth_year, updated_at } = author
-  return { number, updated_at, birth_key: birth_year ?? UNKNOWN_YEAR, name_key: keysOf(author).name_key }
+  return { number, updated_at, birth_key: birth_year ?? UNKNOWN_YEAR, name_key: foldText(author.name) }
 }
 
 /** By far the most frequent question, so that it is answered without a place. */

@@ -6,16 +6,20 @@ import { readDialect, stagedDialect } from '../dialect.ts'
 import { inserter } from '../insert-many.ts'
 import type { Tables } from '../tables.ts'
 import { countStaged } from './applying.ts'
-import { type Outcome, RowDecider, type Same } from './importing.ts'
+import { type Candidate, type Outcome, RowDecider, type Same, toCandidate } from './importing.ts'
 import { type Findings, revise, type Since } from './revising.ts'
 import { createStagedTables, STAGED_COLUMNS, type StagedDb, type StagedRow } from './staged-tables.ts'
-import { type AuthorContent, completed, keysOf } from './table.ts'
+import type { AuthorContent } from './table.ts'
 import { termsOf } from './words.ts'
 
 /** A row of a file that is to be imported. */
 export interface FileRow {
   line: number
   content: AuthorContent
+}
+
+interface StagedCandidate extends Candidate {
+  line: number
 }
 
 export interface StagingFiles {
@@ -79,14 +83,17 @@ export class Staging {
 
   /** What would become of the rows if they were written now, after all that were added before. */
   async add(rows: readonly FileRow[]): Promise<Outcome[]> {
-    const decisions = await this.#decider.decide(rows.map(({ content }) => content))
+    const candidates = rows.map(({ line, content }) => ({ line, ...toCandidate(content) }))
+    const decisions = await this.#decider.decide(candidates)
     const created: StagedRow[] = []
     for (const [index, { slug }] of decisions.entries()) {
-      if (slug !== undefined) created.push(this.#toStaged(rows[index] as FileRow, { slug, number: null }))
+      if (slug !== undefined)
+        created.push(this.#toStaged(candidates[index] as StagedCandidate, { slug, number: null }))
     }
     await insertStaged(this.#staged, created as never)
     for (const [index, { outcome, same }] of decisions.entries()) {
-      if (outcome === 'unchanged') await this.#addUnchanged(rows[index] as FileRow, same as Same)
+      if (outcome === 'unchanged')
+        await this.#addUnchanged(candidates[index] as StagedCandidate, same as Same)
     }
     return decisions.map(({ outcome }) => outcome)
   }
@@ -118,24 +125,23 @@ export class Staging {
   }
 
   /** The first row with its name and book is kept: it may have to be created after all. */
-  async #addUnchanged(fileRow: FileRow, same: Same): Promise<void> {
-    const row = this.#toStaged(fileRow, { slug: '', number: same.number as number })
+  async #addUnchanged(candidate: StagedCandidate, same: Same): Promise<void> {
+    const row = this.#toStaged(candidate, { slug: '', number: same.number as number })
     const [first] = (await selectPosition(this.#staged, { name: row.name_key, book: row.book_key })).rows
     if (first === undefined) {
       await insertStaged(this.#staged, [row] as never)
     } else {
       const { position } = first
       const staged = this.#staged as unknown as StagedDb
-      await staged.insertInto('repeats').values({ line: fileRow.line, position }).execute()
+      await staged.insertInto('repeats').values({ line: candidate.line, position }).execute()
     }
   }
 
   #toStaged(
-    { line, content }: FileRow,
+    { line, content, folded }: StagedCandidate,
     { slug, number }: { slug: string; number: number | null }
   ): StagedRow {
-    const author = completed(content)
-    const { birth_year, booker_prize, identifiers } = author
+    const { birth_year, booker_prize, identifiers } = content
     return {
       line,
       number,
@@ -143,9 +149,10 @@ export class Staging {
       birth_year,
       booker_prize: booker_prize ? 1 : 0,
       ...identifiers,
-      ...keysOf(author),
-      terms: termsOf(author),
-      record: JSON.stringify({ slug, ...author, owner_id: this.#ownerId, version: 1 })
+      name_key: folded.name,
+      book_key: folded.book,
+      terms: termsOf(content, folded),
+      record: JSON.stringify({ slug, ...content, owner_id: this.#ownerId, version: 1 })
     }
   }
 }

@@ -111,14 +111,17 @@ export function toRow(author: AuthorRecord, { number, owner_number }: Numbers): 
     owner_number,
     version,
     updated_at,
-    ...keysOf(author),
+    name_key: foldText(author.name),
+    book_key: foldText(author.book),
     record: JSON.stringify(author)
   }
 }
 
-/** The name and the book as they are compared. */
-export function keysOf({ name, book }: Pick<AuthorContent, 'name' | 'book'>) {
-  return { name_key: foldText(name), book_key: foldText(book) }
+/** The texts of an author as they are compared. */
+export type FoldedTexts = Record<'name' | 'book' | 'country', string>
+
+export function foldTexts({ name, book, country }: Pick<AuthorContent, keyof FoldedTexts>): FoldedTexts {
+  return { name: foldText(name), book: foldText(book), country: foldText(country) }
 }
 
 /** The content with false and null for what is left out. */
