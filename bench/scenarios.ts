@@ -36,7 +36,8 @@ export interface Scenario {
 export const SCENARIOS: Scenario[] = [
   scenario('one-author', 'one author', oneAuthor, { raw: 0.5, plain: 3 }, ['raw', 'plain']),
   scenario('first-page', 'first page of 20', firstPage, { raw: 0.6, plain: 5 }, ['raw', 'plain']),
-  scenario('deep-page', 'deep pages of 20', deepPages, { raw: 0.25 }),
+  scenario('deep-page', 'deep pages of 20', deepPages(''), { raw: 0.25 }),
+  scenario('deep-by-name', 'deep pages of 20, by name', deepPages('&sort=name'), { raw: 0.35 }),
   scenario('search', 'search, a page of 20', searches, {}),
   scenario('not-modified', 'one author, 304', notModified, { raw: 0.6 }),
   scenario('create', 'create', create, { raw: 0.2, plain: 4, commit: 4 }, ['raw', 'plain', 'commit']),
@@ -84,16 +85,18 @@ function firstPage({ ids, tokens }: Context): Request[] {
   return prepare(ids, () => get(pick(tokens), '/authors?limit=20'))
 }
 
-async function deepPages(context: Context): Promise<Request[]> {
-  const paths = await findPages(context)
-  return prepare(context.ids, () => get(pick(context.tokens), pick(paths)))
+function deepPages(order: string): Scenario['requests'] {
+  return async (context) => {
+    const paths = await findPages(context, order)
+    return prepare(context.ids, () => get(pick(context.tokens), pick(paths)))
+  }
 }
 
 /** Pages of 20 that begin at so many places all over the list, found by following `next` from its start. */
-async function findPages({ url, tokens: [token = ''], ids }: Context): Promise<string[]> {
+async function findPages({ url, tokens: [token = ''], ids }: Context, order: string): Promise<string[]> {
   const limit = Math.max(1, Math.min(100, Math.floor(ids.length / PAGES)))
   const paths: string[] = []
-  let path: string | null = `/authors?limit=${limit}`
+  let path: string | null = `/authors?limit=${limit}${order}`
   while (path !== null) {
     paths.push(path.replace(/limit=\d+/, 'limit=20'))
     path = JSON.parse((await ask(url, get(token, path))).body).next ?? null
@@ -161,7 +164,7 @@ function newNote(token: string, id: string): Request {
 }
 
 async function mix(context: Context): Promise<Request[]> {
-  const [ones, firsts, deeps] = [oneAuthor(context), firstPage(context), await deepPages(context)]
+  const [ones, firsts, deeps] = [oneAuthor(context), firstPage(context), await deepPages('')(context)]
   const [news, changes] = [create(context), update(context)]
   return prepare(context.ids, () => {
     const chance = randomInt(100)
