@@ -9,7 +9,8 @@ import { toNdjson } from '../plugins/transfers/ndjson.ts'
 import { below, mulberry32, pick, pickZipf, type Random } from './random.ts'
 
 /** What a user may write of an author: all that the two formats hold. */
-export type Content = Omit<AuthorRecord, 'id' | 'slug' | 'owner_id' | 'version' | 'created_at' | 'updated_at'>
+type Written = Omit<AuthorRecord, 'id' | 'slug' | 'owner_id' | 'version' | 'created_at' | 'updated_at'>
+export type Content = Written & { book: string; country: string }
 
 /** The beginnings of words that so many authors have. */
 export const WORDS = {
@@ -279,6 +280,7 @@ export function* inventAuthors(count: number): Generator<Content> {
     const isRare = number % Math.floor(count / RARE_AUTHORS) === 0 && number < count - (count % RARE_AUTHORS)
     yield {
       name: decorate(random, name),
+      sort_name: null,
       book: decorate(random, isRare ? `${book}: a ${capital(WORDS.rare)}` : book),
       country: pickZipf(random, COUNTRIES),
       booker_prize: number % 1000 === 500,

@@ -1,5 +1,5 @@
 import { type GeneratedAlways, type Insertable, type NotNull, sql } from 'kysely'
-import type { AuthorRecord } from './authors/table.ts'
+import { type AuthorRecord, parseRecord } from './authors/table.ts'
 import { compiledOnce } from './compiled.ts'
 import { inserter } from './insert-many.ts'
 import type { Db, ReadDb } from './tables.ts'
@@ -98,7 +98,7 @@ interface Logged extends Omit<Change, 'author_id' | 'record'> {
 }
 
 function toChange({ deleted_id, record: text, ...change }: Logged): Change {
-  const record: AuthorRecord | null = text === null ? null : JSON.parse(text)
+  const record = text === null ? null : parseRecord(text)
   const { sequence, ...rest } = change
   return { sequence, author_id: record?.id ?? (deleted_id as string), ...rest, record }
 }

@@ -8,21 +8,45 @@ import {
   type MigrationResultSet,
   Migrator
 } from 'kysely/migration'
-import { isRebuilding, isRebuildNeeded, type Rebuild } from './rebuild-plan.ts'
+import {
+  isRebuilding,
+  isRebuildNeeded,
+  type MigrationProgress,
+  type Rebuild,
+  type TellingMigration
+} from './rebuild-plan.ts'
 import { DatabaseRefused } from './refusals.ts'
 import type { Db } from './tables.ts'
 
 const MIGRATIONS = path.join(import.meta.dirname, '../migrations')
 
+/** Hears from a migration how far it is. */
+export type TellProgress = (migration: string, progress: MigrationProgress) => void
+
 /** Kysely's migrator over `migrations/`, in the order of the file names. */
-export function createMigrator(db: Db): Migrator {
-  const provider = new FileMigrationProvider({
+export function createMigrator(db: Db, tell: TellProgress = () => {}): Migrator {
+  const files = new FileMigrationProvider({
     fs,
     path,
     migrationFolder: MIGRATIONS,
     import: (file) => import(pathToFileURL(file).href)
   })
-  return new Migrator({ db, provider })
+  const getMigrations = async () => withProgress(await files.getMigrations(), tell)
+  return new Migrator({ db, provider: { getMigrations } })
+}
+
+/** The migrations, each with a second parameter that is called with how far it is. */
+function withProgress(migrations: Record<string, TellingMigration>, tell: TellProgress) {
+  const entries = Object.entries(migrations).map(([name, migration]) => {
+    const tellOfThis = (progress: MigrationProgress) => tell(name, progress)
+    const { up, down } = migration
+    const told = {
+      up: (db: Db) => up(db, tellOfThis),
+      ...(down && { down: (db: Db) => down(db, tellOfThis) })
+    }
+    return [name, { ...migration, ...told }]
+  })
+  return Object.fromEntries(entries) as Record<string, Migration>
 }
 
 /** Brings the schema up to date, all of it or nothing. Throws `DatabaseRefused` on a database that a newer version made. */
@@ -37,25 +61,37 @@ export interface Applied {
   migration: string
 }
 
+export interface InPlaceOptions {
+  tellProgress?: TellProgress
+  /** The last migration that is done; the newest if left out. */
+  upTo?: string | undefined
+}
+
 /**
  * Brings the schema up to date, or so far that the rows must be brought to a new file next: then what that needs is given too. Throws
  * `DatabaseRefused` on a database that a newer version made.
  */
-export async function migrateInPlace(db: Db): Promise<{ applied: Applied[]; rebuild?: Rebuild }> {
+export async function migrateInPlace(
+  db: Db,
+  options: InPlaceOptions = {}
+): Promise<{ applied: Applied[]; rebuild?: Rebuild }> {
   await refuseNewerSchema(db)
-  const migrator = createMigrator(db)
-  const migrations = await migrator.getMigrations()
+  const migrator = createMigrator(db, options.tellProgress)
+  const all = await migrator.getMigrations()
+  const end = all.findIndex(({ name }) => name === options.upTo)
+  const migrations = end === -1 ? all : all.slice(0, end + 1)
+  const target = migrations.at(-1)?.name as string
   const index = migrations.findIndex(
     ({ executedAt, migration }) => executedAt === undefined && isRebuilding(migration)
   )
   const isNew = migrations.every(({ executedAt }) => executedAt === undefined)
-  if (index === -1 || isNew) return { applied: appliedBy(await migrator.migrateToLatest()) }
+  if (index === -1 || isNew) return { applied: appliedBy(await migrator.migrateTo(target)) }
   const { name, migration } = migrations[index] as MigrationInfo
   const applied = appliedBy(await migrator.migrateTo(migrations[index - 1]?.name as string))
   const rebuild = await rebuildFor(db, name, migration, 'up')
   if (rebuild !== undefined) return { applied, rebuild }
   applied.push(...appliedBy(await migrator.migrateTo(name)))
-  const rest = await migrateInPlace(db)
+  const rest = await migrateInPlace(db, options)
   return { ...rest, applied: [...applied, ...rest.applied] }
 }
 
@@ -68,8 +104,8 @@ export async function rebuildOfDown(db: Db): Promise<Rebuild | undefined> {
 }
 
 /** Undoes the last migration in place. */
-export async function stepDown(db: Db): Promise<Applied[]> {
-  return appliedBy(await createMigrator(db).migrateDown())
+export async function stepDown(db: Db, tellProgress?: TellProgress): Promise<Applied[]> {
+  return appliedBy(await createMigrator(db, tellProgress).migrateDown())
 }
 
 async function rebuildFor(

@@ -5,7 +5,7 @@ export interface Refusals {
   AUTHOR_NOT_DELETED: [idOrSlug: string]
   AUTHOR_NOT_FOUND: [idOrSlug: string]
   IDEMPOTENCY_KEY_REUSED: []
-  IDENTIFIER_TAKEN: [scheme: string]
+  IDENTIFIER_TAKEN: [where: string, scheme: string]
   INVALID_CREDENTIALS: []
   INVALID_RESET_CODE: []
   INVALID_TOKEN: []

@@ -46,6 +46,21 @@ export interface Rebuild {
   plan: RebuildPlan
 }
 
+/** How far a migration is that changes rows in place. */
+export interface MigrationProgress {
+  step: string
+  /** Rows of this step, unless it is done in one piece. */
+  done?: number
+  of?: number
+  percent: number
+}
+
+/** A migration in place that takes long with many rows can tell how far it is. */
+export interface TellingMigration {
+  up(db: Db, tell: (progress: MigrationProgress) => void): Promise<void>
+  down?(db: Db, tell: (progress: MigrationProgress) => void): Promise<void>
+}
+
 /** A migration that cannot change tables with rows in place. */
 export interface RebuildingMigration extends Migration {
   rebuildUp: RebuildPlan

@@ -29,7 +29,7 @@ export const AuthorSearch = Type.Object(
         maxLength: 200,
         pattern: '[\\p{L}\\p{M}\\p{N}]',
         description:
-          'Words, up to 10; each must be the beginning of a word in name, book or country. Case and diacritics do not count.'
+          'Words, up to 10; each must be the beginning of a word in name, sort name, book or country. Case and diacritics do not count.'
       })
     ),
     country: Type.Optional(
@@ -60,7 +60,7 @@ export const AuthorSearch = Type.Object(
         type: 'string',
         enum: SORTS,
         default: '-created_at',
-        description: `The order: ${SORTS.join(', ')}; \`-\` is descending. Names are in the order of their folded letters; an unknown birth year is later than any.`
+        description: `The order: ${SORTS.join(', ')}; \`-\` is descending. Names are in the order of their folded letters, those of authors with a sort name in the order of that; an unknown birth year is later than any.`
       })
     ),
     count: Type.Optional(

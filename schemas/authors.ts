@@ -4,7 +4,7 @@ import { FreeText, Nullable, Text } from './text.ts'
 
 export const Year = (description: string) => Type.Integer({ minimum: -3000, maximum: 2100, description })
 
-/** Each scheme's identifier of a person, checked for its form; an identifier stands at one author only. */
+/** Each scheme's identifier of a person, checked for its form; authors share one only under the same name. */
 export const Identifiers = {
   viaf: Type.String({
     maxLength: 22,
@@ -39,12 +39,28 @@ const Details = {
     description: 'The author’s name, 1 to 200 characters.',
     examples: ['Salman Rushdie']
   }),
-  book: Text({
-    maxLength: 300,
-    description: 'A book, 1 to 300 characters.',
-    examples: ["Midnight's Children"]
-  }),
-  country: Text({ maxLength: 100, description: 'A country, 1 to 100 characters.', examples: ['India'] })
+  sort_name: Nullable(
+    Text({
+      maxLength: 200,
+      description:
+        'The name to sort by where it is another one, 1 to 200 characters; `q` finds its words, too.',
+      examples: ['Rushdie, Salman']
+    })
+  ),
+  book: Nullable(
+    Text({
+      maxLength: 300,
+      description: 'A book, 1 to 300 characters; null where unknown.',
+      examples: ["Midnight's Children"]
+    })
+  ),
+  country: Nullable(
+    Text({
+      maxLength: 100,
+      description: 'A country, 1 to 100 characters; null where unknown.',
+      examples: ['India']
+    })
+  )
 }
 const BookerPrize = Type.Boolean({ description: 'Whether the book won the Booker Prize.' })
 const BirthYear = Nullable(Year('The year of birth, -3000 to 2100; BC is negative.'))
@@ -53,6 +69,7 @@ const Note = Nullable(FreeText({ maxLength: 4000, description: 'A note, up to 4,
 
 const CREATE_EXAMPLE = {
   name: 'Salman Rushdie',
+  sort_name: 'Rushdie, Salman',
   book: "Midnight's Children",
   country: 'India',
   booker_prize: true,
@@ -73,7 +90,10 @@ const WritableIdentifiers = Type.Object(
 )
 
 const writable = {
-  ...Details,
+  name: Details.name,
+  sort_name: Type.Optional(Details.sort_name),
+  book: Type.Optional(Details.book),
+  country: Type.Optional(Details.country),
   booker_prize: Type.Optional(BookerPrize),
   birth_year: Type.Optional(BirthYear),
   death_year: Type.Optional(DeathYear),
@@ -84,7 +104,8 @@ const writable = {
 export const CreateAuthor = Type.Object(writable, {
   $id: 'CreateAuthor',
   additionalProperties: false,
-  description: 'A new author. Left out means false for `booker_prize` and null for the rest.',
+  description:
+    'A new author, of whom only the name must be known. Left out means false for `booker_prize` and null for the rest.',
   examples: [{ name: 'Salman Rushdie', book: "Midnight's Children", country: 'India', booker_prize: true }]
 })
 export type CreateAuthor = Static<typeof CreateAuthor>
@@ -99,8 +120,9 @@ export const ReplaceAuthor = Type.Object(writable, {
 export const PatchAuthor = Type.Object(
   {
     name: Type.Optional(Details.name),
-    book: Type.Optional(Details.book),
-    country: Type.Optional(Details.country),
+    sort_name: writable.sort_name,
+    book: writable.book,
+    country: writable.country,
     booker_prize: Type.Optional(Nullable(BookerPrize)),
     birth_year: writable.birth_year,
     death_year: writable.death_year,

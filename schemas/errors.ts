@@ -328,12 +328,14 @@ export const IdempotencyKeyInUse = problem({
   remedy: 'Wait for the seconds in "Retry-After" and send the request again, with the same key.',
   headers: { 'retry-after': '1' }
 })
-export const IdentifierTaken = problem<[string]>({
+export const IdentifierTaken = problem<[string, string]>({
   code: 'IDENTIFIER_TAKEN',
   status: 409,
-  title: 'Another author has this identifier',
-  detail: 'Another author has the same %s identifier.',
-  remedy: 'Check the identifier; each may stand at one author only.'
+  title: 'An author of another name has this identifier',
+  detail:
+    'The author at %s has the same %s identifier and another name; only authors of the same name share one (case and diacritics do not count).',
+  remedy:
+    'Check the name and the identifier. To rename a person with several books, take the identifier from these authors first, and give it back afterwards.'
 })
 export const LastAdmin = problem({
   code: 'LAST_ADMIN',

@@ -4,7 +4,7 @@ import { FieldError } from './problems.ts'
 export const CSV = 'text/csv'
 export const NDJSON = 'application/x-ndjson'
 
-/** The columns of a file of authors, in their order; only the first three must be there. */
+/** The columns of a file of authors, in their order; only the first must be there. */
 export const COLUMNS = [
   'name',
   'book',
@@ -16,14 +16,15 @@ export const COLUMNS = [
   'isni',
   'wikidata',
   'openlibrary',
+  'sort_name',
   'note'
 ] as const
-export const REQUIRED_COLUMNS = COLUMNS.slice(0, 3)
+export const REQUIRED_COLUMNS = COLUMNS.slice(0, 1)
 
 export const AuthorsCsv = Type.String({
   $id: 'AuthorsCsv',
   maxLength: 1_000_000_000_000,
-  description: `Authors as CSV (RFC 4180) with the columns ${COLUMNS.join(', ')}. An empty cell is null, an empty text is \`""\`. Before what a spreadsheet would take for a formula, at the beginning of a text or after a semicolon, tab or line break in it, stands an apostrophe, which an import takes away.`,
+  description: `Authors as CSV (RFC 4180) with the columns ${COLUMNS.join(', ')}. Only name must be there. An empty cell is null, an empty text is \`""\`. Before what a spreadsheet would take for a formula, at the beginning of a text or after a semicolon, tab or line break in it, stands an apostrophe, which an import takes away.`,
   examples: ["name,book,country,booker_prize\r\nSalman Rushdie,Midnight's Children,India,true\r\n"]
 })
 

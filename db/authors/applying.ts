@@ -91,6 +91,7 @@ async function insertPart(
         sql.val(at).as('updated_at'),
         'name_key',
         'book_key',
+        'sort_key',
         recordWith(newId, at).as('record')
       ])
     )

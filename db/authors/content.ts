@@ -32,6 +32,6 @@ export function patchContent(current: AuthorRecord, patch: AuthorPatch): AuthorC
   }
 }
 
-function contentOf({ name, book, country, birth_year, death_year, note }: AuthorRecord) {
-  return { name, book, country, birth_year, death_year, note }
+function contentOf({ name, sort_name, book, country, birth_year, death_year, note }: AuthorRecord) {
+  return { name, sort_name, book, country, birth_year, death_year, note }
 }

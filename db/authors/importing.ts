@@ -4,7 +4,17 @@ import type { Db, ReadDb } from '../tables.ts'
 import { slugOfFolded } from '../text.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
 import { type AuthorContent, completed, type FoldedTexts, foldTexts } from './table.ts'
-import { findSame, findTakenIdentifiers, findTakenSlugs, identifiersOf, keyOf } from './taken.ts'
+import {
+  atSlug,
+  findHolders,
+  findSame,
+  findStagedHolders,
+  findTakenSlugs,
+  type Holder,
+  identifiersOf,
+  inLine,
+  keyOf
+} from './taken.ts'
 import { insertAuthors } from './writing.ts'
 
 export interface Refusal {
@@ -35,6 +45,8 @@ export type Content = ReturnType<typeof completed>
 export interface Candidate {
   content: Content
   folded: FoldedTexts
+  /** Where it begins in the file, if that is known. */
+  line?: number
 }
 
 export function toCandidate(author: AuthorContent): Candidate {
@@ -46,13 +58,15 @@ const SLUGS_REMEMBERED = 100_000
 
 /** Decides what becomes of the rows of an import, batch after batch, each batch with a few statements instead of several for each row. */
 export class RowDecider {
-  readonly #catalogues: readonly ReadDb[]
+  readonly #catalogue: ReadDb
+  readonly #staged: ReadDb | undefined
   /** By the slug without a number the number that was last given, to begin from there. */
   readonly #numbers = new Map<string, number>()
 
-  /** Of authors with the same name and book, the one in the first of the catalogues counts. */
-  constructor(catalogues: readonly ReadDb[]) {
-    this.#catalogues = catalogues
+  /** Of authors with the same name and book, the one in the catalogue counts, not the one that is staged. */
+  constructor(catalogue: ReadDb, staged?: ReadDb) {
+    this.#catalogue = catalogue
+    this.#staged = staged
   }
 
   /** A decision for each row, as if those before it were written already. */
@@ -61,13 +75,13 @@ export class RowDecider {
     const folded = rows.map((row) => row.folded)
     const bases = folded.map(({ name }) => slugOfFolded(name))
     const known = new Map(await this.#collect((db) => findSame(db, folded)))
-    const takenIdentifiers = new Set(await this.#collect((db) => findTakenIdentifiers(db, contents)))
+    const holders = await this.#findHolders(contents)
     const takenSlugs = new Set(await this.#collect((db) => findTakenSlugs(db, bases)))
     const decisions: Decision[] = []
-    for (const [index, { content, folded }] of rows.entries()) {
+    for (const [index, { content, folded, line }] of rows.entries()) {
       const key = keyOf(folded)
       const same = known.get(key)
-      const outcome = same === undefined ? refuseTaken(content, takenIdentifiers) : compare(same, content)
+      const outcome = same === undefined ? refuseTaken({ content, folded }, holders) : compare(same, content)
       if (outcome !== 'created') {
         decisions.push({ outcome, ...(same && { same }) })
         continue
@@ -75,17 +89,27 @@ export class RowDecider {
       const slug = await this.#slugFor(bases[index] as string, takenSlugs)
       known.set(key, { ...content, slug })
       takenSlugs.add(slug)
-      for (const identifier of identifiersOf(content)) takenIdentifiers.add(identifier)
+      const holder = { name: folded.name, at: line === undefined ? atSlug(slug) : inLine(line) }
+      for (const one of identifiersOf(content)) holders.set(one, holders.get(one) ?? holder)
       decisions.push({ outcome, slug })
     }
     return decisions
   }
 
-  /** From the last of the catalogues to the first, whose entries come last. */
+  /** Both, what is staged first, so that entries of the catalogue come last. */
+  get #catalogues(): ReadDb[] {
+    return this.#staged === undefined ? [this.#catalogue] : [this.#staged, this.#catalogue]
+  }
+
   async #collect<T>(find: (db: ReadDb) => Promise<T[]>): Promise<T[]> {
     const found: T[] = []
-    for (const db of this.#catalogues.toReversed()) found.push(...(await find(db)))
+    for (const db of this.#catalogues) found.push(...(await find(db)))
     return found
+  }
+
+  async #findHolders(contents: readonly Content[]): Promise<Map<string, Holder>> {
+    const staged = this.#staged === undefined ? [] : await findStagedHolders(this.#staged, contents)
+    return new Map([...staged, ...(await findHolders(this.#catalogue, contents))])
   }
 
   async #slugFor(base: string, taken: Set<string>): Promise<string> {
@@ -115,7 +139,7 @@ export async function importRows(
   rows: readonly AuthorContent[],
   by: { stamp: string; actor: Actor }
 ): Promise<Outcome[]> {
-  const decisions = await new RowDecider([trx]).decide(rows.map(toCandidate))
+  const decisions = await new RowDecider(trx).decide(rows.map((row) => toCandidate(row)))
   const created = rows.flatMap((content, index) => {
     const slug = decisions[index]?.slug
     return slug === undefined ? [] : [{ content, slug }]
@@ -133,10 +157,17 @@ export function compare(author: Same, content: Content): Outcome {
   return { pointer: `/${differing[0]}`, detail }
 }
 
-/** Whether a row with this content can be created beside these identifiers, each after its scheme. */
-export function refuseTaken(content: Content, taken: ReadonlySet<string>): Outcome {
-  const identifier = identifiersOf(content).find((one) => taken.has(one))
+/** Whether a row can be created beside the holders of identifiers: only authors of the same name share one. */
+export function refuseTaken({ content, folded }: Candidate, holders: ReadonlyMap<string, Holder>): Outcome {
+  const hasOtherName = (holder: Holder | undefined) => holder !== undefined && holder.name !== folded.name
+  const identifier = identifiersOf(content).find((one) => hasOtherName(holders.get(one)))
   if (identifier === undefined) return 'created'
   const scheme = identifier.split(' ', 1)[0]
-  return { pointer: `/identifiers/${scheme}`, detail: 'stands at another author already' }
+  const { at } = holders.get(identifier) as Holder
+  return { pointer: `/identifiers/${scheme}`, detail: heldUnderAnotherName(at) }
+}
+
+/** `at` is where that author is. */
+export function heldUnderAnotherName(at: string): string {
+  return `is that of the author ${at}, who has another name: correct the name or the identifier`
 }

@@ -15,14 +15,14 @@ export type Place = readonly [string | number, number] | readonly [number]
 /** The same for those outside, who know authors by their ids. */
 export type Position = readonly [string | number, string] | readonly [string]
 
-export type Key = 'number' | 'name_key' | 'updated_at' | 'birth_key'
+export type Key = 'number' | 'name_order' | 'updated_at' | 'birth_key'
 export type Authors = ExpressionBuilder<Tables, 'authors'>
 export type Query<O> = SelectQueryBuilder<Tables, 'authors', O>
 
 export const KEYS: Record<AuthorOrder['by'], Key> = {
   // Numbers are in the order of creation.
   created_at: 'number',
-  name: 'name_key',
+  name: 'name_order',
   updated_at: 'updated_at',
   birth_year: 'birth_key'
 }

@@ -5,8 +5,8 @@ import { slugify } from '../text.ts'
 import { compare, type Refusal, refuseTaken, type Same } from './importing.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
 import type { StagedAuthorsTable, StagedDb } from './staged-tables.ts'
-import { type AuthorsTable, completed, SCHEMES } from './table.ts'
-import { findTakenIdentifiers } from './taken.ts'
+import { type AuthorsTable, completed, foldTexts, SCHEMES } from './table.ts'
+import { findHolders } from './taken.ts'
 
 /** Rows that cannot be imported after all. */
 export interface Findings {
@@ -30,7 +30,7 @@ const ERRORS_LISTED = 100
 
 /**
  * Decides once more on the staged rows that have to do with authors which were changed after `since`. None of the rows was refused
- * before, so that rows with different names and books have no identifier in common, and each can be decided by itself.
+ * before, so that rows of different names have no identifier in common, and each can be decided by itself.
  */
 export async function revise(db: ReadDb, staged: StagedDb, since: number): Promise<Findings & Since> {
   const revision = new Revision(db, staged)
@@ -96,7 +96,7 @@ class Revision {
     const same = await this.#findSame(row)
     const outcome = same
       ? compare(same, content)
-      : refuseTaken(content, new Set(await findTakenIdentifiers(this.#db, [content])))
+      : refuseTaken({ content, folded: foldTexts(content) }, new Map(await findHolders(this.#db, [content])))
     if (typeof outcome !== 'string') await this.#refuse(row, outcome)
     else if (outcome === 'created') await this.#insertAfterAll(row)
     else await this.#leaveOut(row, same as Same)

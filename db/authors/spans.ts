@@ -32,8 +32,9 @@ export function concerns(span: Span, { number, record }: Changed): boolean {
 }
 
 function keyRowOf(author: AuthorRecord, number: number) {
-  const { birth_year, updated_at } = author
-  return { number, updated_at, birth_key: birth_year ?? UNKNOWN_YEAR, name_key: foldText(author.name) }
+  const { birth_year, updated_at, name, sort_name } = author
+  const name_order = foldText(sort_name ?? name)
+  return { number, updated_at, birth_key: birth_year ?? UNKNOWN_YEAR, name_order }
 }
 
 /** By far the most frequent question, so that it is answered without a place. */
@@ -63,14 +64,18 @@ export function fits(filter: AuthorFilter, author: AuthorRecord): boolean {
     (bookerPrize === undefined || author.booker_prize === bookerPrize) &&
     (ownerId === undefined || author.owner_id === ownerId) &&
     SCHEMES.every((one) => identifiers[one] === undefined || author.identifiers[one] === identifiers[one]) &&
-    (country === undefined || foldText(author.country) === foldText(country)) &&
+    (country === undefined || isOf(author.country, country)) &&
     hasWords(author, wordsOf(text))
   )
 }
 
-function hasWords({ name, book, country }: AuthorRecord, prefixes: string[]): boolean {
+function isOf(country: string | null, sought: string): boolean {
+  return country !== null && foldText(country) === foldText(sought)
+}
+
+function hasWords({ name, book, country, sort_name }: AuthorRecord, prefixes: string[]): boolean {
   if (prefixes.length === 0) return true
   // In one text: a walk asks this of thousands of authors.
-  const words = wordsOf(`${name} ${book} ${country}`)
+  const words = wordsOf(`${name} ${book ?? ''} ${country ?? ''} ${sort_name ?? ''}`)
   return prefixes.every((prefix) => words.some((word) => word.startsWith(prefix)))
 }

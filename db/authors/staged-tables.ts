@@ -1,7 +1,7 @@
 import { type Generated, type Insertable, type Kysely, sql } from 'kysely'
 import { type AuthorsTable, SCHEMES, type Scheme } from './table.ts'
 
-type Kept = 'slug' | 'booker_prize' | 'birth_year' | Scheme | 'name_key' | 'book_key'
+type Kept = 'slug' | 'booker_prize' | 'birth_year' | Scheme | 'name_key' | 'book_key' | 'sort_key'
 
 /** An author as it is to be inserted, or the first row with the name and book of an author that is there already. */
 export interface StagedAuthorsTable extends Pick<AuthorsTable, Kept> {
@@ -40,6 +40,7 @@ export const STAGED_COLUMNS = [
   ...SCHEMES,
   'name_key',
   'book_key',
+  'sort_key',
   'terms',
   'record'
 ] as const

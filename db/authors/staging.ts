@@ -69,7 +69,7 @@ export class Staging {
     this.#file = file
     this.#staged = staged
     this.#ownerId = ownerId
-    this.#decider = new RowDecider([reads, staged])
+    this.#decider = new RowDecider(reads, staged)
     this.#since = since
   }
 
@@ -151,6 +151,7 @@ export class Staging {
       ...identifiers,
       name_key: folded.name,
       book_key: folded.book,
+      sort_key: folded.sort_name,
       terms: termsOf(content, folded),
       record: JSON.stringify({ slug, ...content, owner_id: this.#ownerId, version: 1 })
     }

@@ -22,20 +22,25 @@ export interface AuthorsTable {
   owner_number: number | null
   version: number
   updated_at: string
-  /** The name and the book as they are compared: see `foldText`. Together they are unique. */
+  /** The name and the book as they are compared: see `foldText`. Together they are unique; an unknown book is ''. */
   name_key: string
   book_key: string
+  /** The same of the name to sort by; null where none is given. */
+  sort_key: string | null
   /** The author as the API shows it, as JSON: making that for each reader took most of the time of a page. */
   record: string
   /** What the record has of these, computed as it is read. */
   name: GeneratedAlways<string>
-  book: GeneratedAlways<string>
-  country: GeneratedAlways<string>
+  sort_name: GeneratedAlways<string | null>
+  book: GeneratedAlways<string | null>
+  country: GeneratedAlways<string | null>
   death_year: GeneratedAlways<number | null>
   note: GeneratedAlways<string | null>
   created_at: GeneratedAlways<string>
   /** The year of birth, or `UNKNOWN_YEAR`, so that every author has a place in that order. */
   birth_key: GeneratedAlways<number>
+  /** What authors are in the order of names by: the sort key, or the name as it is compared. */
+  name_order: GeneratedAlways<string>
 }
 
 declare module '../tables.ts' {
@@ -53,11 +58,12 @@ export const UNKNOWN_YEAR = 9999
 export const SCHEMES = ['viaf', 'isni', 'wikidata', 'openlibrary'] as const
 export type Scheme = (typeof SCHEMES)[number]
 
-/** What a user may write of an author; what is left out is false or null. */
+/** What a user may write of an author; what is left out is false or null, which means unknown. */
 export interface AuthorContent {
   name: string
-  book: string
-  country: string
+  sort_name?: string | null
+  book?: string | null
+  country?: string | null
   booker_prize?: boolean
   birth_year?: number | null
   death_year?: number | null
@@ -95,8 +101,14 @@ export const AUTHOR_COLUMNS = [
   'updated_at',
   'name_key',
   'book_key',
+  'sort_key',
   'record'
 ] as const
+
+/** A record as an author's JSON has it; one from before there were sort names has none. */
+export function parseRecord(json: string): AuthorRecord {
+  return { sort_name: null, ...JSON.parse(json) }
+}
 
 /** A record as a row. */
 export function toRow(author: AuthorRecord, { number, owner_number }: Numbers): AuthorRow {
@@ -112,16 +124,36 @@ export function toRow(author: AuthorRecord, { number, owner_number }: Numbers): 
     version,
     updated_at,
     name_key: foldText(author.name),
-    book_key: foldText(author.book),
+    book_key: foldText(author.book ?? ''),
+    sort_key: foldKnown(author.sort_name),
     record: JSON.stringify(author)
   }
 }
 
-/** The texts of an author as they are compared. */
-export type FoldedTexts = Record<'name' | 'book' | 'country', string>
+/** The texts of an author as they are compared; an unknown book is like any other. */
+export interface FoldedTexts {
+  name: string
+  book: string
+  country: string | null
+  sort_name: string | null
+}
 
-export function foldTexts({ name, book, country }: Pick<AuthorContent, keyof FoldedTexts>): FoldedTexts {
-  return { name: foldText(name), book: foldText(book), country: foldText(country) }
+export function foldTexts({
+  name,
+  book,
+  country,
+  sort_name
+}: Pick<AuthorContent, keyof FoldedTexts>): FoldedTexts {
+  return {
+    name: foldText(name),
+    book: foldText(book ?? ''),
+    country: foldKnown(country),
+    sort_name: foldKnown(sort_name)
+  }
+}
+
+function foldKnown(text: string | null | undefined): string | null {
+  return text == null ? null : foldText(text)
 }
 
 /** The content with false and null for what is left out. */
@@ -129,8 +161,9 @@ export function completed(content: AuthorContent) {
   const { viaf = null, isni = null, wikidata = null, openlibrary = null } = content.identifiers ?? {}
   return {
     name: content.name,
-    book: content.book,
-    country: content.country,
+    sort_name: content.sort_name ?? null,
+    book: content.book ?? null,
+    country: content.country ?? null,
     booker_prize: content.booker_prize ?? false,
     birth_year: content.birth_year ?? null,
     death_year: content.death_year ?? null,

@@ -1,7 +1,10 @@
 /** What is in a catalogue already of what an import would create. */
+import { type SelectQueryBuilder, sql } from 'kysely'
 import { lookUp } from '../look-up-many.ts'
-import type { ReadDb } from '../tables.ts'
+import type { Db, ReadDb, Tables } from '../tables.ts'
 import type { Content, Same } from './importing.ts'
+import { addressOf } from './representation.ts'
+import type { StagedDb } from './staged-tables.ts'
 import { type FoldedTexts, SCHEMES, type Scheme } from './table.ts'
 
 type Key = Pick<FoldedTexts, 'name' | 'book'>
@@ -9,6 +12,20 @@ type Key = Pick<FoldedTexts, 'name' | 'book'>
 /** What no two authors have in common. */
 export function keyOf({ name, book }: Key): string {
   return `${name}\n${book}`
+}
+
+/** One of those who have an identifier, by the folded name, which all others of them have too, and where that one is. */
+export interface Holder {
+  name: string
+  at: string
+}
+
+export function atSlug(slug: string): string {
+  return `at ${addressOf({ slug })}`
+}
+
+export function inLine(line: string | number): string {
+  return `in line ${line}`
 }
 
 /** Each after its scheme. */
@@ -40,34 +57,74 @@ export async function findSame(db: ReadDb, keys: readonly Key[]): Promise<[strin
   ])
 }
 
-const selectIdentifiers = new Map(
-  SCHEMES.map((scheme) => [
-    scheme,
-    lookUp<{ value: string }>()((db, values) =>
-      db
-        .selectFrom('authors')
-        .select(scheme)
-        .where(
-          scheme,
-          'in',
-          values.map(({ value }) => value)
-        )
-    )
-  ])
+/** Of each value one author at most: as many as there are would have to be read for one that many share. */
+const selectHolders = lookUpHolders((db, scheme, value) =>
+  db
+    .selectFrom('authors')
+    .select([sql.ref<string>(scheme).as('identifier'), 'name_key', 'slug as place'])
+    .where(scheme, '=', value)
+    .limit(1)
 )
 
-/** The identifiers of these that an author has, each after its scheme. */
-export async function findTakenIdentifiers(db: ReadDb, contents: readonly Content[]): Promise<string[]> {
-  const taken: string[] = []
-  for (const [scheme, select] of selectIdentifiers) {
-    const values = contents.flatMap(({ identifiers }) => identifiers[scheme] ?? [])
-    const rows: Partial<Record<Scheme, string | null>>[] = await select(
-      db,
-      values.map((value) => ({ value }))
+const selectStagedHolders = lookUpHolders((db, scheme, value) =>
+  (db as unknown as StagedDb)
+    .selectFrom('authors')
+    .select([sql.ref<string>(scheme).as('identifier'), 'name_key', sql<string>`line`.as('place')])
+    .where(scheme, '=', value)
+    .limit(1)
+)
+
+interface FoundHolder {
+  identifier: string
+  name_key: string
+  place: string
+}
+
+type SelectHolder = (
+  db: Db,
+  scheme: Scheme,
+  value: string
+) => Pick<SelectQueryBuilder<Tables, never, FoundHolder>, 'as'>
+
+function lookUpHolders(select: SelectHolder) {
+  return SCHEMES.map((scheme) => ({
+    scheme,
+    find: lookUp<{ value: string }>()((db, values) =>
+      values
+        .map(({ value }) => db.selectFrom(select(db, scheme, value).as('one')).selectAll())
+        .reduce((all, one) => all.unionAll(one))
     )
-    for (const row of rows) taken.push(`${scheme} ${row[scheme]}`)
+  }))
+}
+
+/** By each identifier of these, after its scheme, one of the authors that have it. */
+export function findHolders(db: ReadDb, contents: readonly Content[]): Promise<[string, Holder][]> {
+  return collectHolders(selectHolders, db, contents, atSlug)
+}
+
+/** The same of the rows of a file. */
+export function findStagedHolders(staged: ReadDb, contents: readonly Content[]): Promise<[string, Holder][]> {
+  return collectHolders(selectStagedHolders, staged, contents, inLine)
+}
+
+async function collectHolders(
+  select: typeof selectHolders,
+  db: ReadDb,
+  contents: readonly Content[],
+  at: (place: string) => string
+): Promise<[string, Holder][]> {
+  const holders: [string, Holder][] = []
+  for (const { scheme, find } of select) {
+    const values = new Set(contents.flatMap(({ identifiers }) => identifiers[scheme] ?? []))
+    const found = await find(
+      db,
+      [...values].map((value) => ({ value }))
+    )
+    for (const { identifier, name_key, place } of found) {
+      holders.push([`${scheme} ${identifier}`, { name: name_key, at: at(place) }])
+    }
   }
-  return taken
+  return holders
 }
 
 const selectSlugs = lookUp<{ slug: string }>()((db, rows) =>

@@ -7,9 +7,12 @@ const WITH_BOOKER_PRIZE = '\uE003'
 
 /** What the word index has of an author: its words, and terms for filters; with spaces between. */
 export function termsOf(author: AuthorContent, folded: FoldedTexts = foldTexts(author)): string {
-  const { name, book, country } = folded
-  const terms = [...wordsOfFolded(name, book, country), termOfFolded(country)]
-  return (author.booker_prize ? [...terms, WITH_BOOKER_PRIZE] : terms).join(' ')
+  const { name, book, country, sort_name } = folded
+  return [
+    ...wordsOfFolded(name, book, country ?? '', sort_name ?? ''),
+    ...(country === null ? [] : [termOfFolded(country)]),
+    ...(author.booker_prize ? [WITH_BOOKER_PRIZE] : [])
+  ].join(' ')
 }
 
 /** The term of all authors of a country. What the index might take for a space is written as its code. */

@@ -2,7 +2,7 @@ import { type AuthorPatch, assertPossibleLife, patchContent } from '../authors/c
 import { assertCurrent, type Preconditions } from '../authors/preconditions.ts'
 import { findAuthor, findAuthorNumber, type StoredAuthor } from '../authors/reading.ts'
 import { newRepresentationOf, representationOf } from '../authors/representation.ts'
-import type { AuthorContent, AuthorRecord } from '../authors/table.ts'
+import { type AuthorContent, parseRecord } from '../authors/table.ts'
 import { changeAuthor, insertAuthor, reinsertAuthor, removeAuthor } from '../authors/writing.ts'
 import { findDeletion } from '../changes.ts'
 import { type Actor, type Representation, userCommand } from '../command.ts'
@@ -104,6 +104,5 @@ async function getDeleted(db: ReadDb, idOrSlug: string) {
   if (number === undefined) throw new Problem('AUTHOR_NOT_FOUND', [idOrSlug])
   const deletion = await findDeletion(db, number)
   if (deletion === undefined) throw new Problem('AUTHOR_NOT_DELETED', [idOrSlug])
-  const last: AuthorRecord = JSON.parse(deletion.before)
-  return { number, version: deletion.version, last }
+  return { number, version: deletion.version, last: parseRecord(deletion.before) }
 }

@@ -1,40 +1,57 @@
+import { statSync } from 'node:fs'
 import { Kysely } from 'kysely'
-import { type Applied, migrateInPlace, rebuildOfDown, refuseOtherSchema, stepDown } from '../migrator.ts'
+import {
+  type Applied,
+  migrateInPlace,
+  rebuildOfDown,
+  refuseOtherSchema,
+  stepDown,
+  type TellProgress
+} from '../migrator.ts'
 import type { Rebuild } from '../rebuild-plan.ts'
 import type { Db, Tables } from '../tables.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
-import { openDatabase, type Usage } from './open.ts'
-import { type RebuildOptions, rebuild } from './rebuild/index.ts'
+import { LOG_KEPT_BYTES, openDatabase, type Usage } from './open.ts'
+import { type RebuildOptions, rebuild, TELL_EVERY_MS } from './rebuild/index.ts'
 
 interface Opened {
   connection: Connection
   db: Db
 }
 
+interface MigrationOptions extends RebuildOptions {
+  /** The last migration that is done; the newest if left out. */
+  upTo?: string
+}
+
 /** Opens the database with its schema up to date; one that is in use must be so already. Throws `DatabaseRefused`. */
 export async function openMigrated(
   file: string,
   usage: Usage,
-  options: RebuildOptions
+  options: MigrationOptions
 ): Promise<Opened & { applied: Applied[] }> {
   const applied: Applied[] = []
+  const inPlace = { tellProgress: progressOf(options), upTo: options.upTo }
   while (true) {
     const opened = open(file, usage)
     const due = await orClose(opened, async () => {
       if (usage.isInUse) return refuseOtherSchema(opened.db)
-      const result = await migrateInPlace(opened.db)
+      const result = await migrateInPlace(opened.db, inPlace)
       applied.push(...result.applied)
       return result.rebuild
     })
-    if (due === undefined) return { ...opened, applied }
+    if (due === undefined) {
+      if (applied.length > 0) shortenLog(file, opened.connection)
+      return { ...opened, applied }
+    }
     opened.connection.close()
     applied.push(rebuildFile(file, due, options))
   }
 }
 
 /** Brings the schema up to date. Throws `DatabaseRefused`. */
-export async function migrateToLatest(file: string, options: RebuildOptions): Promise<Applied[]> {
+export async function migrateToLatest(file: string, options: MigrationOptions): Promise<Applied[]> {
   const { connection, applied } = await openMigrated(file, {}, options)
   connection.close()
   return applied
@@ -46,13 +63,32 @@ export async function migrateDown(file: string, options: RebuildOptions): Promis
   const due = await orClose(opened, () => rebuildOfDown(opened.db))
   if (due === undefined) {
     try {
-      return await stepDown(opened.db)
+      return await stepDown(opened.db, progressOf(options))
     } finally {
       opened.connection.close()
     }
   }
   opened.connection.close()
   return [rebuildFile(file, due, options)]
+}
+
+/** Tells of migrations in place as of those to a new file, every few seconds, so never of short ones. */
+function progressOf({ tell = () => {}, tellEveryMs = TELL_EVERY_MS }: RebuildOptions): TellProgress {
+  let [current, begunAt, toldAt] = ['', 0, 0]
+  return (migration, progress) => {
+    const now = performance.now()
+    if (migration !== current) [current, begunAt, toldAt] = [migration, now, now]
+    if (now - toldAt < tellEveryMs) return
+    toldAt = now
+    const percent = Math.floor(progress.percent)
+    const secondsLeft = Math.ceil(((now - begunAt) * (100 - percent)) / percent / 1000)
+    tell({ event: 'migrating', migration, ...progress, percent, ...(percent > 0 && { secondsLeft }) })
+  }
+}
+
+/** After a migration in place of many rows, so that the first write does not have to copy its log. */
+function shortenLog(file: string, connection: Connection): void {
+  if (statSync(`${file}-wal`).size > LOG_KEPT_BYTES) connection.checkpoint('truncate')
 }
 
 function rebuildFile(file: string, due: Rebuild, options: RebuildOptions): Applied {

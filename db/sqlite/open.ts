@@ -13,7 +13,7 @@ export const APPLICATION_ID = 0x4c696241
 export const PAGE_BYTES = 2048
 const HEADER = { length: 100, magic: 'SQLite format 3\0', applicationIdOffset: 68 }
 const STARTUP_PATIENCE_MS = 2000
-const LOG_KEPT_BYTES = 64 * 1024 * 1024
+export const LOG_KEPT_BYTES = 64 * 1024 * 1024
 
 export interface Usage {
   /** The service has it open already: a log of writes is no sign of a crash, and nothing need be checked. */

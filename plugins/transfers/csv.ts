@@ -26,11 +26,11 @@ export const CSV_HEADER = `${COLUMNS.join(',')}\r\n`
 
 /** One author as a record of CSV; null is an empty cell, an empty text is a quoted one. */
 export function toCsv(author: AuthorRecord): string {
-  const { name, book, country, booker_prize, birth_year, death_year, identifiers, note } = author
+  const { name, book, country, booker_prize, birth_year, death_year, identifiers, sort_name, note } = author
   const { viaf, isni, wikidata, openlibrary } = identifiers
   const texts = [name, book, country].map(toCell)
   const numbers = [booker_prize, birth_year, death_year].map((value) => value ?? '')
-  const others = [viaf, isni, wikidata, openlibrary, note].map(toCell)
+  const others = [viaf, isni, wikidata, openlibrary, sort_name, note].map(toCell)
   return `${[...texts, ...numbers, ...others].join(',')}\r\n`
 }
 

@@ -11,6 +11,7 @@ import { CSV } from '../../schemas/transfers.ts'
 import { toFieldErrors, type Violation } from '../errors/field-errors.ts'
 import { buildValidator } from '../validation.ts'
 import { parseCsv } from './csv.ts'
+import { FirstLines } from './first-lines.ts'
 import { parseNdjson } from './ndjson.ts'
 import { BrokenFile, type Row } from './rows.ts'
 
@@ -80,8 +81,12 @@ async function openTarget(service: ImportService, { mode, dryRun, ownerId }: Imp
 }
 
 function inSlices({ run }: ImportService): Target {
+  const firstLines = new FirstLines()
   return {
-    add: (rows) => run(importSlice, { rows: rows.map(({ content }) => content) }),
+    async add(rows) {
+      const outcomes = await run(importSlice, { rows: rows.map(({ content }) => content) })
+      return firstLines.name(rows, outcomes)
+    },
     finish: async (summary) => summary,
     close: async () => {}
   }

@@ -10,8 +10,8 @@ const LONGEST_LINE = 1_000_000
 
 /** One author as a line, with what a user may write of it. */
 export function toNdjson(author: AuthorRecord): string {
-  const { name, book, country, booker_prize, birth_year, death_year, identifiers, note } = author
-  const content = { name, book, country, booker_prize, birth_year, death_year, identifiers, note }
+  const { name, sort_name, book, country, booker_prize, birth_year, death_year, identifiers, note } = author
+  const content = { name, sort_name, book, country, booker_prize, birth_year, death_year, identifiers, note }
   return `${JSON.stringify(content)}\n`
 }
 

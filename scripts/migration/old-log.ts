@@ -3,8 +3,11 @@ import { inventAuthors } from '../../bench/generate-authors.ts'
 import type { AuthorContent } from '../../db/authors/table.ts'
 import { slugify } from '../../db/text.ts'
 
+/** At that time all had a book and a country. */
+type OldContent = AuthorContent & { book: string; country: string }
+
 /** Names and countries that a folding, a tokenizer or JSON may stumble over. */
-const ODD: AuthorContent[] = [
+const ODD: OldContent[] = [
   { name: 'Gabriel García Márquez', book: 'Cien años de soledad', country: 'Colombia' },
   { name: 'Ὅμηρος', book: 'Ὀδύσσεια ς', country: 'Ἑλλάς' },
   { name: 'Лев Толстой', book: 'Война и миръ: й', country: 'Российская Федерация' },
@@ -89,7 +92,7 @@ export class OldLog {
     }
   }
 
-  #create(content: AuthorContent, number: number): Author {
+  #create(content: OldContent, number: number): Author {
     const id = this.#nextId()
     const at = this.#now
     const { viaf = null, isni = null, wikidata = null, openlibrary = null } = content.identifiers ?? {}
@@ -184,7 +187,7 @@ export function uuidAt(time: number, random: () => number): string {
   return `${stamp.slice(0, 8)}-${stamp.slice(8)}-7${digits(3)}-8${digits(3)}-${digits(12)}`
 }
 
-function* contents(count: number): Generator<AuthorContent> {
+function* contents(count: number): Generator<OldContent> {
   const odd = ODD.slice(0, count)
   yield* odd
   yield* inventAuthors(count - odd.length)

@@ -55,7 +55,7 @@ function inventBroad(random: Random, { userIds }: World): Question {
 /** The words of an author that was changed: it may have lost them. */
 function inventFormer(random: Random, { authors, changed }: World): Question {
   const { name, book } = pick(random, changed.length > 0 ? changed : authors)
-  const words = wordsOf(random() < 0.5 ? name : book).slice(0, MOST_WORDS)
+  const words = wordsOf(random() < 0.5 ? name : (book ?? name)).slice(0, MOST_WORDS)
   const q = cut(words.join(' '), LONGEST.q)
   return q === '' ? {} : { q }
 }
@@ -90,7 +90,11 @@ function textFor(random: Random, world: World, about: AuthorRecord | undefined):
 
 function wordFor(random: Random, { vocabulary }: World, about: AuthorRecord | undefined): string {
   if (about === undefined) return oneWord(random, vocabulary)
-  const text = pick(random, [about.name, about.book, about.book, about.country])
+  const { name, sort_name, book, country } = about
+  const text = pick(
+    random,
+    [name, sort_name, book, book, country].filter((one) => one !== null)
+  )
   return pick(random, random() < 0.5 ? text.split(/\s+/u) : wordsOf(text)) ?? ''
 }
 

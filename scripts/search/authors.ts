@@ -93,8 +93,9 @@ const COUNTRIES = [
 export function inventAuthor(random: Random, vocabulary: Vocabulary): AuthorContent {
   return {
     name: inventName(random, vocabulary),
-    book: inventBook(random, vocabulary),
-    country: inventCountry(random, vocabulary),
+    sort_name: random() < 0.1 ? inventName(random, vocabulary) : null,
+    book: random() < 0.05 ? null : inventBook(random, vocabulary),
+    country: random() < 0.05 ? null : inventCountry(random, vocabulary),
     booker_prize: random() < 0.02,
     ...inventLife(random),
     identifiers: inventIdentifiers(random),
@@ -141,7 +142,7 @@ function inventLife(random: Random): Pick<AuthorContent, 'birth_year' | 'death_y
   return { birth_year, death_year: null }
 }
 
-/** Each stands at one author only; the rare author whose number is drawn a second time is refused. */
+/** The rare author of another name whose number is drawn a second time is refused. */
 function inventIdentifiers(random: Random): NonNullable<AuthorContent['identifiers']> {
   if (random() < 0.9) return {}
   const number = 1 + below(random, 2 ** 31)

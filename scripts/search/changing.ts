@@ -52,12 +52,14 @@ function takeOne(random: Random, deleted: AuthorRecord[]): AuthorRecord {
 }
 
 function inventPatch(random: Random, vocabulary: Vocabulary): object {
-  const which = below(random, 6)
+  const which = below(random, 8)
   if (which === 0) return { name: inventName(random, vocabulary) }
   if (which === 1) return { book: inventBook(random, vocabulary) }
   if (which === 2) return { country: inventCountry(random, vocabulary) }
   if (which === 3) return { booker_prize: random() < 0.5 }
   if (which === 4) return { birth_year: random() < 0.3 ? null : 1700 + below(random, 300) }
+  if (which === 5) return { sort_name: random() < 0.5 ? null : inventName(random, vocabulary) }
+  if (which === 6) return { book: null, country: null }
   return { note: 'another note', country: inventCountry(random, vocabulary) }
 }
 

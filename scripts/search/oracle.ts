@@ -13,8 +13,8 @@ export interface Change {
 interface Entry {
   record: AuthorRecord
   words: string[]
-  country: string
-  /** The folded name, so that JavaScript compares it as the bytes of its UTF-8. */
+  country: string | null
+  /** The folded name, or the one to sort by, so that JavaScript compares it as the bytes of its UTF-8. */
   name: string
 }
 
@@ -57,9 +57,9 @@ export class Oracle {
 function toEntry(record: AuthorRecord): Entry {
   return {
     record,
-    words: wordsOf(record.name, record.book, record.country),
-    country: foldText(record.country),
-    name: Buffer.from(foldText(record.name)).toString('latin1')
+    words: wordsOf(record.name, record.book ?? '', record.country ?? '', record.sort_name ?? ''),
+    country: record.country === null ? null : foldText(record.country),
+    name: Buffer.from(foldText(record.sort_name ?? record.name)).toString('latin1')
   }
 }
 

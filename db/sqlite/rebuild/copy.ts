@@ -5,7 +5,7 @@ import { type Migrating, Progress, type SizedStep } from './progress.ts'
 
 /** A kill costs so much work at most, but for steps that are done in one piece. */
 const SLICE_MS = 3000
-const TELL_EVERY_MS = 3000
+export const TELL_EVERY_MS = 3000
 /** However slow a commit is, it carries so many. */
 const LEAST_ROWS = 500
 const MOST_GROWTH = 4

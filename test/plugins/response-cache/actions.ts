@@ -58,7 +58,14 @@ export interface ReadPage {
 export interface WriteAuthor {
   do: 'create' | 'replace' | 'patch' | 'delete' | 'restore'
   author: number
-  content: { name: string; book: string; country: string; booker_prize: boolean; birth_year: number | null }
+  content: {
+    name: string
+    sort_name: string | null
+    book: string | null
+    country: string | null
+    booker_prize: boolean
+    birth_year: number | null
+  }
 }
 
 export interface ChangeUser {
@@ -73,8 +80,9 @@ const author = fc.nat(7)
 const method = fc.constantFrom('GET' as const, 'GET' as const, 'HEAD' as const)
 const content = fc.record({
   name: fc.constantFrom('Ann One', 'Ann One', 'Ann One', 'Zoë Sól'),
-  book: fc.nat(50).map((n) => `Book ${n}`),
-  country: fc.constantFrom('India', 'South India', 'Österreich'),
+  sort_name: fc.constantFrom(null, null, 'Öne, Ann', 'Sól, Zoë', 'Zz'),
+  book: fc.nat(50).map((n) => (n < 5 ? null : `Book ${n}`)),
+  country: fc.constantFrom('India', 'South India', 'Österreich', null),
   booker_prize: fc.boolean(),
   birth_year: fc.constantFrom(null, 1899, 1930, 1950)
 })

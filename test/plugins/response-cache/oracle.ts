@@ -76,7 +76,7 @@ export function positionIn(cursor: string | null): Position | null {
 }
 
 function keyOf(by: string): (author: AuthorRecord) => Position {
-  if (by === 'name') return ({ name, id }) => [foldText(name), id]
+  if (by === 'name') return ({ name, sort_name, id }) => [foldText(sort_name ?? name), id]
   if (by === 'updated_at') return ({ updated_at, id }) => [updated_at, id]
   if (by === 'birth_year') return ({ birth_year, id }) => [birth_year ?? 9999, id]
   return ({ id }) => [id]
@@ -89,16 +89,20 @@ function compare(a: Position, b: Position): number {
 }
 
 function fits(author: AuthorRecord, query: URLSearchParams, userId: string): boolean {
-  const { name, book, country, owner_id, booker_prize, birth_year } = author
+  const { name, sort_name, book, country, owner_id, booker_prize, birth_year } = author
   const owner = query.get('owner')?.replace('me', userId)
-  const words = wordsOf(name, book, country)
+  const words = wordsOf(name, sort_name ?? '', book ?? '', country ?? '')
   const year = birth_year ?? Number.NaN
   return (
     (owner === undefined || owner === owner_id) &&
-    (!query.has('country') || foldText(query.get('country') as string) === foldText(country)) &&
+    (!query.has('country') || isOf(country, query.get('country') as string)) &&
     (!query.has('booker_prize') || query.get('booker_prize') === String(booker_prize)) &&
     (!query.has('birth_year.gte') || year >= Number(query.get('birth_year.gte'))) &&
     (!query.has('birth_year.lte') || year <= Number(query.get('birth_year.lte'))) &&
     wordsOf(query.get('q') ?? '').every((prefix) => words.some((word) => word.startsWith(prefix)))
   )
+}
+
+function isOf(country: string | null, sought: string): boolean {
+  return country !== null && foldText(country) === foldText(sought)
 }

@@ -197,7 +197,7 @@ export class World {
       patch: {
         method: 'PATCH',
         url: `/authors/${id}`,
-        payload: { country: content.country, birth_year: content.birth_year },
+        payload: { country: content.country, birth_year: content.birth_year, sort_name: content.sort_name },
         headers: { 'content-type': 'application/merge-patch+json' }
       },
       delete: { method: 'DELETE', url: `/authors/${id}` },

@@ -1,0 +1,38 @@
+import { heldUnderAnotherName, type Outcome } from '../../db/authors/importing.ts'
+import type { FileRow } from '../../db/authors/staging.ts'
+import type { AuthorContent, Scheme } from '../../db/authors/table.ts'
+import { inLine } from '../../db/authors/taken.ts'
+
+/** Bounded, so that the memory of an import does not grow with its file. */
+const MOST = 100_000
+
+/**
+ * In which line of a file an identifier came first. Rows that are created some at a time meet each other in the catalogue, which knows
+ * no lines.
+ */
+export class FirstLines {
+  readonly #lines = new Map<string, number>()
+
+  /** What became of the rows; of one that another row is in the way of, with that one's line. */
+  name(rows: readonly FileRow[], outcomes: readonly Outcome[]): Outcome[] {
+    return outcomes.map((outcome, index) => {
+      const row = rows[index] as FileRow
+      if (outcome === 'created') this.#note(row)
+      return typeof outcome === 'string' ? outcome : this.#nameIn(outcome, row.content)
+    })
+  }
+
+  #note({ line, content: { identifiers = {} } }: FileRow): void {
+    for (const [scheme, value] of Object.entries(identifiers)) {
+      const identifier = `${scheme} ${value}`
+      const isNew = value !== null && !this.#lines.has(identifier)
+      if (isNew && this.#lines.size < MOST) this.#lines.set(identifier, line)
+    }
+  }
+
+  #nameIn(refusal: Exclude<Outcome, string>, { identifiers = {} }: AuthorContent): Outcome {
+    const scheme = refusal.pointer.replace('/identifiers/', '') as Scheme
+    const line = this.#lines.get(`${scheme} ${identifiers[scheme]}`)
+    return line === undefined ? refusal : { ...refusal, detail: heldUnderAnotherName(inLine(line)) }
+  }
+}
