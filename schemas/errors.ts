@@ -88,6 +88,11 @@ export const ValidationFailed = problem({
   remedy: 'Correct each entry of "errors" (its pointer says where it lies) and send the request again.',
   errors: [{ pointer: '/name', detail: 'is required' }]
 })
+/** The problem of a query parameter that has a good value and is out of place all the same. */
+export function refusedParameter(name: string, detail: string): Error {
+  return withExtras(new ValidationFailed(), { errors: [{ pointer: `/${name}`, detail }] })
+}
+
 export const MalformedJson = problem<[string]>({
   code: 'MALFORMED_JSON',
   status: 400,
@@ -386,10 +391,22 @@ export const ImportRefused = problem<[number]>({
   status: 422,
   title: 'Nothing was imported, for some rows cannot be',
   detail:
-    'Rows that cannot be imported: %d; "errors" lists the first 100 by their lines. Nothing was imported.',
+    'Rows that cannot be imported: %d; "reasons" counts them by what is wrong, "errors" lists the first 100 places. Nothing was imported.',
   remedy: 'Correct these rows and send the file again, or keep the good ones with ?mode=partial.',
   errors: [{ line: 3, pointer: '/name', detail: 'is required' }],
-  members: { created: 0, unchanged: 12, refused: 1 }
+  members: {
+    created: 0,
+    unchanged: 12,
+    refused: 1,
+    reasons: [
+      {
+        reason: 'is required',
+        pointer: '/name',
+        count: 1,
+        example: { line: 3, pointer: '/name', detail: 'is required' }
+      }
+    ]
+  }
 })
 export const TooManyRequests = problem<[string, string]>({
   code: 'TOO_MANY_REQUESTS',

@@ -2,7 +2,7 @@ import { ApiKey, ApiKeyPage, CreateApiKey, NewApiKey } from './api-keys.ts'
 import { Author, AuthorPage, CreateAuthor, PatchAuthor, ReplaceAuthor } from './authors.ts'
 import { Change, ChangePage, ChangeStream } from './changes.ts'
 import { JsonWebKeySet } from './keys.ts'
-import { Problem, ProblemType, ProblemTypeList } from './problems.ts'
+import { ImportReason, Problem, ProblemType, ProblemTypeList } from './problems.ts'
 import { Health, OpenApiDocument, Service } from './service.ts'
 import { Session, SessionPage } from './sessions.ts'
 import { Refresh, TokenResponse } from './tokens.ts'
@@ -41,6 +41,7 @@ export const schemas = [
   AuthorsCsv,
   AuthorsNdjson,
   ImportEvents,
+  ImportReason,
   ImportResult,
   Health,
   JsonWebKeySet,

@@ -17,6 +17,32 @@ export const FieldError = Type.Object(
   { additionalProperties: false }
 )
 
+/** A reason for which rows of an import are refused. */
+export const ImportReason = Type.Object(
+  {
+    reason: Type.String({
+      maxLength: 1000,
+      description: 'What is wrong; `…` stands for what is another thing in each row.'
+    }),
+    pointer: Type.String({ maxLength: 500, description: 'Where in the row: a JSON pointer (RFC 6901).' }),
+    count: Count('How many rows are refused for it.'),
+    example: FieldError
+  },
+  {
+    $id: 'ImportReason',
+    description: 'Why rows of an import are refused, and how many of them.',
+    additionalProperties: false,
+    examples: [
+      {
+        reason: 'is required',
+        pointer: '/name',
+        count: 4,
+        example: { line: 3, pointer: '/name', detail: 'is required' }
+      }
+    ]
+  }
+)
+
 /** A problem document (RFC 9457). */
 export const Problem = Type.Object(
   {
@@ -45,7 +71,13 @@ export const Problem = Type.Object(
     ),
     created: Type.Optional(Count('Of an import: how many rows were created.')),
     unchanged: Type.Optional(Count('Of an import: how many rows were there already.')),
-    refused: Type.Optional(Count('Of an import: how many rows cannot be imported.'))
+    refused: Type.Optional(Count('Of an import: how many rows cannot be imported.')),
+    reasons: Type.Optional(
+      Type.Array(Ref(ImportReason), {
+        maxItems: 50,
+        description: 'Of an import: why rows are refused, each reason once, the most frequent first.'
+      })
+    )
   },
   { $id: 'Problem', description: 'A problem document (RFC 9457).' }
 )

@@ -1,5 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { FieldError } from './problems.ts'
+import type { FieldError as AnyFieldError } from './errors.ts'
+import { FieldError, ImportReason as Reason } from './problems.ts'
+import { Ref } from './ref.ts'
 
 export const CSV = 'text/csv'
 export const NDJSON = 'application/x-ndjson'
@@ -50,6 +52,21 @@ export const ImportQuery = Type.Object(
     ),
     dry_run: Type.Optional(
       Type.Boolean({ default: false, description: '`true`: only tells what an import would do.' })
+    ),
+    map: Type.Optional(
+      Type.String({
+        maxLength: 4000,
+        description:
+          'Of CSV: which columns have other names there. `Autor=name,Land=country,Regal=` takes the column Autor for the name and Land for the country, and leaves Regal out. Case does not count. A column that is neither known nor named here is refused.',
+        examples: ['Autor=name,Land=country,Regal=']
+      })
+    ),
+    refused: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          '`true`: all rows that are refused are told in events `refused` before the result; for `Accept: text/event-stream`.'
+      })
     )
   },
   { additionalProperties: false }
@@ -57,11 +74,26 @@ export const ImportQuery = Type.Object(
 
 export type ImportQuery = Static<typeof ImportQuery>
 
+export const ExportQuery = Type.Object(
+  {
+    bom: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          '`true`: CSV begins with a byte order mark, by which a spreadsheet knows that it is UTF-8. An import takes it too.'
+      })
+    )
+  },
+  { additionalProperties: false }
+)
+
+export type ExportQuery = Static<typeof ExportQuery>
+
 export const ImportEvents = Type.String({
   $id: 'ImportEvents',
   maxLength: 1_000_000_000,
   description:
-    'Server-sent events: `progress` with the `bytes` that have come or the `rows` that were looked at, at last `result` with what became of the rows, or `problem` with a problem document.',
+    'Server-sent events: `progress` with the `bytes` that have come or the `rows` that were looked at, with `?refused=true` then `refused` with a list of `line`, `pointer` and `detail` in the order of the lines, at last `result` with what became of the rows, or `problem` with a problem document.',
   examples: ['event: progress\ndata: {"rows":20000}\n\n']
 })
 
@@ -71,14 +103,23 @@ export const ImportResult = Type.Object(
     unchanged: Count('How many rows were there already, just so.'),
     refused: Count('How many rows cannot be imported.'),
     dry_run: Type.Boolean({ description: 'Whether it was only tried.' }),
+    reasons: Type.Array(Ref(Reason), {
+      maxItems: 50,
+      description: 'Why rows were refused, each reason once, the most frequent first.'
+    }),
     errors: Type.Array(FieldError, {
       maxItems: 100,
-      description: 'Why rows were refused, by their lines in the file (the first 100).'
+      description: 'What is wrong with the refused rows, in the order of their lines (the first 100).'
     })
   },
   {
     $id: 'ImportResult',
     description: 'What became of the rows of an import.',
-    examples: [{ created: 54, unchanged: 0, refused: 0, dry_run: false, errors: [] }]
+    examples: [{ created: 54, unchanged: 0, refused: 0, dry_run: false, reasons: [], errors: [] }]
   }
 )
+
+export type ImportReason = Static<typeof Reason> & { example: RefusedRow }
+
+/** What is wrong with a row of a file. */
+export type RefusedRow = AnyFieldError & { line: number }

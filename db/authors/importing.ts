@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Actor } from '../command.ts'
 import type { Db, ReadDb } from '../tables.ts'
-import { slugOfFolded } from '../text.ts'
+import { foldText, slugOfFolded } from '../text.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
 import { type AuthorContent, completed, type FoldedTexts, foldTexts } from './table.ts'
 import {
@@ -153,8 +153,27 @@ export function compare(author: Same, content: Content): Outcome {
   const fields = Object.keys(content) as (keyof Content)[]
   const differing = fields.filter((field) => !isDeepStrictEqual(author[field], content[field]))
   if (differing.length === 0) return 'unchanged'
-  const detail = `is another than that of the author at /authors/${author.slug}, which has this name and book already`
-  return { pointer: `/${differing[0]}`, detail }
+  const [field = differing[0]] = differing.filter((one) => !isWrittenAlike(author[one], content[one]))
+  return { pointer: `/${field}`, detail: whatDiffers(author, content, field as keyof Content) }
+}
+
+function whatDiffers(author: Same, content: Content, field: keyof Content): string {
+  const address = `/authors/${author.slug}`
+  if (!isWrittenAlike(author[field], content[field])) {
+    return `is another than that of the author at ${address}, which has this name and book already`
+  }
+  const text = JSON.stringify(String(author[field]).slice(0, 300))
+  return `is written differently there: ${text} at ${address}; write it so here, or leave the row out`
+}
+
+const NO_LETTER = /[^\p{L}\p{M}\p{N}]+/gu
+
+/** Whether the texts differ in no more than case, diacritics, spaces and punctuation. */
+function isWrittenAlike(one: unknown, other: unknown): boolean {
+  const [letters, others] = [one, other].map((text) =>
+    typeof text === 'string' ? foldText(text).replace(NO_LETTER, '') : ''
+  )
+  return letters !== '' && letters === others
 }
 
 /** Whether a row can be created beside the holders of identifiers: only authors of the same name share one. */

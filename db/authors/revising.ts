@@ -26,7 +26,8 @@ const CHANGED = ['slug', 'name_key', 'book_key', ...SCHEMES] as const
 type Changed = Pick<Selectable<AuthorsTable>, (typeof CHANGED)[number]>
 
 const CHANGES_AT_ONCE = 500
-const ERRORS_LISTED = 100
+/** What is refused so late is what others have changed within seconds; of a file that repeats one row for ever not all is listed. */
+const ERRORS_LISTED = 10_000
 
 /**
  * Decides once more on the staged rows that have to do with authors which were changed after `since`. None of the rows was refused

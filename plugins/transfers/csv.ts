@@ -3,6 +3,7 @@ import { pipeline, type Readable } from 'node:stream'
 import { type CastingContext, CsvError, type Info, parse } from 'csv-parse'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { COLUMNS, REQUIRED_COLUMNS } from '../../schemas/transfers.ts'
+import { type ColumnMap, foldName } from './column-map.ts'
 import { LineCounter } from './lines.ts'
 import { BrokenFile, type Row } from './rows.ts'
 
@@ -56,7 +57,7 @@ function fromCell(cell: string): string {
  * The rows of a CSV file, each with the line where it begins. Columns may stand in any order.
  * Throws `BrokenFile` where it cannot be read on.
  */
-export async function* parseCsv(source: Readable): AsyncGenerator<Row> {
+export async function* parseCsv(source: Readable, map: ColumnMap = []): AsyncGenerator<Row> {
   const lines = new LineCounter()
   const records = parse({
     bom: true,
@@ -69,14 +70,14 @@ export async function* parseCsv(source: Readable): AsyncGenerator<Row> {
   })
   // What goes wrong comes out of `records`.
   pipeline(source, lines.counting, records, () => {})
-  let columns: Column[] | undefined
+  let columns: (Column | undefined)[] | undefined
   let [end, emptyLines] = [0, 0]
   try {
     for await (const { record, info } of records as AsyncIterable<{ record: Cell[]; info: Info }>) {
       const line = lines.at(end) + info.empty_lines - emptyLines
       end = info.bytes
       emptyLines = info.empty_lines
-      if (columns === undefined) columns = readHeader(record, line)
+      if (columns === undefined) columns = readHeader(record, line, map)
       else yield toRow(record, columns, line)
     }
   } catch (error) {
@@ -94,21 +95,47 @@ function readCell(value: string, { quoting }: CastingContext): Cell {
   return value === '' && !quoting ? null : fromCell(value)
 }
 
-function readHeader(cells: Cell[], line: number): Column[] {
-  const names = cells.map((cell) => (cell ?? '').trim().toLowerCase())
-  const unknown = names.filter((name) => !(COLUMNS as readonly string[]).includes(name))
-  const missing = REQUIRED_COLUMNS.filter((name) => !names.includes(name))
-  const repeated = COLUMNS.filter((name) => names.indexOf(name) !== names.lastIndexOf(name))
+/** The column that each cell stands for; undefined for one that is left out. */
+function readHeader(cells: Cell[], line: number, map: ColumnMap): (Column | undefined)[] {
+  const names = cells.map((cell) => foldName(cell ?? ''))
+  const absent = map.map(([name]) => name).filter((name) => !names.includes(name))
+  const mapped = new Map(map)
+  const columns = names.map((name) => mapped.get(name) ?? name)
+  const unknown = cells.filter((_, index) => !['', ...COLUMNS].includes(columns[index] as string))
+  const nameless = names.some((name) => name === '' && !mapped.has(''))
+  const missing = REQUIRED_COLUMNS.filter((name) => !columns.includes(name))
+  const repeated = COLUMNS.filter((name) => columns.indexOf(name) !== columns.lastIndexOf(name))
   const faults = [
-    ...(unknown.length > 0 ? [`has unknown columns (${unknown.join(', ').slice(0, 200)})`] : []),
+    ...(unknown.length > 0 ? [`has unknown columns (${listed(unknown)})`] : []),
+    ...(nameless ? ['has a column without a name'] : []),
     ...(missing.length > 0 ? [`lacks the columns ${missing.join(', ')}`] : []),
-    ...(repeated.length > 0 ? [`has columns twice (${repeated.join(', ')})`] : [])
+    ...(repeated.length > 0 ? [`has columns twice (${repeated.join(', ')})`] : []),
+    ...(absent.length > 0 ? [`has no columns ${listed(absent)}, which "map" names`] : [])
   ]
-  if (faults.length === 0) return names as Column[]
-  throw new BrokenFile(line, `${faults.join(' and ')}; known are ${COLUMNS.join(', ')}, divided by commas`)
+  if (faults.length === 0) return columns.map((name) => (name === '' ? undefined : (name as Column)))
+  const remedies = [
+    `known are ${COLUMNS.join(', ')}, divided by commas`,
+    ...(unknown.length > 0
+      ? [`"map" tells what other columns stand for, or leaves them out: ${exampleOf(unknown, missing)}`]
+      : []),
+    ...(nameless ? ['"map" leaves out those without a name: ='] : [])
+  ]
+  throw new BrokenFile(line, [faults.join(' and '), ...remedies].join('; '))
 }
 
-function toRow(cells: Cell[], columns: Column[], line: number): Row {
+function listed(names: Cell[]): string {
+  return names.join(', ').slice(0, 200)
+}
+
+/** A `map` for the first of the columns that nobody knows. */
+function exampleOf(unknown: Cell[], missing: Column[]): string {
+  return unknown
+    .slice(0, Math.max(missing.length, 1) + 1)
+    .map((name, index) => `${name?.slice(0, 50)}=${missing[index] ?? ''}`)
+    .join(',')
+}
+
+function toRow(cells: Cell[], columns: (Column | undefined)[], line: number): Row {
   if (cells.length !== columns.length) {
     const detail = `has ${cells.length} cells, but the header has ${columns.length}`
     return { line, errors: [{ pointer: '', detail }] }
@@ -117,7 +144,7 @@ function toRow(cells: Cell[], columns: Column[], line: number): Row {
   const identifiers: Record<string, unknown> = {}
   for (const [index, column] of columns.entries()) {
     const cell = cells[index] as Cell
-    if (cell === null) continue
+    if (cell === null || column === undefined) continue
     if (IDENTIFIERS.includes(column)) identifiers[column] = cell
     else author[column] = readValue(column, cell)
   }

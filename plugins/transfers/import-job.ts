@@ -1,18 +1,21 @@
 import type { Readable } from 'node:stream'
 import { impossibleLife } from '../../db/authors/content.ts'
 import type { Outcome } from '../../db/authors/importing.ts'
+import type { Findings } from '../../db/authors/revising.ts'
 import { type FileRow, Staging, type StagingFiles } from '../../db/authors/staging.ts'
 import type { AuthorContent } from '../../db/authors/table.ts'
 import type { Command } from '../../db/command.ts'
 import { admitImport, applyImport, importSlice } from '../../db/commands/imports.ts'
 import { CreateAuthor } from '../../schemas/authors.ts'
 import type { FieldError } from '../../schemas/errors.ts'
-import { CSV } from '../../schemas/transfers.ts'
+import { CSV, type ImportReason, type RefusedRow } from '../../schemas/transfers.ts'
 import { toFieldErrors, type Violation } from '../errors/field-errors.ts'
 import { buildValidator } from '../validation.ts'
+import type { ColumnMap } from './column-map.ts'
 import { parseCsv } from './csv.ts'
 import { FirstLines } from './first-lines.ts'
 import { parseNdjson } from './ndjson.ts'
+import { RefusedRows } from './refused-rows.ts'
 import { BrokenFile, type Row } from './rows.ts'
 
 export interface ImportJob {
@@ -21,14 +24,17 @@ export interface ImportJob {
   dryRun: boolean
   /** Whose authors they become. */
   ownerId: string
+  /** Of CSV: which columns have other names, or are left out. */
+  columnMap?: ColumnMap
 }
 
 export interface ImportSummary {
   created: number
   unchanged: number
   refused: number
-  /** Of the refused ones the first 100. */
-  errors: FieldError[]
+  reasons: ImportReason[]
+  /** What is wrong with the refused ones, in the order of their lines; the first 100. */
+  errors: RefusedRow[]
 }
 
 /** What an import needs of the service. */
@@ -39,19 +45,21 @@ export interface ImportService {
   run<Input extends object, Output>(command: Command<Input, Output>, input: Input): Promise<Output>
   /** Learns how many rows have been looked at. */
   onProgress(rows: number): void
+  /** Learns what is wrong with rows, in the order of their lines. */
+  onRefused?(errors: RefusedRow[]): Promise<void>
 }
 
-type Checked = { line: number; author: AuthorContent }
+type Checked = { line: number; author: AuthorContent } | { line: number; errors: FieldError[] }
+type Counts = Pick<ImportSummary, 'created' | 'unchanged'>
 
 /** Where rows go that are good in themselves. */
 interface Target {
   add(rows: FileRow[]): Promise<Outcome[]>
-  /** Changes what became of the rows, when that is known at the end only. */
-  finish(summary: ImportSummary): Promise<ImportSummary>
+  /** What became of the rows, of which none was refused so far, when that is known at the end only. */
+  finish?(): Promise<Counts & Findings>
   close(): Promise<void>
 }
 
-const ERRORS_LISTED = 100
 /** Others write in between, and wait for no more than some ten milliseconds. */
 const ROWS_AT_ONCE = 256
 
@@ -65,10 +73,10 @@ export async function runImport(
   job: ImportJob
 ): Promise<ImportSummary> {
   await service.run(admitImport, {})
-  const rows = job.mediaType === CSV ? parseCsv(source) : parseNdjson(source)
+  const rows = job.mediaType === CSV ? parseCsv(source, job.columnMap) : parseNdjson(source)
   const target = await openTarget(service, job)
   try {
-    return await target.finish(await new Import(target, service.onProgress).run(rows))
+    return await new Import(target, service).run(rows, job)
   } finally {
     await target.close()
   }
@@ -87,7 +95,6 @@ function inSlices({ run }: ImportService): Target {
       const outcomes = await run(importSlice, { rows: rows.map(({ content }) => content) })
       return firstLines.name(rows, outcomes)
     },
-    finish: async (summary) => summary,
     close: async () => {}
   }
 }
@@ -95,7 +102,6 @@ function inSlices({ run }: ImportService): Target {
 function withoutEffect(staging: Staging): Target {
   return {
     add: (rows) => staging.add(rows),
-    finish: async (summary) => summary,
     close: () => staging.close()
   }
 }
@@ -107,8 +113,7 @@ function allOrNothing(staging: Staging, { run, files }: ImportService): Target {
     isOpen = false
   }
 
-  async function finish(summary: ImportSummary): Promise<ImportSummary> {
-    if (summary.refused > 0) return { ...summary, created: 0 }
+  async function finish(): Promise<Counts & Findings> {
     const { since, ...found } = await staging.revise()
     if (found.refused > 0) return { ...found, created: 0 }
     await staging.save()
@@ -123,56 +128,73 @@ function allOrNothing(staging: Staging, { run, files }: ImportService): Target {
 /** Checks the rows of a file, passes the good ones on, and counts what becomes of them. */
 class Import {
   readonly #target: Target
-  readonly #onProgress: (rows: number) => void
-  readonly #summary: ImportSummary = { created: 0, unchanged: 0, refused: 0, errors: [] }
+  readonly #service: ImportService
+  readonly #counts = { created: 0, unchanged: 0 }
+  readonly #refused = new RefusedRows()
 
-  constructor(target: Target, onProgress: (rows: number) => void) {
+  constructor(target: Target, service: ImportService) {
     this.#target = target
-    this.#onProgress = onProgress
+    this.#service = service
   }
 
-  async run(rows: AsyncGenerator<Row>): Promise<ImportSummary> {
+  async run(rows: AsyncGenerator<Row>, { mode, dryRun }: ImportJob): Promise<ImportSummary> {
+    await this.#read(rows)
+    if (this.#refused.count === 0) await this.#finish()
+    else if (mode === 'all' && !dryRun) this.#counts.created = 0
+    const { count, errors } = this.#refused
+    return { ...this.#counts, refused: count, reasons: this.#refused.reasons(), errors }
+  }
+
+  /** Some rows at a time, good and bad ones, so that their order is kept. */
+  async #read(rows: AsyncGenerator<Row>): Promise<void> {
     let batch: Checked[] = []
     try {
       for await (const row of rows) {
-        const checked = this.#check(row)
-        if (checked === undefined) continue
-        batch.push(checked)
+        batch.push(check(row))
         if (batch.length < ROWS_AT_ONCE) continue
         await this.#add(batch)
         batch = []
       }
     } catch (error) {
       if (!(error instanceof BrokenFile)) throw error
-      this.#refuse(error.line, [{ pointer: '', detail: error.message }])
+      batch.push({ line: error.line, errors: [{ pointer: '', detail: error.message }] })
     }
     await this.#add(batch)
-    return this.#summary
   }
 
-  #check(row: Row): Checked | undefined {
-    const errors = 'errors' in row ? row.errors : faultsOf(row.author)
-    if (errors.length > 0) return this.#refuse(row.line, errors)
-    return row as Checked
-  }
-
-  #refuse(line: number, errors: FieldError[]): undefined {
-    this.#summary.refused += 1
-    const room = ERRORS_LISTED - this.#summary.errors.length
-    this.#summary.errors.push(...errors.slice(0, room).map((error) => ({ line, ...error })))
-  }
-
-  async #add(batch: Checked[]): Promise<void> {
-    if (batch.length === 0) return
-    const rows = batch.map(({ line, author }) => ({ line, content: author }))
-    const outcomes = await this.#target.add(rows)
-    for (const [index, outcome] of outcomes.entries()) {
-      if (typeof outcome === 'string') this.#summary[outcome] += 1
-      else this.#refuse((batch[index] as Checked).line, [outcome])
+  async #add(batch: readonly Checked[]): Promise<void> {
+    const rows = batch.flatMap((row) => ('author' in row ? { line: row.line, content: row.author } : []))
+    const outcomes = (rows.length === 0 ? [] : await this.#target.add(rows)).values()
+    const refused: RefusedRow[] = []
+    for (const row of batch) {
+      const outcome = 'errors' in row ? row.errors : (outcomes.next().value as Outcome)
+      if (typeof outcome === 'string') this.#counts[outcome] += 1
+      else refused.push(...this.#refuse(row.line, [outcome].flat()))
     }
-    const { created, unchanged, refused } = this.#summary
-    this.#onProgress(created + unchanged + refused)
+    if (refused.length > 0) await this.#service.onRefused?.(refused)
+    const { created, unchanged } = this.#counts
+    this.#service.onProgress(created + unchanged + this.#refused.count)
   }
+
+  #refuse(line: number, errors: FieldError[]): RefusedRow[] {
+    this.#refused.add(line, errors)
+    return errors.map((error) => ({ line, ...error }))
+  }
+
+  /** What is found only now is as if the rows had been refused at once. */
+  async #finish(): Promise<void> {
+    const found = await this.#target.finish?.()
+    if (found === undefined) return
+    Object.assign(this.#counts, { created: found.created, unchanged: found.unchanged })
+    for (const { line, ...error } of found.errors) this.#refuse(line, [error])
+    this.#refused.count = found.refused
+    if (found.refused > 0) await this.#service.onRefused?.(found.errors)
+  }
+}
+
+function check(row: Row): Checked {
+  const errors = 'errors' in row ? row.errors : faultsOf(row.author)
+  return errors.length > 0 ? { line: row.line, errors } : (row as Checked)
 }
 
 const isAuthor = buildValidator({})({ schema: CreateAuthor, httpPart: 'body' } as never)

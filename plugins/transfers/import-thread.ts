@@ -1,11 +1,11 @@
 /** The thread of an `Importer`: it parses, checks and stages rows, which takes long. What writes to the database is run by the service. */
-import { read } from 'node:fs'
 import { Readable } from 'node:stream'
-import { promisify } from 'node:util'
 import { parentPort } from 'node:worker_threads'
 import type { StagingFiles } from '../../db/authors/staging.ts'
 import { isUnavailable } from '../../db/dialect.ts'
+import { bytesOf } from './bytes.ts'
 import { type ImportJob, type ImportSummary, runImport } from './import-job.ts'
+import { type RefusedTarget, refusedWriter } from './refused-file.ts'
 import { seldom } from './seldom.ts'
 
 export interface ThreadInput {
@@ -13,6 +13,8 @@ export interface ThreadInput {
   files: StagingFiles
   /** An open file, which this process shares. */
   fd: number
+  /** Another one, for what is wrong with all rows that are refused; undefined when nobody asks. */
+  refused: RefusedTarget | undefined
 }
 
 /** An input comes when nothing runs; an output answers the command that was asked for. */
@@ -25,23 +27,11 @@ export type FromThread =
   | { unavailable: string }
   | { failure: unknown }
 
-const CHUNK = 256 * 1024
-const readAt = promisify(read)
 /** There is one at a time, so that no more rows wait in the service than it is at. */
 let command: PromiseWithResolvers<unknown> | undefined
 
 function post(message: FromThread): void {
   parentPort?.postMessage(message)
-}
-
-/** A stream of Node's would close the file, which is not ours. */
-async function* bytesOf(fd: number): AsyncGenerator<Buffer> {
-  for (let position = 0; ; ) {
-    const { bytesRead, buffer } = await readAt(fd, Buffer.allocUnsafe(CHUNK), 0, CHUNK, position)
-    if (bytesRead === 0) return
-    yield buffer.subarray(0, bytesRead)
-    position += bytesRead
-  }
 }
 
 function runInService(name: string, input: object): Promise<unknown> {
@@ -50,11 +40,12 @@ function runInService(name: string, input: object): Promise<unknown> {
   return command.promise
 }
 
-async function work({ job, files, fd }: ThreadInput): Promise<ImportSummary> {
+async function work({ job, files, fd, refused }: ThreadInput): Promise<ImportSummary> {
   const service = {
     files,
     run: ({ name }: { name: string }, input: object) => runInService(name, input) as Promise<never>,
-    onProgress: seldom((rows: number) => post({ rows }))
+    onProgress: seldom((rows: number) => post({ rows })),
+    ...(refused && { onRefused: refusedWriter(refused) })
   }
   return runImport(service, Readable.from(bytesOf(fd)), job)
 }

@@ -6,12 +6,14 @@ import { listAuthorsAfter } from '../../db/authors/reading.ts'
 import { BatchSize } from '../../db/batch-size.ts'
 import { databaseFile } from '../../db/dialect.ts'
 import type { ReadDb } from '../../db/tables.ts'
-import { BodyTooLarge, withExtras } from '../../schemas/errors.ts'
+import { BodyTooLarge, refusedParameter, withExtras } from '../../schemas/errors.ts'
 import { CSV } from '../../schemas/transfers.ts'
+import { type ColumnMap, parseColumnMap } from './column-map.ts'
 import { CSV_HEADER, toCsv } from './csv.ts'
 import type { ImportJob, ImportSummary } from './import-job.ts'
 import { Importer, type ImportWatcher } from './importer.ts'
 import { toNdjson } from './ndjson.ts'
+import { type RefusedTarget, withRefusedFile } from './refused-file.ts'
 import { seldom } from './seldom.ts'
 import { whileSpooled } from './spool.ts'
 import { deleteStagedFiles, withStagedFile } from './staged-files.ts'
@@ -22,7 +24,21 @@ export interface ImportProgress {
   rows?: number
 }
 
+/** Who wants to know more of an import than its end. */
+export interface ImportListener {
+  onProgress?(progress: ImportProgress): void
+  /** Gets what is wrong with all refused rows, once they are known: lists as JSON, in the order of the rows. */
+  onRefused?(lists: AsyncIterable<string>): Promise<void>
+}
+
+export interface ExportOptions {
+  /** Of CSV: a byte order mark comes first. */
+  bom?: boolean
+}
+
 export interface Transfers {
+  /** What `?map=` says of the columns. Throws `ValidationFailed`, also when the file has none. */
+  readColumnMap(map: string | undefined, mediaType: string): ColumnMap
   /**
    * Imports the authors of a file, as `job` says, once it has come whole; one file at a time, in another thread.
    * Throws `BodyTooLarge`, and what `fastify.run` throws.
@@ -31,10 +47,10 @@ export interface Transfers {
     request: FastifyRequest,
     source: Readable,
     job: Omit<ImportJob, 'ownerId'>,
-    onProgress?: (progress: ImportProgress) => void
+    listener?: ImportListener
   ): Promise<ImportSummary>
   /** The authors as a file of this media type, some 64 KiB at a time, the oldest first; each as it is when its turn comes. */
-  exportAuthors(mediaType: string): AsyncGenerator<{ rows: number; text: string }>
+  exportAuthors(mediaType: string, options?: ExportOptions): AsyncGenerator<{ rows: number; text: string }>
 }
 
 declare module 'fastify' {
@@ -60,7 +76,15 @@ async function transfersPlugin(fastify: FastifyInstance) {
   }
 
   fastify.decorate('transfers', {
-    async importAuthors(request, source, job, onProgress = () => {}) {
+    readColumnMap(map = '', mediaType) {
+      if (map === '') return []
+      if (mediaType === CSV) return parseColumnMap(map)
+      throw refusedParameter(
+        'map',
+        'is for CSV: NDJSON has no columns, so name the members of its objects as POST /authors does'
+      )
+    },
+    async importAuthors(request, source, job, { onProgress = () => {}, onRefused } = {}) {
       const tellBytes = seldom((bytes: number) => onProgress({ bytes }))
       refuseTooLarge(Number(request.headers['content-length'] ?? 0))
       const onChunk = (bytes: number) => {
@@ -72,22 +96,23 @@ async function transfersPlugin(fastify: FastifyInstance) {
         runCommand: (command, input) => fastify.run(request.user, command, input),
         onRows: (rows) => onProgress({ rows })
       }
-      return whileSpooled(source, file, onChunk, (fd) =>
-        withStagedFile(file, (staged) =>
-          importer.run(
-            { job: { ...job, ownerId: request.user.id }, files: { database: file, staged }, fd },
-            watcher
+      const ownJob = { ...job, ownerId: request.user.id }
+      const run = (refused?: RefusedTarget) =>
+        whileSpooled(source, file, onChunk, (fd) =>
+          withStagedFile(file, (staged) =>
+            importer.run({ job: ownJob, files: { database: file, staged }, fd, refused }, watcher)
           )
         )
-      )
+      if (onRefused === undefined) return run()
+      return withRefusedFile(file, (fd) => run({ fd, mostBytes: config.IMPORT_LIMIT * MIB }), onRefused)
     },
-    exportAuthors: (mediaType) => exportAuthors(db, mediaType)
+    exportAuthors: (mediaType, options = {}) => exportAuthors(db, mediaType, options)
   })
 }
 
-async function* exportAuthors(db: ReadDb, mediaType: string) {
+async function* exportAuthors(db: ReadDb, mediaType: string, { bom = false }: ExportOptions) {
   const toText = mediaType === CSV ? toCsv : toNdjson
-  if (mediaType === CSV) yield { rows: 0, text: CSV_HEADER }
+  if (mediaType === CSV) yield { rows: 0, text: bom ? `\uFEFF${CSV_HEADER}` : CSV_HEADER }
   const batch = new BatchSize()
   for (let after = 0; ; ) {
     const { rows: limit } = batch

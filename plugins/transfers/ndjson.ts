@@ -37,7 +37,8 @@ function parseLine(bytes: Buffer, line: number): Row | undefined {
   }
 }
 
-async function* linesOf(source: Readable): AsyncGenerator<Buffer> {
+/** The lines of a file; one that is far too long is the last. */
+export async function* linesOf(source: Readable): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0)
   for await (const chunk of source as AsyncIterable<Buffer>) {
     let begin = 0

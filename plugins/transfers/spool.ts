@@ -34,15 +34,15 @@ export async function whileSpooled<T>(
   }
 }
 
-/** Both in one tick, so that hardly any crash leaves the file with its name. */
-function openNameless(path: string): number {
+/** Opens a file that has no name any more, for reading and writing; both in one tick, so that hardly any crash leaves the file with its name. */
+export function openNameless(path: string): number {
   const fd = openSync(path, 'wx+', 0o600)
   unlinkSync(path)
   return fd
 }
 
 /** On a disk that is nearly full only a part is written, which is no error yet. */
-async function writeAll(fd: number, chunk: Buffer): Promise<void> {
+export async function writeAll(fd: number, chunk: Buffer): Promise<void> {
   for (let rest = chunk; rest.length > 0; ) {
     const { bytesWritten } = await writeSome(fd, rest)
     rest = rest.subarray(bytesWritten)

@@ -1,19 +1,21 @@
 import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { NotAcceptable, TooManyStreams } from '../../schemas/errors.ts'
+import { NotAcceptable, refusedParameter, TooManyStreams } from '../../schemas/errors.ts'
 import { answerAs } from '../../schemas/ref.ts'
-import { AuthorsCsv, AuthorsNdjson, CSV, NDJSON } from '../../schemas/transfers.ts'
+import { AuthorsCsv, AuthorsNdjson, CSV, ExportQuery, NDJSON } from '../../schemas/transfers.ts'
 
+const BOM_IS_FOR_CSV = 'is for CSV: no program that reads NDJSON expects a byte order mark, so leave it out'
 const FILES = { [CSV]: 'authors.csv', [NDJSON]: 'authors.ndjson' }
 
 const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
-  fastify.route({
+  fastify.route<{ Querystring: ExportQuery }>({
     method: 'GET',
     url: '/export',
     schema: {
       operationId: 'exportAuthors',
       tags: ['authors'],
       summary: 'All authors as a file, the oldest first',
+      querystring: ExportQuery,
       response: {
         200: answerAs(
           'The file, as CSV unless `Accept` asks for NDJSON.',
@@ -26,6 +28,8 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       const mediaType = request.accepts().type([CSV, NDJSON]) as keyof typeof FILES | false
       if (mediaType === false) throw new NotAcceptable(`${CSV} or ${NDJSON}`)
+      const { bom = false } = request.query
+      if (bom && mediaType !== CSV) throw refusedParameter('bom', BOM_IS_FOR_CSV)
       reply.vary('Accept')
       reply
         .type(mediaType === CSV ? `${CSV}; charset=utf-8; header=present` : NDJSON)
@@ -39,7 +43,7 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
 
       async function* counted() {
         try {
-          for await (const part of fastify.transfers.exportAuthors(mediaType as string)) {
+          for await (const part of fastify.transfers.exportAuthors(mediaType as string, { bom })) {
             rows += part.rows
             digest.update(part.text)
             yield part.text

@@ -1,7 +1,8 @@
+import { once } from 'node:events'
 import { PassThrough, type Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { ImportRefused, RoleRequired, withExtras } from '../../schemas/errors.ts'
+import { ImportRefused, RoleRequired, refusedParameter, withExtras } from '../../schemas/errors.ts'
 import { answerAs, bodyAs } from '../../schemas/ref.ts'
 import {
   AuthorsCsv,
@@ -44,16 +45,27 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [RoleRequired, ImportRefused] },
     handler: async (request, reply) => {
       reply.vary('Accept')
-      if (request.accepts().type(['application/json', EVENTS]) !== EVENTS) return runImport(request)
+      const job = jobOf(request)
+      const withEvents = request.accepts().type(['application/json', EVENTS]) === EVENTS
+      if (request.query.refused && !withEvents)
+        throw refusedParameter('refused', `is for "Accept: ${EVENTS}"`)
+      if (!withEvents) return runImport(request, job)
       reply.type(`${EVENTS}; charset=utf-8`).header('cache-control', 'no-store')
-      return reply.stream(eventsOf(request))
+      return reply.stream(eventsOf(request, job))
     }
   })
 
-  async function runImport(request: ImportRequest, onProgress?: (progress: object) => void) {
-    const { mode = 'all', dry_run: dryRun = false } = request.query
-    const job = { mediaType: request.mediaType as string, mode, dryRun }
-    const summary = await fastify.transfers.importAuthors(request, request.body, job, onProgress)
+  function jobOf({ query, mediaType = '' }: ImportRequest) {
+    const { mode = 'all', dry_run: dryRun = false, map } = query
+    return { mediaType, mode, dryRun, columnMap: fastify.transfers.readColumnMap(map, mediaType) }
+  }
+
+  type Job = ReturnType<typeof jobOf>
+  type Listener = Parameters<typeof fastify.transfers.importAuthors>[3]
+
+  async function runImport(request: ImportRequest, job: Job, listener?: Listener) {
+    const { mode, dryRun } = job
+    const summary = await fastify.transfers.importAuthors(request, request.body, job, listener)
     const { errors, ...counts } = summary
     if (mode === 'all' && counts.refused > 0 && !dryRun) {
       throw withExtras(new ImportRefused(counts.refused), { errors, members: counts })
@@ -61,11 +73,24 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
     return { ...counts, dry_run: dryRun, errors }
   }
 
-  function eventsOf(request: ImportRequest): PassThrough {
+  function eventsOf(request: ImportRequest, job: Job): PassThrough {
     const events = new PassThrough()
-    const send = (event: string, data: object) =>
-      events.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
-    runImport(request, (progress) => send('progress', progress))
+    const sendText = (event: string, data: string) => events.write(`event: ${event}\ndata: ${data}\n\n`)
+    const send = (event: string, data: object) => sendText(event, JSON.stringify(data))
+    const ended = once(events, 'close').catch(() => {})
+
+    async function onRefused(lists: AsyncIterable<string>) {
+      for await (const list of lists) {
+        if (events.destroyed) return
+        if (!sendText('refused', list)) await Promise.race([once(events, 'drain'), ended])
+      }
+    }
+
+    const listener = {
+      onProgress: (progress: object) => send('progress', progress),
+      ...(request.query.refused && { onRefused })
+    }
+    runImport(request, job, listener)
       .then((result) => send('result', result))
       .catch((error) => send('problem', request.problemOf(error)))
       .finally(() => events.end())

@@ -114,6 +114,7 @@ t.test('what goes in as NDJSON comes out byte for byte, and through CSV the same
     unchanged: 0,
     refused: 0,
     dry_run: false,
+    reasons: [],
     errors: []
   })
   t.equal(await exported(server, headers, NDJSON), oddNdjson)
@@ -319,15 +320,18 @@ t.test('refused rows are told by their lines, and by default nothing is imported
       { line: 7, pointer: '/birth_year', detail: /integer/ },
       { line: 8, pointer: '/death_year', detail: /before birth_year, which is 2000/ },
       { line: 11, pointer: '', detail: 'has 2 cells, but the header has 7' },
-      { line: 13, pointer: '/name', detail: /another than that of the author at \/authors\/salman-rushdie/ },
+      {
+        line: 13,
+        pointer: '/name',
+        detail: /^is written differently there: "Salman Rushdie" at \/authors\/salman-rushdie;/
+      },
       { line: 14, pointer: '/identifiers/viaf', detail: 'stands at another author already' },
       { line: 15, pointer: '/country', detail: /another than.*\/authors\/ovid/ }
     ]
   }
-  const sorted = (errors: { line: number }[]) => errors.toSorted((a, b) => a.line - b.line)
   const answer = await post(server, headers, CSV, csv)
   t.match(answer.json(), { code: 'IMPORT_REFUSED', status: 422, created: 0, unchanged: 1, refused: 7 })
-  t.match(sorted(answer.json().errors), expected.errors)
+  t.match(answer.json().errors, expected.errors, 'in the order of the lines')
   t.equal(await count(server), 1)
 
   const tried = await post(server, headers, CSV, csv, '?mode=partial&dry_run=true')

@@ -62,7 +62,7 @@ export const NDJSON = [
   .join('')
 
 /** An `ImportResult`. */
-export const RESULT = { created: 3, unchanged: 0, refused: 0, dry_run: false, errors: [] }
+export const RESULT = { created: 3, unchanged: 0, refused: 0, dry_run: false, reasons: [], errors: [] }
 
 /** What nobody watches. */
 export const NO_BAR = new ProgressBar({ isTTY: false } as NodeJS.WriteStream)
