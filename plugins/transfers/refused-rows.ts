@@ -7,9 +7,15 @@ const REASONS_LISTED = 50
 const REASONS_COUNTED = 1000
 const OTHERS = 'other reasons'
 
-/** What only one row has: a text in quotes, the address of an author, a code point, a number that is no bound. */
-const OF_ONE_ROW =
-  /"(?:[^"\\]|\\.)*"|(?<=\/authors\/)[^\s,;:()]+|(?<=\bU\+)[\dA-F]+|(?<!(?:than|most|least|up to|[<>]=?) )(?<![\w.-])-?\d[\d.]*\b/g
+/** What only one row has, beside numbers. */
+const OF_ONE_ROW: [RegExp, string][] = [
+  [/"[^"]*"/g, '"…"'],
+  [/\/authors\/[^\s,;:()]+/g, '/authors/…'],
+  [/U\+[\dA-F]+/g, 'U+…']
+]
+const NUMBER = /-?\d+(?:\.\d+)?/
+/** A number after it is that of all rows. */
+const BOUND = /^(?:than|most|least|to|[<>]=?)$/
 /** From here on a detail tells what is expected, which is the same for all rows. */
 const EXPECTED = '; expected: '
 
@@ -68,5 +74,10 @@ export class RefusedRows {
 export function reasonOf(detail: string): string {
   const at = detail.indexOf(EXPECTED)
   const [own, expected] = at === -1 ? [detail, ''] : [detail.slice(0, at), detail.slice(at)]
-  return own.replace(OF_ONE_ROW, (text) => (text.startsWith('"') ? '"…"' : '…')) + expected
+  const texts = OF_ONE_ROW.reduce((text, [own, one]) => text.replace(own, one), own.replaceAll('\\"', ''))
+  return texts.split(' ').map(withoutNumber).join(' ') + expected
+}
+
+function withoutNumber(word: string, index: number, words: string[]): string {
+  return /\p{L}/u.test(word) || BOUND.test(words[index - 1] ?? '') ? word : word.replace(NUMBER, '…')
 }
