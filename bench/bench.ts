@@ -7,7 +7,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
+import { UsageError } from '../scripts/command-line/options.ts'
+import { helpIfAsked, readCommandLine } from '../scripts/command-line/read.ts'
 import { compare } from './comparing.ts'
 import { Contenders } from './contenders.ts'
 import { measureAlone, measureBesideWrites, measureStart, measureWorkers } from './figures.ts'
@@ -100,6 +101,9 @@ export function failedOf({ outcomes, figures, growths }: Results): number {
   return [...outcomes, ...figures, ...growths].reduce((total, { failed }) => total + failed, 0)
 }
 
+const USAGE =
+  'usage: npm run bench -- [--rounds N] [--seconds N] [--warm-up N] [--authors N] [--users N] [--full] [--only PART] [--output FOLDER]'
+
 function readOptions(parameters: string[]) {
   const options = {
     rounds: { type: 'string', default: '5' },
@@ -111,7 +115,12 @@ function readOptions(parameters: string[]) {
     only: { type: 'string', multiple: true, default: [] as string[] },
     output: { type: 'string', default: path.join(import.meta.dirname, 'results') }
   } as const
-  const { only, output, full, ...numbers } = parseArgs({ options, args: parameters }).values
+  const { only, output, full, ...numbers } = readCommandLine({
+    begin: 'npm run bench --',
+    options,
+    words: 0,
+    args: parameters
+  }).values
   const unknown = only.filter((name) => !PARTS.includes(name))
   if (unknown.length > 0) throw new Error(`--only ${unknown.join(', ')}: there is ${PARTS.join(', ')}`)
   const setting = {
@@ -142,11 +151,14 @@ export async function run(
     if (failed > 0) console.error(`${failed} requests were not answered as they should be.`)
     return failed > 0 ? 1 : 0
   } catch (error) {
-    console.error(error instanceof WrkMissing ? error.message : error)
+    console.error(error instanceof WrkMissing || error instanceof UsageError ? error.message : error)
     return 1
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
-if (import.meta.main) process.exitCode = await run(process.argv.slice(2), { idleSeconds: IDLE_SECONDS })
+if (import.meta.main) {
+  helpIfAsked(USAGE)
+  process.exitCode = await run(process.argv.slice(2), { idleSeconds: IDLE_SECONDS })
+}

@@ -13,8 +13,8 @@ import { Readable } from 'node:stream'
 import { json, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { parse } from 'csv-parse'
+import { helpIfAsked, readCommandLine } from '../scripts/command-line/read.ts'
 import { type Headers, type Service, signIn, startService } from '../scripts/service-process.ts'
 import { ndjsonOf, WORDS } from './generate-authors.ts'
 import { residentMegabytes } from './process-usage.ts'
@@ -537,11 +537,16 @@ async function bench(folder: string, authors: number, secondsEach: number): Prom
 }
 
 async function main(): Promise<void> {
+  helpIfAsked('usage: npm run bench:catalogue -- [--authors N] [--seconds N]')
   const options = {
     authors: { type: 'string', default: '1000000' },
     seconds: { type: 'string', default: '10' }
   } as const
-  const { authors, seconds } = parseArgs({ options }).values
+  const { authors, seconds } = readCommandLine({
+    begin: 'npm run bench:catalogue --',
+    options,
+    words: 0
+  }).values
   const folder = mkdtempSync(path.join(tmpdir(), 'library-catalogue-'))
   try {
     const faults = await bench(folder, Number(authors), Number(seconds))

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
+import { helpIfAsked, readCommandLine } from '../scripts/command-line/read.ts'
 import { type Headers, signIn, startService } from '../scripts/service-process.ts'
 import { residentMegabytes } from './process-usage.ts'
 
@@ -13,7 +13,10 @@ const HAMMERING_CONNECTIONS = 16
 const JSON_TYPE = { 'content-type': 'application/json' }
 const ACCOUNT = { username: 'salman', password: 'the moors last sigh' }
 
-const { values: options } = parseArgs({
+helpIfAsked('usage: npm run bench:login -- [--tries N] [--seconds N]')
+const { values: options } = readCommandLine({
+  begin: 'npm run bench:login --',
+  words: 0,
   options: { tries: { type: 'string', default: '400' }, seconds: { type: 'string', default: '10' } }
 })
 

@@ -19,7 +19,7 @@ import { cpus, tmpdir } from 'node:os'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { parseArgs } from 'node:util'
+import { helpIfAsked, readCommandLine } from '../scripts/command-line/read.ts'
 import { SORTS } from '../scripts/search/question.ts'
 import { signIn, startService } from '../scripts/service-process.ts'
 import { get, importFile, type Running, type Sample, startReader, timesOf } from './catalogue.ts'
@@ -256,7 +256,11 @@ function now(): number {
   return performance.timeOrigin + performance.now()
 }
 
+const USAGE =
+  'usage: npm run bench:searches -- [--authors N] [--requests N] [--seconds N] [--service FOLDER] [--database FILE]'
+
 async function main(): Promise<void> {
+  helpIfAsked(USAGE)
   const options = {
     authors: { type: 'string', default: '1000000' },
     requests: { type: 'string', default: '60' },
@@ -264,7 +268,11 @@ async function main(): Promise<void> {
     service: { type: 'string', default: path.join(import.meta.dirname, '..') },
     database: { type: 'string' }
   } as const
-  const { service, database, ...numbers } = parseArgs({ options }).values
+  const { service, database, ...numbers } = readCommandLine({
+    begin: 'npm run bench:searches --',
+    options,
+    words: 0
+  }).values
   const folder = mkdtempSync(path.join(tmpdir(), 'library-searches-'))
   try {
     const faults = await searchBench({

@@ -1,6 +1,11 @@
-/** `npm run db:check`: a full check of the database that DATABASE_URL names, closed or in use; changes nothing. */
+/** `npx library db check`: a full check of the database that DATABASE_URL names, closed or in use; changes nothing. */
 import { loadConfig } from '../config.ts'
 import { checkFile, databaseFile } from '../db/dialect.ts'
+import { helpIfAsked } from './command-line/read.ts'
+
+helpIfAsked(
+  'usage: npx library db check\n  checks the whole database that DATABASE_URL names, closed or in use, and changes nothing'
+)
 
 try {
   const file = databaseFile(loadConfig(process.env, { dotenv: true }).DATABASE_URL)

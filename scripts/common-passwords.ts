@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { COMMON_PASSWORDS_FILE, fold, MIN_LENGTH } from '../plugins/passwords/common-passwords.ts'
+import { helpIfAsked } from './command-line/read.ts'
 
 const SOURCE = path.join(
   import.meta.dirname,
@@ -22,4 +23,7 @@ export function generateCommonPasswords(): string {
   return `${HEADER}\n\n${[...new Set(long)].join('\n')}\n`
 }
 
-if (import.meta.main) writeFileSync(COMMON_PASSWORDS_FILE, generateCommonPasswords())
+if (import.meta.main) {
+  helpIfAsked('usage: npm run common-passwords')
+  writeFileSync(COMMON_PASSWORDS_FILE, generateCommonPasswords())
+}

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { helpIfAsked } from './command-line/read.ts'
 import { Campaign, type Plan } from './crash/campaign.ts'
 import type { Counts } from './crash/journal.ts'
 import type { Moment } from './crash/killer.ts'
@@ -75,8 +76,10 @@ function told({ acknowledged, unknown, lost }: Counts): string {
   return `${acknowledged} acknowledged, ${unknown} unknown, ${lost} lost`
 }
 
+const USAGE = 'usage: npm run crashtest -- ROUNDS'
+
 async function main(rounds: number): Promise<void> {
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('usage: npm run crashtest -- ROUNDS')
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(USAGE)
   const folder = mkdtempSync(path.join(tmpdir(), 'library-crash-'))
   const databaseFile = path.join(folder, 'library.db')
   console.log(`database: ${databaseFile} (kept if anything goes wrong)`)
@@ -86,6 +89,7 @@ async function main(rounds: number): Promise<void> {
 }
 
 if (import.meta.main) {
+  helpIfAsked(USAGE)
   await main(Number(process.argv[2] ?? 10)).catch(({ message }) => {
     console.error(message)
     process.exit(1)

@@ -3,11 +3,12 @@ import { randomInt } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
 import Sqlite from 'better-sqlite3'
 import fc from 'fast-check'
 import { Kysely, SqliteDialect } from 'kysely'
 import type { Db, Tables } from '../db/tables.ts'
+import { NUMBER } from './command-line/options.ts'
+import { helpIfAsked, readCommandLine } from './command-line/read.ts'
 import { type Client, clientOf, toCurl } from './fuzz/client.ts'
 import { type Document, routesOf } from './fuzz/document.ts'
 import { judgeBy } from './fuzz/judge.ts'
@@ -119,16 +120,17 @@ const USAGE = 'usage: npm run fuzz -- [--requests N] [--seed N]'
 
 function readArguments(): { requests: number; seed: number } {
   const options = {
-    requests: { type: 'string', default: '20000' },
-    seed: { type: 'string', default: String(randomInt(2 ** 31)) }
+    requests: { type: 'string', default: '20000', looksLike: NUMBER },
+    seed: { type: 'string', default: String(randomInt(2 ** 31)), looksLike: NUMBER }
   } as const
-  const { values } = parseArgs({ options })
+  const { values } = readCommandLine({ begin: 'npm run fuzz --', options, words: 0 })
   const [requests, seed] = [Number(values.requests), Number(values.seed)]
   if (!(requests > 0) || !Number.isInteger(seed)) throw new Error(USAGE)
   return { requests, seed }
 }
 
 async function main(): Promise<void> {
+  helpIfAsked(USAGE)
   const { requests, seed } = readArguments()
   const folder = mkdtempSync(path.join(tmpdir(), 'library-fuzz-'))
   const databaseFile = path.join(folder, 'library.db')

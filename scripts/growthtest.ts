@@ -7,11 +7,12 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
 import { type Content, inventAuthors } from '../bench/generate-authors.ts'
 import { cpuMicroseconds } from '../bench/process-usage.ts'
 import type { AuthorRecord } from '../db/authors/table.ts'
 import { toNdjson } from '../plugins/transfers/ndjson.ts'
+import { NUMBER } from './command-line/options.ts'
+import { helpIfAsked, readCommandLine } from './command-line/read.ts'
 import { type Headers, type Service, signIn, startService } from './service-process.ts'
 
 const IMPORTS = 5
@@ -163,12 +164,15 @@ async function send(url: string, init: RequestInit, status: number): Promise<voi
   if (answer.status !== status) throw new Error(`${init.method} ${url} answered ${answer.status}: ${text}`)
 }
 
+const USAGE = 'usage: npm run growthtest -- [--rows N] [--owned N]'
+
 async function main(): Promise<void> {
+  helpIfAsked(USAGE)
   const options = {
-    rows: { type: 'string', default: '8000' },
-    owned: { type: 'string', default: '5000' }
+    rows: { type: 'string', default: '8000', looksLike: NUMBER },
+    owned: { type: 'string', default: '5000', looksLike: NUMBER }
   } as const
-  const { rows, owned } = parseArgs({ options }).values
+  const { rows, owned } = readCommandLine({ begin: 'npm run growthtest --', options, words: 0 }).values
   const folder = mkdtempSync(path.join(tmpdir(), 'library-growth-'))
   try {
     const databaseFile = path.join(folder, 'library.db')

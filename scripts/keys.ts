@@ -1,5 +1,4 @@
-/** `npm run keys -- list|rotate|create`: the signing keys beside the database that DATABASE_URL names. */
-import { parseArgs } from 'node:util'
+/** `npx library keys list|rotate|create`: the signing keys beside the database that DATABASE_URL names. */
 import { loadConfig } from '../config.ts'
 import {
   changeKeys,
@@ -9,8 +8,14 @@ import {
   readKeys
 } from '../plugins/signing-keys/key-file.ts'
 import { newKey, rotate, type StoredKey, stateOf } from '../plugins/signing-keys/key-set.ts'
+import { KeptOptions } from './command-line/kept-options.ts'
+import { NUMBER, UsageError } from './command-line/options.ts'
+import { helpIfAsked, readCommandLine } from './command-line/read.ts'
 
-const USAGE = 'usage: npm run keys -- list|rotate [--announce SECONDS]|create'
+const USAGE = `usage: npx library keys list|rotate [--announce SECONDS]|create
+  list        the keys that sign tokens, and until when
+  rotate      adds a key, which signs once it has been announced for so long (120 seconds)
+  create      the first key, where its file is lost`
 const DEFAULT_ANNOUNCEMENT = '120'
 
 type Command = (path: string, announceSeconds: number) => StoredKey[]
@@ -21,7 +26,7 @@ const COMMANDS: Record<string, Command> = {
   create: (path) => {
     const keys = [newKey(new Date())]
     if (createKeyFile(path, keys)) return keys
-    throw new KeysRefused(`${path} is there already: use \`npm run keys -- rotate\` for another key.`)
+    throw new KeysRefused(`${path} is there already: use \`npx library keys rotate\` for another key.`)
   }
 }
 
@@ -40,22 +45,27 @@ function describe(key: StoredKey): string {
 }
 
 function parseCommand() {
-  const options = { announce: { type: 'string', default: DEFAULT_ANNOUNCEMENT } } as const
-  const { positionals, values } = parseArgs({ options, allowPositionals: true })
+  const { positionals, values } = readCommandLine({
+    begin: 'npx library keys',
+    options: { announce: { type: 'string', default: DEFAULT_ANNOUNCEMENT, looksLike: NUMBER } },
+    words: 1
+  })
   const command = new Map(Object.entries(COMMANDS)).get(positionals.join(' '))
-  if (command === undefined || !/^\d{1,7}$/.test(values.announce)) throw new Error()
+  if (command === undefined || !/^\d{1,7}$/.test(values.announce)) throw new UsageError('')
   return { command, announceSeconds: Number(values.announce) }
 }
 
 function parseCommandOrExit() {
   try {
     return parseCommand()
-  } catch {
-    console.error(USAGE)
+  } catch (error) {
+    const { message } = error as Error
+    console.error(error instanceof KeptOptions ? message : `${message}\n${USAGE}`.trim())
     process.exit(2)
   }
 }
 
+helpIfAsked(USAGE)
 const { command, announceSeconds } = parseCommandOrExit()
 try {
   const path = keyFileOf(loadConfig(process.env, { dotenv: true }).DATABASE_URL)

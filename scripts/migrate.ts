@@ -1,4 +1,4 @@
-/** `npm run db:migrate -- latest|down|status`: the schema of the database that DATABASE_URL names, by hand. */
+/** `npx library db migrate latest|down|status`: the schema of the database that DATABASE_URL names, by hand. */
 import { loadConfig } from '../config.ts'
 import {
   databaseFile,
@@ -8,6 +8,12 @@ import {
   openForMigrations
 } from '../db/dialect.ts'
 import { type Applied, createMigrator, refuseNewerSchema } from '../db/migrator.ts'
+import { helpIfAsked } from './command-line/read.ts'
+
+const USAGE = `usage: npx library db migrate latest|down|status
+  latest  runs the migrations that are not done yet, as each start does
+  down    undoes the last one
+  status  which there are, and when each was run`
 
 const COMMANDS: Record<string, (file: string) => Promise<string[]>> = {
   latest: async (file) => describe(await migrateToLatest(file, { tell })),
@@ -32,10 +38,11 @@ function tell({ migration, step, done, of, percent, secondsLeft }: Migrating): v
   console.log(`${migration}  ${percent} %, ${step}${rows}${left}`)
 }
 
+helpIfAsked(USAGE)
 const name = process.argv[2] ?? ''
 const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
 if (command === undefined) {
-  console.error('usage: npm run db:migrate -- latest|down|status')
+  console.error(USAGE)
   process.exit(2)
 }
 try {

@@ -6,6 +6,7 @@ import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Migrating } from '../db/sqlite/rebuild/progress.ts'
+import { helpIfAsked } from './command-line/read.ts'
 import { contentsOf, differences } from './migration/contents.ts'
 import { makeOldDatabase } from './migration/old-database.ts'
 import { type Direction, type Moment, type Run, runVictim } from './migration/victim.ts'
@@ -135,9 +136,11 @@ class Campaign {
   }
 }
 
+const USAGE = 'usage: npm run migrationtest -- [KILLS] [AUTHORS]'
+
 async function main(kills: number, authors: number): Promise<void> {
   if (!(Number.isInteger(kills) && kills > 0 && Number.isInteger(authors) && authors > 0)) {
-    throw new Error('usage: npm run migrationtest -- [KILLS] [AUTHORS]')
+    throw new Error(USAGE)
   }
   const folder = mkdtempSync(path.join(tmpdir(), 'library-migration-'))
   console.log(`databases: ${folder} (kept if anything goes wrong)`)
@@ -149,6 +152,7 @@ async function main(kills: number, authors: number): Promise<void> {
 }
 
 if (import.meta.main) {
+  helpIfAsked(USAGE)
   const [kills = '100', authors = '20000'] = process.argv.slice(2)
   await main(Number(kills), Number(authors)).catch(({ message }) => {
     console.error(message)

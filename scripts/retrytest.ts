@@ -6,6 +6,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import pLimit from 'p-limit'
+import { helpIfAsked } from './command-line/read.ts'
 import { type Headers, type Service, signIn, startService } from './service-process.ts'
 
 const CLIENTS = 40
@@ -82,8 +83,10 @@ export async function retrytest({ posts, kills, databaseFile, log, withoutKeys =
   }
 }
 
+const USAGE = 'usage: npm run retrytest -- POSTS KILLS'
+
 async function main(posts: number, kills: number): Promise<void> {
-  if (!(posts > 0) || !(kills >= 0)) throw new Error('usage: npm run retrytest -- POSTS KILLS')
+  if (!(posts > 0) || !(kills >= 0)) throw new Error(USAGE)
   const folder = mkdtempSync(path.join(tmpdir(), 'library-retry-'))
   const databaseFile = path.join(folder, 'library.db')
   const { authors, faults } = await retrytest({ posts, kills, databaseFile, log: console.log })
@@ -92,6 +95,7 @@ async function main(posts: number, kills: number): Promise<void> {
 }
 
 if (import.meta.main) {
+  helpIfAsked(USAGE)
   await main(Number(process.argv[2] ?? 1000), Number(process.argv[3] ?? 10)).catch(({ message }) => {
     console.error(message)
     process.exit(1)

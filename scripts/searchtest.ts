@@ -6,11 +6,12 @@ import { randomInt } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
 import pLimit from 'p-limit'
 import { below, mulberry32, type Random } from '../bench/random.ts'
 import type { AuthorRecord } from '../db/authors/table.ts'
 import { toNdjson } from '../plugins/transfers/ndjson.ts'
+import { NUMBER } from './command-line/options.ts'
+import { helpIfAsked, readCommandLine } from './command-line/read.ts'
 import { invent, type World } from './search/asking.ts'
 import { inventAuthor } from './search/authors.ts'
 import { changeSome } from './search/changing.ts'
@@ -196,14 +197,15 @@ function lineOf(author: AuthorRecord | undefined): string {
 const USAGE = 'usage: npm run searchtest [-- --authors N --rounds N --pages N --seed N --service FOLDER]'
 
 async function main(): Promise<void> {
+  helpIfAsked(USAGE)
   const options = {
-    authors: { type: 'string', default: '20000' },
-    rounds: { type: 'string', default: '100' },
-    pages: { type: 'string', default: '200' },
-    seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+    authors: { type: 'string', default: '20000', looksLike: NUMBER },
+    rounds: { type: 'string', default: '100', looksLike: NUMBER },
+    pages: { type: 'string', default: '200', looksLike: NUMBER },
+    seed: { type: 'string', default: String(randomInt(2 ** 31)), looksLike: NUMBER },
     service: { type: 'string', default: path.join(import.meta.dirname, '..') }
   } as const
-  const { values } = parseArgs({ options })
+  const { values } = readCommandLine({ begin: 'npm run searchtest --', options, words: 0 })
   const [authors, rounds] = [Number(values.authors), Number(values.rounds)]
   const [mostPages, seed] = [Number(values.pages), Number(values.seed)]
   if (!(authors > 0 && rounds > 0 && mostPages > 0 && Number.isInteger(seed))) throw new Error(USAGE)

@@ -1,14 +1,18 @@
-/** `npm run seed [-- FILE] [--url URL]`: imports authors, by default the winners of the Booker Prize, as `npm run authors` does. */
+/** `npx library seed [FILE] [--url URL]`: imports authors, by default the winners of the Booker Prize, as `npx library authors` does. */
 import path from 'node:path'
-import { parseArgs } from 'node:util'
 import { register, signIn } from './client/account.ts'
-import { chooseUrl, formatOf, UsageError } from './client/arguments.ts'
+import { chooseUrl, formatOf, URL_OPTION } from './client/arguments.ts'
 import type { Service } from './client/http.ts'
 import { importAuthors, openSource } from './client/importing.ts'
 import { reportRefused, summarize } from './client/report.ts'
 import { run, type Terminal } from './client/run.ts'
+import { UsageError } from './command-line/options.ts'
+import { readCommandLine } from './command-line/read.ts'
 
-const USAGE = 'usage: npm run seed [-- FILE] [--url URL]'
+const USAGE = `usage: npx library seed [FILE] [--url URL]
+  FILE   authors as for "npx library authors import", by default the winners of the Booker Prize
+  --url  the service, by default where "npx library start" listens
+Without LIBRARY_TOKEN, or LIBRARY_USERNAME and LIBRARY_PASSWORD, it registers an account and tells its password.`
 const SAMPLE = path.join(import.meta.dirname, '../data-samples/booker-winners.csv')
 /** A winner whom somebody has added in another way already does not keep out the others. */
 const OPTIONS = { partial: true, dryRun: false }
@@ -31,14 +35,13 @@ async function registerAndTell(service: Service) {
 }
 
 async function readArguments() {
-  try {
-    const options = { url: { type: 'string' } } as const
-    const { values, positionals } = parseArgs({ options, allowPositionals: true })
-    if (positionals.length > 1) throw new UsageError('One file at a time.')
-    return { file: positionals[0] ?? SAMPLE, url: await chooseUrl(values.url) }
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
+  const { values, positionals } = readCommandLine({
+    begin: 'npx library seed',
+    options: { url: URL_OPTION },
+    words: 1
+  })
+  if (positionals.length > 1) throw new UsageError('One file at a time.')
+  return { file: positionals[0] ?? SAMPLE, url: await chooseUrl(values.url) }
 }
 
 await run(USAGE, seed)

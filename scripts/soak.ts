@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { helpIfAsked } from './command-line/read.ts'
 import { type Headers, type Service, signIn, startService } from './service-process.ts'
 import type { seen, Target } from './soak/attacks.ts'
 import { HonestClient } from './soak/honest-client.ts'
@@ -162,8 +163,10 @@ function told({ memory, descriptors }: Usage): string {
   return `${memory} MB, ${descriptors} descriptors`
 }
 
+const USAGE = 'usage: npm run soak -- SECONDS [SCALE]'
+
 async function main(seconds: number, scale: number): Promise<void> {
-  if (!(seconds > 0 && scale > 0)) throw new Error('usage: npm run soak -- SECONDS [SCALE]')
+  if (!(seconds > 0 && scale > 0)) throw new Error(USAGE)
   const folder = mkdtempSync(path.join(tmpdir(), 'library-soak-'))
   const faults = await soak({ seconds, scale, folder, log: console.log })
   for (const fault of faults) console.error(fault)
@@ -172,6 +175,7 @@ async function main(seconds: number, scale: number): Promise<void> {
 }
 
 if (import.meta.main) {
+  helpIfAsked(USAGE)
   await main(Number(process.argv[2] ?? 600), Number(process.argv[3] ?? 1)).catch(({ message }) => {
     console.error(message)
     process.exit(1)

@@ -1,4 +1,4 @@
-/** `npm run user -- COMMAND`: accounts by hand, on the database that DATABASE_URL names, also while the service runs. */
+/** `npx library user COMMAND`: accounts by hand, on the database that DATABASE_URL names, also while the service runs. */
 import { randomBytes, randomInt } from 'node:crypto'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from '../app.ts'
@@ -7,8 +7,9 @@ import { createPasswordReset } from '../db/commands/password-resets.ts'
 import { changeUserAsOperator, type OperatorOutcome } from '../db/commands/users.ts'
 import type { ReadDb } from '../db/tables.ts'
 import { findCredentials, listUsers, type Role } from '../db/users.ts'
+import { helpIfAsked } from './command-line/read.ts'
 
-const USAGE = `usage: npm run user -- COMMAND [NAME]
+const USAGE = `usage: npx library user COMMAND [NAME]
   list                 the users and their roles
   create NAME          a user with a reset code in place of a password
   promote NAME         makes the user an admin
@@ -112,6 +113,7 @@ async function main(commandName = '', name = ''): Promise<void> {
   }
 }
 
+helpIfAsked(USAGE)
 main(...process.argv.slice(2)).catch((error: Error) => {
   console.error(error.message)
   process.exit(1)

@@ -9,7 +9,8 @@ import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { finished } from 'node:stream/promises'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
+import { helpIfAsked, readCommandLine } from './command-line/read.ts'
 import type { Document } from './fuzz/document.ts'
 import { type Service, startService } from './service-process.ts'
 import { accounts, limits } from './wire/acts/accounts.ts'
@@ -86,9 +87,11 @@ function operatorOf(wire: Recorder, folder: string, databaseFile: string): Stage
 const USAGE = 'usage: npm run wirerecord -- FOLDER FILE, or npm run wirerecord -- --compare BEFORE AFTER'
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
+  helpIfAsked(USAGE)
+  const { values, positionals } = readCommandLine({
+    begin: 'npm run wirerecord --',
     options: { compare: { type: 'boolean', default: false } },
-    allowPositionals: true
+    words: 2
   })
   const [first, second] = positionals
   if (first === undefined || second === undefined) throw new Error(USAGE)

@@ -35,7 +35,8 @@ export function toCsv(author: AuthorRecord): string {
   return `${[...texts, ...numbers, ...others].join(',')}\r\n`
 }
 
-function toCell(text: string | null): string {
+/** A text as a cell; null is an empty one. */
+export function toCell(text: string | null): string {
   if (text === null) return ''
   const safe = FORMULA.test(text) ? `'${text}` : text
   if (safe === '') return '""'
@@ -116,7 +117,9 @@ function readHeader(cells: Cell[], line: number, map: ColumnMap): (Column | unde
   const remedies = [
     `known are ${COLUMNS.join(', ')}, divided by commas`,
     ...(unknown.length > 0
-      ? [`"map" tells what other columns stand for, or leaves them out: ${exampleOf(unknown, missing)}`]
+      ? [
+          `"map" (of the command: --map) tells what other columns stand for, or leaves them out: ${exampleOf(unknown, missing)}`
+        ]
       : []),
     ...(nameless ? ['"map" leaves out those without a name: ='] : [])
   ]

@@ -6,18 +6,24 @@ import type { ProgressBar } from './progress.ts'
 import { Receipt } from './receipt.ts'
 import { ClosedPipe, openTarget, type Target } from './targets.ts'
 
+interface ExportOptions {
+  format: Format
+  /** Whether a spreadsheet is to see that it is UTF-8. */
+  excel?: boolean
+}
+
 /** Writes all authors to a file, or to stdout for `-`, and gives how many. Throws `Failure` unless all of them came. */
 export async function exportAuthors(
   service: Service,
   file: string,
-  format: Format,
+  options: ExportOptions,
   progress: ProgressBar
 ): Promise<number> {
   const target = await openTarget(file)
   try {
     const total = progress.isVisible ? await countAuthors(service) : undefined
-    const response = await patiently(service.signal, () => beginExport(service, format))
-    const rows = await receive(service, response, target, new Receipt(format), (done) =>
+    const response = await patiently(service.signal, () => beginExport(service, options))
+    const rows = await receive(service, response, target, new Receipt(options.format), (done) =>
       progress.show({ label: 'Exporting', unit: 'rows', done, total })
     )
     await target.keep()
@@ -34,11 +40,15 @@ async function countAuthors(service: Service): Promise<number | undefined> {
   return (await patiently(service.signal, count)).total
 }
 
-async function beginExport(service: Service, format: Format): Promise<IncomingMessage> {
+async function beginExport(
+  service: Service,
+  { format, excel = false }: ExportOptions
+): Promise<IncomingMessage> {
   const { url } = service
   const mediaType = MEDIA_TYPES[format]
   const headers = { accept: mediaType, te: 'trailers', connection: 'close, TE' }
-  const { request, answered } = begin(service, { method: 'GET', path: '/authors/export', headers })
+  const path = `/authors/export${excel ? '?bom=true' : ''}`
+  const { request, answered } = begin(service, { method: 'GET', path, headers })
   request.end()
   const response = await answered.catch((error) => {
     throw new Failure(interrupted(service) ?? explainConnection(url, error, 'run this again.'))

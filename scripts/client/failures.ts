@@ -42,15 +42,53 @@ export class Refusal extends Failure {
   }
 }
 
-function explain(url: string, status: number, problem: Problem, { location }: IncomingHttpHeaders): string {
+function explain(url: string, status: number, problem: Problem, headers: IncomingHttpHeaders): string {
+  const { location } = headers
   const { code, detail, errors = [] } = problem
   const remedy = code === undefined ? undefined : REMEDIES[code]
   if (remedy !== undefined) return remedy
   if (location !== undefined) return `${url} has moved to ${location}: give the new address with --url.`
-  if (code === undefined || detail === undefined) return notALibrary(url, `it answered ${status}`)
+  if (code === undefined || detail === undefined) return explainProxy(url, status, headers)
   const places = errors.map((error) => `${error.pointer} ${error.detail}.`)
   const page = `${url}/problems/${code.toLowerCase().replaceAll('_', '-')}`
   return printable([detail, ...places, `See ${page} for what to do.`].join(' '))
+}
+
+/** By what a proxy calls itself, the setting of its largest body and of how long it waits. */
+const PROXIES: [RegExp, size: string, time: string][] = [
+  [/nginx|openresty/i, 'client_max_body_size, 1 MiB unless it is set', 'proxy_read_timeout'],
+  [/apache/i, 'LimitRequestBody', 'ProxyTimeout'],
+  [/caddy/i, 'request_body max_size', 'response_header_timeout'],
+  [/cloudflare/i, '100 MB on most plans', '100 seconds on most plans'],
+  [/iis|httpapi/i, 'maxAllowedContentLength', 'the time-out of its proxy'],
+  [/^/, 'its limit on the size of a request', 'its time-out']
+]
+
+/** The sentence about an answer that comes from what stands before the service, as it has not the form of the service's own. */
+function explainProxy(url: string, status: number, headers: IncomingHttpHeaders): string {
+  const name = [headers.server, headers.via].flat().find(Boolean) ?? ''
+  const [, size, time] = PROXIES.find(([known]) => known.test(name)) as (typeof PROXIES)[number]
+  const proxy = printable(`What stands before ${url}${name && ` (${name})`} answered ${status}`)
+  switch (status) {
+    case 401:
+    case 407:
+      return `${proxy}: it asks for a login of its own, which this command does not have. Give an address in --url that leads past it.`
+    case 403:
+      return `${proxy}: it does not let this through. Ask its operator, or give an address in --url that leads past it.`
+    case 408:
+      return `${proxy}: the file came too slowly for it. Split the file, or ask its operator for more time to send it.`
+    case 413:
+      return `${proxy}: the file is larger than it takes, which is a limit of its own (${size}) and not IMPORT_LIMIT of the service. Split the file, ask its operator to raise that, or give an address in --url that leads past it.`
+    case 429:
+      return `${proxy}: it takes no more requests for a while. Try again later.`
+    case 502:
+    case 503:
+      return `${proxy}: it does not reach the service. Look whether the service runs, and where the proxy looks for it; then run this again.`
+    case 504:
+      return `${proxy}: it waited too long for the service (${time}), which may have gone on. Run this again, which imports nothing twice, or ask its operator for more time.`
+    default:
+      return notALibrary(url, `it answered ${status}`)
+  }
 }
 
 /** The sentence about an answer that is none of this service. */
@@ -69,7 +107,7 @@ export function explainConnection(url: string, error: unknown, whatThen: string)
   if (UNTRUSTED.test(code)) {
     return `The certificate of ${url} is not trusted (${code}): set NODE_EXTRA_CA_CERTS to the file of who issued it.`
   }
-  return `Nothing answers at ${url} (${code}): start the service with "npm start", or give its address with --url.`
+  return `Nothing answers at ${url} (${code}): start the service with "npx library start", or give its address with --url.`
 }
 
 const FILE_REASONS: Record<string, string> = {

@@ -59,9 +59,12 @@ export function interrupted({ signal }: Service, whatThen = 'nothing was done.')
 /** The JSON of a good answer. Throws a `Refusal` for another one, and `Failure` when it is not of a Library API. */
 export async function readAnswer<Answer>(url: string, response: IncomingMessage): Promise<Answer> {
   const { statusCode = 0, headers } = response
-  const answer = parseJson(await readText(response))
   const isGood = statusCode >= 200 && statusCode < 300
-  if (!isGood) throw new Refusal(url, statusCode, isProblem(response) ? (answer as Problem) : {}, headers)
+  // Who refuses an upload may close the connection in the middle of saying so, and its status is enough.
+  const text = readText(response)
+  const answer = parseJson(isGood ? await text : await text.catch(() => ''))
+  if (!isGood)
+    throw new Refusal(url, statusCode, isProblem(response) ? ((answer ?? {}) as Problem) : {}, headers)
   if (answer === undefined && statusCode !== 204) throw new Failure(notALibrary(url, 'its answer is no JSON'))
   return answer as Answer
 }

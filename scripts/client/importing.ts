@@ -1,9 +1,12 @@
-import { createReadStream, constants as fileConstants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { createReadStream, createWriteStream, constants as fileConstants } from 'node:fs'
+import { access, mkdtemp, rm, stat } from 'node:fs/promises'
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { Static } from '@sinclair/typebox'
-import type { ImportResult } from '../../schemas/transfers.ts'
+import type { ImportResult, RefusedRow } from '../../schemas/transfers.ts'
 import { type Format, MEDIA_TYPES, STDIO } from './arguments.ts'
 import { hasEvents, readEvents } from './events.ts'
 import { explainConnection, Failure, fileFailure, notALibrary, type Problem, Refusal } from './failures.ts'
@@ -26,7 +29,18 @@ export interface Source {
 export interface ImportOptions {
   partial: boolean
   dryRun: boolean
+  /** What the columns stand for. */
+  map?: string | undefined
 }
+
+/** Who gets all that is wrong with the refused rows. */
+export interface RefusedListener {
+  /** Forgets what it got when the file is sent again. */
+  begin(): Promise<void>
+  add(errors: RefusedRow[]): Promise<void>
+}
+
+type Sending = ImportOptions & { refused?: RefusedListener | undefined }
 
 const CHUNK = 256 * 1024
 
@@ -44,11 +58,27 @@ export async function openSource(file: string, format: Format): Promise<Source> 
   }
 }
 
+/** The same source as a file that can be read again; `discard` takes away what was made of stdin for that. Throws `Failure`. */
+export async function readableTwice(source: Source): Promise<Source & { discard(): Promise<void> }> {
+  const { name, format, size, open } = source
+  if (size !== undefined) return { ...source, discard: async () => {} }
+  const folder = await mkdtemp(path.join(tmpdir(), 'library-import-'))
+  const discard = () => rm(folder, { recursive: true, force: true })
+  const copy = path.join(folder, 'rows')
+  try {
+    await pipeline(open(), createWriteStream(copy, { mode: 0o600 }))
+    return { ...(await openSource(copy, format)), name, discard }
+  } catch (error) {
+    await discard()
+    throw error instanceof Failure ? error : fileFailure('read', name, error)
+  }
+}
+
 /** Sends a file of authors, again after a while if the service is busy and the file can be read again. Throws `Failure`. */
 export async function importAuthors(
   service: Service,
   source: Source,
-  options: ImportOptions,
+  options: Sending,
   progress: ProgressBar
 ): Promise<ImportCounts> {
   const attempt = () => sendOnce(service, source, options, progress)
@@ -61,12 +91,13 @@ export async function importAuthors(
 async function sendOnce(
   service: Service,
   source: Source,
-  { partial, dryRun }: ImportOptions,
+  options: Sending,
   progress: ProgressBar
 ): Promise<ImportCounts> {
+  await options.refused?.begin()
   const { request, answered } = begin(service, {
     method: 'POST',
-    path: `/authors/import?mode=${partial ? 'partial' : 'all'}${dryRun ? '&dry_run=true' : ''}`,
+    path: `/authors/import?${queryOf(options)}`,
     headers: {
       'content-type': MEDIA_TYPES[source.format],
       accept: 'text/event-stream, application/json;q=0.5',
@@ -82,13 +113,22 @@ async function sendOnce(
     if (rows !== undefined) progress.show({ label: 'Importing', unit: 'rows', done: rows, total: sent.rows })
   }
   try {
-    return await readOutcome(service.url, await answered, onProgress)
+    return await readOutcome(service.url, await answered, { onProgress, refused: options.refused })
   } catch (error) {
     throw body.errored === null ? toFailure(error, service, request) : readingFailure(body.errored, source)
   } finally {
     body.destroy()
     request.destroy()
   }
+}
+
+function queryOf({ partial, dryRun, map, refused }: Sending): URLSearchParams {
+  return new URLSearchParams({
+    mode: partial ? 'partial' : 'all',
+    ...(dryRun && { dry_run: 'true' }),
+    ...(map && { map }),
+    ...(refused && { refused: 'true' })
+  })
 }
 
 /** Sends the body as fast as it is taken; an answer may come before all of it is sent. */
@@ -109,11 +149,15 @@ function upload(body: Readable, request: ClientRequest, { name, format }: Source
 async function readOutcome(
   url: string,
   response: IncomingMessage,
-  onProgress: (progress: { bytes?: number; rows?: number }) => void
+  {
+    onProgress,
+    refused
+  }: { onProgress(progress: { bytes?: number; rows?: number }): void; refused: RefusedListener | undefined }
 ): Promise<ImportCounts> {
   if (!hasEvents(response)) return checked(url, await readAnswer(url, response).catch(asCounts))
   for await (const { event, data } of readEvents(response)) {
     if (event === 'progress') onProgress(JSON.parse(data))
+    if (event === 'refused') await refused?.add(JSON.parse(data))
     if (event === 'result') return checked(url, JSON.parse(data))
     if (event === 'problem') {
       const problem: Problem & { status?: number } = JSON.parse(data)
@@ -126,11 +170,14 @@ async function readOutcome(
 /** That rows were refused is an outcome like others. */
 function asCounts(error: unknown): ImportCounts {
   if (!(error instanceof Refusal) || error.problem.code !== 'IMPORT_REFUSED') throw error
-  return { errors: [], ...error.problem, dry_run: false } as unknown as ImportCounts
+  return checked('', { errors: [], ...error.problem, dry_run: false })
 }
 
 function checked(url: string, answer: unknown): ImportCounts {
-  if (Number.isInteger((answer as Partial<ImportCounts>)?.created)) return answer as ImportCounts
+  if (Number.isInteger((answer as Partial<ImportCounts>)?.created)) {
+    // An older service has none.
+    return { ...{ reasons: [] }, ...(answer as ImportCounts) }
+  }
   throw new Failure(notALibrary(url, 'its answer is no result of an import'))
 }
 

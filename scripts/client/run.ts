@@ -1,5 +1,7 @@
 import { constants } from 'node:os'
-import { UsageError } from './arguments.ts'
+import { KeptOptions } from '../command-line/kept-options.ts'
+import { UsageError } from '../command-line/options.ts'
+import { helpIfAsked } from '../command-line/read.ts'
 import { Failure } from './failures.ts'
 import { ProgressBar } from './progress.ts'
 import { ClosedPipe } from './targets.ts'
@@ -16,6 +18,7 @@ const [FAILED, MISUSED, KILLED] = [1, 2, 128]
 
 /** Runs the command, which gives the exit code of the process; what it throws is told on stderr. */
 export async function run(usage: string, command: (terminal: Terminal) => Promise<number>): Promise<void> {
+  helpIfAsked(usage)
   const { signal, progress } = openTerminal()
   try {
     process.exitCode = await command({ signal, progress })
@@ -41,7 +44,8 @@ function openTerminal(): Terminal {
 
 function tell(error: unknown, usage: string, { aborted }: AbortSignal): void {
   if (error instanceof ClosedPipe) return
-  if (error instanceof UsageError) console.error(`${error.message}\n${usage}`)
+  if (error instanceof KeptOptions) console.error(error.message)
+  else if (error instanceof UsageError) console.error(`${error.message}\n${usage}`)
   else if (error instanceof Failure) console.error(error.message)
   else console.error(aborted ? 'Interrupted.' : error)
 }

@@ -7,7 +7,7 @@ import { listen, signIn, temporaryFolder } from '../../helpers.ts'
 import { CSV, digestOf, exporter, file, HEADER, NO_BAR, problem, serve, service } from './fakes.ts'
 
 function exportTo(place: string, url: string, token?: string) {
-  return exportAuthors(service(url, token), place, 'csv', NO_BAR)
+  return exportAuthors(service(url, token), place, { format: 'csv' }, NO_BAR)
 }
 
 function endWith(trailers: Record<string, string>): RequestListener {

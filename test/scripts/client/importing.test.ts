@@ -110,7 +110,7 @@ t.test('when nothing answers, or not in HTTP', async (t) => {
   const { server, url } = await listen(t)
   await server.close()
   await t.rejects(importFrom(url, sample(t)), {
-    message: `Nothing answers at ${url} (ECONNREFUSED): start the service with "npm start", or give its address with --url.`
+    message: `Nothing answers at ${url} (ECONNREFUSED): start the service with "npx library start", or give its address with --url.`
   })
   const other = createTcpServer((socket) =>
     socket
@@ -218,14 +218,18 @@ t.test('an event that says the service is busy is heeded too', async (t) => {
 })
 
 t.test('formats and addresses', async (t) => {
-  t.equal(chooseFormat('a.CSV', undefined), 'csv')
-  t.equal(chooseFormat('a.jsonl', undefined), 'ndjson')
-  t.equal(chooseFormat('a.csv', 'ndjson'), 'ndjson')
-  t.throws(() => chooseFormat('a.txt', undefined), {
+  t.equal(chooseFormat('a.CSV', undefined, 'export'), 'csv')
+  t.equal(chooseFormat('a.jsonl', undefined, 'import'), 'ndjson')
+  t.equal(chooseFormat('a.csv', 'ndjson', 'import'), 'ndjson')
+  for (const name of ['a.tsv', 'a.TXT', 'b.tab']) {
+    t.equal(chooseFormat(name, undefined, 'import'), 'csv')
+    t.throws(() => chooseFormat(name, undefined, 'export'), /\(\.csv, \.ndjson, \.jsonl\)/)
+  }
+  t.throws(() => chooseFormat('a.xls', undefined, 'import'), {
     message:
-      'a.txt has no ending that tells the format (.csv, .ndjson, .jsonl): say --format csv or --format ndjson.'
+      'a.xls has no ending that tells the format (.csv, .tsv, .txt, .ndjson, .jsonl): say --format csv or --format ndjson.'
   })
-  t.throws(() => chooseFormat('a.csv', 'xml'), { message: '--format is csv or ndjson, not xml.' })
+  t.throws(() => chooseFormat('a.csv', 'xml', 'import'), { message: '--format is csv or ndjson, not xml.' })
   t.equal(await chooseUrl('https://a.example/library/?x#y'), 'https://a.example/library')
   for (const wrong of ['localhost:3000', '', '127.0.0.1', 'ftp://a.example']) {
     await t.rejects(

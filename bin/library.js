@@ -1,0 +1,67 @@
+#!/usr/bin/env node
+/** `npx library COMMAND`: all that a user or an operator runs. It is JavaScript that an old Node can read too, to say so. */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const USAGE = `usage: npx library COMMAND, each with --help
+  start                         the service
+  authors import|export FILE    authors in bulk, through the service
+  seed [FILE]                   winners of the Booker Prize, through the service
+  user COMMAND [NAME]           accounts, on the database itself
+  keys list|rotate|create       the keys that sign tokens
+  db migrate|check              the schema of the database, and whether its file is sound
+  --version                     which version this is`
+
+/** Where each is, by the words that name it. */
+const COMMANDS = {
+  start: 'server.js',
+  authors: 'scripts/authors.ts',
+  seed: 'scripts/seed.ts',
+  user: 'scripts/user.ts',
+  keys: 'scripts/keys.ts',
+  'db migrate': 'scripts/migrate.ts',
+  'db check': 'scripts/check.ts'
+}
+
+const START_USAGE = `usage: npx library start
+Settings come from the environment or a file .env, such as PORT=8080; README.md names them all.`
+
+function fileOf(name) {
+  return fileURLToPath(new URL(`../${name}`, import.meta.url))
+}
+
+/** Ends the process with a text. */
+function end(text, exitCode) {
+  if (exitCode === 0) console.log(text)
+  else console.error(text)
+  process.exit(exitCode)
+}
+
+function find(words) {
+  for (const count of [1, 2]) {
+    const name = words.slice(0, count).join(' ')
+    if (Object.keys(COMMANDS).includes(name)) return { name, rest: words.slice(count) }
+  }
+  if (words[0] === '--version' || words[0] === '-v') {
+    return end(JSON.parse(readFileSync(fileOf('package.json'), 'utf8')).version, 0)
+  }
+  if (words.length === 0) return end(USAGE, 2)
+  if (words.some((word) => ['--help', '-h', 'help'].includes(word))) return end(USAGE, 0)
+  return end(`There is no command ${words.join(' ')}.\n${USAGE}`, 2)
+}
+
+if (!process.features.typescript) {
+  end(
+    `Node ${process.versions.node} is too old, 22.18 or newer is needed: after "npm ci", "npx library" brings it.`,
+    1
+  )
+}
+const { name, rest } = find(process.argv.slice(2))
+if (name === 'start' && rest.length > 0) {
+  if (['--help', '-h'].includes(rest[0])) end(START_USAGE, 0)
+  end(`start takes no ${rest[0]}.\n${START_USAGE}`, 2)
+}
+const file = fileOf(COMMANDS[name])
+// The command and the processes that it starts see themselves as if they had been run by their file.
+process.argv = [process.execPath, file, ...rest]
+await import(file)
