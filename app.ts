@@ -5,9 +5,10 @@ import autoload from '@fastify/autoload'
 import { type FastifyHttpOptions, type FastifyInstance, LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from './config.ts'
+import { basePathFinder, rewriting } from './plugins/base-path/paths.ts'
 import { trustedProxies } from './plugins/client-address/addresses.ts'
 import { sendProblem } from './plugins/errors/index.ts'
-import { createServer } from './plugins/http/server.ts'
+import { serverFactory } from './plugins/http/server.ts'
 import { buildSerializer } from './plugins/schemas/serializers.ts'
 import { buildValidator } from './plugins/validation.ts'
 
@@ -25,6 +26,7 @@ const SECRETS = ['authorization', 'cookie', 'password', 'access_token', 'refresh
 /** The options of the Fastify server that `app` is registered on. */
 export function serverOptions(config: Config): FastifyHttpOptions<Server> {
   const timeout = config.REQUEST_TIMEOUT * 1000
+  const findBasePath = basePathFinder(config)
   return {
     trustProxy: config.TRUST_PROXY === '' ? false : trustedProxies(config.TRUST_PROXY),
     // A migration of many rows takes minutes.
@@ -35,7 +37,8 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     keepAliveTimeout: 65_000,
     // For a client to read some of its answer.
     connectionTimeout: timeout + Math.min(timeout, 5_000),
-    serverFactory: createServer,
+    serverFactory: serverFactory(findBasePath),
+    ...(findBasePath && { rewriteUrl: rewriting(findBasePath) }),
     // Node's own `close` ends the idle ones, and a worker that retires leaves them open.
     forceCloseConnections: false,
     // Fastify would attach it to the first of several addresses alone; see plugins/http/server.ts.

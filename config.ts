@@ -51,6 +51,12 @@ export const Config = Type.Object({
     description:
       'empty, or a comma-separated list of the addresses, CIDR ranges and names (loopback, linklocal, uniquelocal) of your proxies'
   }),
+  BASE_PATH: Type.String({
+    format: 'base-path',
+    default: '',
+    description: 'empty, or the path below which your proxy has the service, such as /library'
+  }),
+  HSTS: OneOf(['on', 'subdomains', 'off'], 'on'),
   CORS_ORIGINS: Type.String({
     pattern: '^(https?://[^/,\\s*]+(, *https?://[^/,\\s*]+)*)?$',
     default: '',
@@ -91,7 +97,11 @@ export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}
         customOptions: {
           verbose: true,
           allErrors: true,
-          formats: { database: isDatabase, proxies: isProxyList }
+          formats: {
+            database: isDatabase,
+            proxies: isProxyList,
+            'base-path': (text: string) => toBasePath(text) !== undefined
+          }
         }
       } as never
     })
@@ -111,6 +121,30 @@ export function workersOf({ WORKERS }: Pick<Config, 'WORKERS'>): number {
 function isDatabase(text: string): boolean {
   if (text.startsWith('sqlite:')) return text !== 'sqlite:'
   return text !== '' && !/^[a-z][a-z0-9+.-]+:/i.test(text)
+}
+
+const LONGEST_BASE_PATH = 200
+/** Letters, digits and what else needs no encoding, or a byte that is none of ASCII; in no segment only dots. */
+const BASE_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))(?:[\w.~-]|%[89a-f][\da-f])+)+$/i
+
+/**
+ * The beginning of all paths below this one, without a slash at its end: empty for the root. Undefined unless it is a plain path, that
+ * can lead to no other host (`//host`), nowhere up (`..`), and out of no header or page.
+ */
+export function toBasePath(text: string): string | undefined {
+  if (text === '' || text === '/') return ''
+  const path = text.replace(/\/$/, '')
+  if (path.length > LONGEST_BASE_PATH || !BASE_PATH.test(path)) return undefined
+  return isEncodedText(path) ? path : undefined
+}
+
+function isEncodedText(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal']

@@ -25,6 +25,8 @@ export interface Refusals {
 export interface Extras {
   errors?: { pointer: string; detail: string }[]
   headers?: Record<string, string>
+  /** A path of this service in its detail. */
+  address?: string
 }
 
 /** A refusal as plain data, for another thread. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { isUnmodified } from '../db/authors/preconditions.ts'
 
 const PREFIX = '/docs'
 const FILES = path.join(path.dirname(fileURLToPath(import.meta.resolve('@fastify/swagger-ui'))), 'static')
@@ -32,11 +33,6 @@ const POLICY = {
   'style-src': "'self'"
 }
 
-interface Constant {
-  body: Buffer
-  etag: string
-}
-
 /**
  * Swagger UI at /docs, which loads nothing from elsewhere. Its files and the document are sent from memory, each one body for all
  * clients: read from the disk for each, they would take a descriptor and a copy for every client that is slow to read.
@@ -45,6 +41,7 @@ async function docs(fastify: FastifyInstance) {
   if (fastify.config.DOCS === 'off') return
   await fastify.register(async (scope) => {
     sendFromMemory(scope)
+    nameBasePath(scope)
     await scope.register(swaggerUi, {
       routePrefix: PREFIX,
       staticCSP: POLICY,
@@ -60,38 +57,50 @@ async function docs(fastify: FastifyInstance) {
   })
 }
 
+/** The page and its redirect name paths from the root on. */
+function nameBasePath(scope: FastifyInstance): void {
+  scope.addHook('onSend', (request, reply, payload, done) => {
+    const { basePath } = request
+    const location = reply.getHeader('location')
+    if (basePath === '') return done(null, payload)
+    if (location !== undefined) reply.header('location', `${basePath}${location}`)
+    if (typeof payload !== 'string') return done(null, payload)
+    done(null, payload.replaceAll(`"${PREFIX}/`, `"${basePath}${PREFIX}/`))
+  })
+}
+
 function sendFromMemory(scope: FastifyInstance): void {
-  const sources = new Map<string, () => Buffer>([
-    [`${PREFIX}/json`, () => scope.openApi('json')],
-    [`${PREFIX}/yaml`, () => scope.openApi('yaml')]
+  const sources = new Map<string, (basePath: string) => Buffer>([
+    [`${PREFIX}/json`, (basePath) => scope.openApi('json', basePath)],
+    [`${PREFIX}/yaml`, (basePath) => scope.openApi('yaml', basePath)]
   ])
   for (const file of readdirSync(FILES)) {
-    const source = () => scope.share(readFileSync(path.join(FILES, file)))
+    let body: Buffer | undefined
+    const source = () => {
+      body ??= scope.share(readFileSync(path.join(FILES, file)))
+      return body
+    }
     if (!NOT_ITS_FILES.includes(file)) sources.set(`${PREFIX}/static/${file}`, source)
   }
-  const constants = new Map<string, Constant>()
+  const etags = new WeakMap<Buffer, string>()
 
-  function find(url: string): Constant | undefined {
-    const source = sources.get(url)
-    if (source === undefined) return undefined
-    const known = constants.get(url)
-    if (known !== undefined) return known
-    const body = source()
-    const constant = { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` }
-    constants.set(url, constant)
-    return constant
+  function etagOf(body: Buffer): string {
+    const etag = etags.get(body) ?? `"${createHash('sha256').update(body).digest('base64url')}"`
+    etags.set(body, etag)
+    return etag
   }
 
   scope.addHook('onRequest', (request, reply, done) => {
     const url = request.url.split('?', 1)[0] as string
-    const constant = find(url)
-    if (constant === undefined) return done()
+    const body = sources.get(url)?.(request.basePath)
+    if (body === undefined) return done()
+    const etag = etagOf(body)
     reply
       .type(MEDIA_TYPES[path.extname(url) || `.${path.basename(url)}`] as string)
-      .headers({ etag: constant.etag, 'cache-control': 'no-cache' })
-    if (request.headers['if-none-match'] === constant.etag) reply.code(304).send()
-    else reply.send(constant.body)
+      .headers({ etag, 'cache-control': 'no-cache' })
+    if (isUnmodified(etag, request.headers['if-none-match'])) reply.code(304).send()
+    else reply.send(body)
   })
 }
 
-export default fp(docs, { name: 'docs', dependencies: ['http', 'openapi'] })
+export default fp(docs, { name: 'docs', dependencies: ['base-path', 'http', 'openapi'] })

@@ -2,8 +2,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { MethodNotAllowed, RouteNotFound, withExtras } from '../schemas/errors.ts'
 import { acceptedTypes } from './errors/media-types.ts'
+import { suggest } from './errors/suggesting.ts'
 
 interface Address {
+  url: string
   pattern: RegExp
   methods: Set<string>
   /** The media types of PATCH, if it is taken. */
@@ -20,7 +22,7 @@ async function notFound(fastify: FastifyInstance) {
   fastify.addHook('onRoute', ({ url, method, schema }) => {
     // That of @fastify/cors, which answers preflights and leaves the rest to us.
     if (url === '*') return
-    const address = addresses.get(url) ?? { pattern: toPattern(url), methods: new Set(), patch: [] }
+    const address = addresses.get(url) ?? { url, pattern: toPattern(url), methods: new Set(), patch: [] }
     for (const name of [method].flat()) address.methods.add(name)
     if (method === 'PATCH') address.patch = acceptedTypes(schema)
     addresses.set(url, address)
@@ -35,7 +37,7 @@ async function notFound(fastify: FastifyInstance) {
   async function answerUnrouted(request: FastifyRequest, reply: FastifyReply) {
     const path = pathOf(request)
     const address = findAddress(path)
-    if (address === undefined || address.methods.has(request.method)) throw new RouteNotFound(path)
+    if (address === undefined || address.methods.has(request.method)) throw nothingAt(path, request)
     const allow = [...address.methods, 'OPTIONS'].sort().join(', ')
     if (request.method === 'OPTIONS')
       return reply
@@ -43,6 +45,12 @@ async function notFound(fastify: FastifyInstance) {
         .headers({ allow, ...patchTypes(address) })
         .send()
     throw withExtras(new MethodNotAllowed(request.method, allow), { headers: { allow } })
+  }
+
+  function nothingAt(path: string, { basePath, method }: FastifyRequest): Error {
+    const nearest = suggest(path, method, addresses.values())
+    const hint = nearest === undefined ? '' : `; the nearest address is ${basePath}${nearest}`
+    return new RouteNotFound(`${basePath}${path}${hint}`)
   }
 
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -70,5 +78,5 @@ function toPattern(url: string): RegExp {
 
 export default fp(notFound, {
   name: 'not-found',
-  dependencies: ['errors', 'http']
+  dependencies: ['base-path', 'errors', 'http']
 })

@@ -1,6 +1,7 @@
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { LRUCache } from 'lru-cache'
 import manifest from '../package.json' with { type: 'json' }
 
 const DESCRIPTION = `
@@ -15,10 +16,17 @@ Every error is a problem document (RFC 9457) of one of the kinds at \`/problems\
 Bodies and queries are strict: an unknown field or parameter is an error.
 `
 
+type Format = 'json' | 'yaml'
+
+/** Of proxies there are few; a client that makes paths up is not to fill the memory. */
+const MOST_DOCUMENTS = 8
+/** Where a document names its server. */
+const SERVER = { json: '"servers":[{"url":"/', yaml: 'servers:\n  - url: /' }
+
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The OpenAPI document as it is sent. */
-    openApi(format: 'json' | 'yaml'): Buffer
+    /** The OpenAPI document as it is sent to those who find the service below this path. */
+    openApi(format: Format, basePath?: string): Buffer
   }
 }
 
@@ -64,12 +72,19 @@ async function openapi(fastify: FastifyInstance) {
       buildLocalReference: (json, _base, _fragment, index) => (json.$id as string) ?? `def-${index}`
     }
   })
-  const documents: { json?: Buffer; yaml?: Buffer } = {}
-  fastify.decorate('openApi', (format) => {
-    documents[format] ??= fastify.share(
-      format === 'json' ? JSON.stringify(fastify.swagger()) : fastify.swagger({ yaml: true })
-    )
-    return documents[format]
+  const documents = new LRUCache<string, Buffer>({ max: MOST_DOCUMENTS })
+  const write = (format: Format) =>
+    format === 'json' ? JSON.stringify(fastify.swagger()) : fastify.swagger({ yaml: true })
+
+  fastify.decorate('openApi', (format, basePath = '') => {
+    const known = documents.get(`${format} ${basePath}`)
+    if (known !== undefined) return known
+    const server = SERVER[format]
+    const text =
+      basePath === '' ? write(format) : write(format).replace(server, server.slice(0, -1) + basePath)
+    const document = fastify.share(text)
+    documents.set(`${format} ${basePath}`, document)
+    return document
   })
 }
 

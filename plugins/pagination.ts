@@ -58,7 +58,7 @@ async function paginationPlugin(fastify: FastifyInstance) {
     if (last === undefined) return null
     const list = listOf(this.request)
     const others = list.parameters.length === 0 ? '' : `${new URLSearchParams(list.parameters)}&`
-    const next = `${list.path}?${others}limit=${limit}&cursor=${encodeCursor(list, last)}`
+    const next = `${this.request.basePath}${list.path}?${others}limit=${limit}&cursor=${encodeCursor(list, last)}`
     this.header('link', `<${next}>; rel="next"`)
     return next
   })
@@ -114,4 +114,4 @@ function checksum({ path, parameters }: List, position: string): Buffer {
   return hash('sha256', text, 'buffer').subarray(0, CHECKSUM_LENGTH)
 }
 
-export default fp(paginationPlugin, { name: 'pagination' })
+export default fp(paginationPlugin, { name: 'pagination', dependencies: ['base-path'] })

@@ -3,20 +3,19 @@ import { answer, emptyAnswer } from '../schemas/ref.ts'
 import { OpenApiDocument, Service } from '../schemas/service.ts'
 
 const DOCS = { docs: '/docs', openapi: '/openapi.json' }
-const SERVICE = {
-  name: 'Library API',
-  links: {
-    problems: '/problems',
-    register: '/register',
-    login: '/login',
-    authors: '/authors'
-  }
+const LINKS = {
+  problems: '/problems',
+  register: '/register',
+  login: '/login',
+  authors: '/authors'
 }
 
 /** The way in: `/` and `/openapi.json`. */
 const service: FastifyPluginAsyncTypebox = async (fastify) => {
   const hasDocs = fastify.config.DOCS === 'on'
-  const document = { ...SERVICE, links: { ...(hasDocs && DOCS), ...SERVICE.links } }
+  const links = { ...(hasDocs && DOCS), ...LINKS }
+  const linksBelow = (basePath: string) =>
+    Object.fromEntries(Object.entries(links).map(([name, path]) => [name, basePath + path])) as typeof links
 
   fastify.route({
     method: 'GET',
@@ -32,9 +31,10 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
       }
     },
     handler: async (request, reply) => {
+      const { basePath, headers } = request
       reply.vary('Accept')
-      if (hasDocs && prefersHtml(request.headers.accept)) return reply.redirect('/docs', 302)
-      return document
+      if (hasDocs && prefersHtml(headers.accept)) return reply.redirect(`${basePath}/docs`, 302)
+      return { name: 'Library API', links: linksBelow(basePath) }
     }
   })
 
@@ -49,10 +49,10 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
       security: [],
       response: { 200: answer('The OpenAPI 3.1 document.', OpenApiDocument) }
     },
-    handler: async (_request, reply) => {
+    handler: async (request, reply) => {
       reply.type('application/json; charset=utf-8')
       // Typed as what it says in bytes.
-      return fastify.openApi('json') as never
+      return fastify.openApi('json', request.basePath) as never
     }
   })
 }

@@ -35,6 +35,8 @@ export interface ProblemExtras {
   /** Further members of its own. */
   members?: Record<string, unknown>
   headers?: Record<string, string>
+  /** A path of this service in its detail. */
+  address?: string
 }
 
 const problemClasses = new Map<string, new (...details: string[]) => Error>()

@@ -37,10 +37,14 @@ export async function assertUnique(db: ReadDb, author: AuthorRow): Promise<void>
     if (identifier == null) continue
     const [other] = (await select(db, { identifier, number })).rows
     if (other !== undefined && other.name_key !== name_key) {
-      throw new Problem('IDENTIFIER_TAKEN', [addressOf(other), scheme])
+      const address = addressOf(other)
+      throw new Problem('IDENTIFIER_TAKEN', [address, scheme], { address })
     }
   }
   const { rows } = await selectByNameAndBook(db, { name: name_key, book: book_key })
   const other = rows.find((row) => row.number !== number)
-  if (other !== undefined) throw new Problem('AUTHOR_EXISTS', [addressOf(other)])
+  if (other !== undefined) {
+    const address = addressOf(other)
+    throw new Problem('AUTHOR_EXISTS', [address], { address })
+  }
 }

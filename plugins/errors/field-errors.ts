@@ -1,6 +1,7 @@
 import type { FastifySchemaValidationError } from 'fastify'
 import type { FieldError } from '../../schemas/errors.ts'
 import { codePointOf } from '../../schemas/text.ts'
+import { nearestOf } from './nearest.ts'
 
 const MAX_ERRORS = 20
 
@@ -26,7 +27,8 @@ function toFieldError(violation: Violation, parameters?: string[]): FieldError {
     case 'required':
       return { pointer: pointer(instancePath, params.missingProperty), detail: 'is required' }
     case 'additionalProperties': {
-      const known = knownNames(Object.keys(parentSchema?.properties ?? {}))
+      const names = Object.keys(parentSchema?.properties ?? {})
+      const known = knownNames(names, nearestOf(String(params.additionalProperty), names))
       return {
         pointer: pointer(instancePath, params.additionalProperty),
         detail: `is not a known ${parameters === undefined ? 'field' : 'query parameter'}; ${known}`
@@ -40,8 +42,9 @@ function toFieldError(violation: Violation, parameters?: string[]): FieldError {
   }
 }
 
-function knownNames(names: string[]): string {
-  return names.length === 0 ? 'none is taken here' : `known are ${names.join(', ')}`
+function knownNames(names: string[], meant?: string): string {
+  const hint = meant === undefined ? '' : `did you mean ${meant}? `
+  return names.length === 0 ? 'none is taken here' : `${hint}known are ${names.join(', ')}`
 }
 
 /** Ajv's words, but for those that would show a person a regular expression. */

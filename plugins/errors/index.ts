@@ -26,6 +26,7 @@ import {
   withExtras
 } from '../../schemas/errors.ts'
 import { documentedHeaders } from '../../schemas/ref.ts'
+import { basePathOf } from '../base-path/paths.ts'
 import { toFieldErrors } from './field-errors.ts'
 import { acceptedTypes, unsupportedMediaType } from './media-types.ts'
 
@@ -93,7 +94,7 @@ function toProblem(error: FastifyError, request: FastifyRequest) {
   const type = problemTypes.get(known.code)
   if (type === undefined) throw new TypeError(`${known.code} is not a problem type`)
   logProblem(error, request, type)
-  return { type, ...problemAnswer(known, request.id) }
+  return { type, ...problemAnswer(known, request.id, basePathOf(request.raw)) }
 }
 
 /** A failure of ours with its cause; a refused access as a security event; the rest is the client's own business. */
@@ -115,10 +116,11 @@ function refusal(request: FastifyRequest, code: string) {
   }
 }
 
-/** What is answered to one of our errors: its problem document, and the headers that go with it. */
+/** What is answered to one of our errors, below this path: its problem document, and the headers that go with it. */
 export function problemAnswer(
   error: Pick<FastifyError, 'code' | 'message'> & ProblemExtras,
-  instance: string
+  instance: string,
+  basePath: string
 ) {
   const { name, title, status, code, headers } = problemTypes.get(error.code) as ProblemType
   return {
@@ -132,15 +134,20 @@ export function problemAnswer(
     },
     document: {
       ...error.members,
-      type: `/problems/${name}`,
+      type: `${basePath}/problems/${name}`,
       title,
       status,
-      detail: error.message,
+      detail: detailOf(error, basePath),
       instance,
       code,
       errors: error.errors
     }
   }
+}
+
+/** An address in it begins as the client's own do. */
+function detailOf({ message, address }: { message: string } & ProblemExtras, basePath: string): string {
+  return address === undefined ? message : message.replace(address, () => basePath + address)
 }
 
 function toKnownError(

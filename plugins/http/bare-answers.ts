@@ -26,31 +26,33 @@ const CAUSES: Record<string, () => Problem> = {
 export const METHODS = 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'
 
 /** Answers what is no HTTP, or did not come in time; a listener of Node's `clientError`. */
-export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket): void {
+export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket, basePath: string): void {
   if (error.code === 'ECONNRESET') socket.destroy()
-  else endWith(CAUSES[error.code ?? '']?.() ?? new MalformedRequest(NOT_HTTP), socket)
+  else endWith(CAUSES[error.code ?? '']?.() ?? new MalformedRequest(NOT_HTTP), socket, basePath)
 }
 
 /** Refuses CONNECT, which asks for a proxy; a listener of Node's `connect`. */
-export function refuseTunnel({ method = '' }: IncomingMessage, socket: HttpSocket): void {
+export function refuseTunnel({ method = '' }: IncomingMessage, socket: HttpSocket, basePath: string): void {
   const destroy = () => socket.destroy()
   // Node has removed its own listeners, and an error that nobody listens to ends the process.
   socket.on('error', destroy).on('finish', destroy)
-  endWith(withExtras(new MethodNotAllowed(method, METHODS), { headers: { allow: METHODS } }), socket)
+  const problem = withExtras(new MethodNotAllowed(method, METHODS), { headers: { allow: METHODS } })
+  endWith(problem, socket, basePath)
 }
 
 /** Answers a request that nothing else is done for, and ends its connection. */
-export function refuse(response: ServerResponse, problem: Problem): void {
-  const { status, headers, body } = messageOf(problem)
+export function refuse(response: ServerResponse, problem: Problem, basePath: string): void {
+  const { status, headers, body } = messageOf(problem, basePath)
   response.writeHead(status, headers).end(body)
 }
 
 /** Ends the connection with a problem, after the answers to the good requests that came before. */
-function endWith(problem: Problem, socket: HttpSocket): void {
+function endWith(problem: Problem, socket: HttpSocket, basePath: string): void {
   const pending = socket._httpMessage
   if (!socket.writable || isStalled(problem, socket)) socket.destroy()
-  else if (pending?.req.complete) pending.once('finish', () => setImmediate(endWith, problem, socket))
-  else socket.end(textOf(messageOf(problem)))
+  else if (pending?.req.complete)
+    pending.once('finish', () => setImmediate(endWith, problem, socket, basePath))
+  else socket.end(textOf(messageOf(problem, basePath)))
 }
 
 /** Whether the client neither sends in time nor reads what it is sent. */
@@ -64,8 +66,8 @@ interface Message {
   body: string
 }
 
-function messageOf(problem: Problem): Message {
-  const { status, headers, document } = problemAnswer(problem, randomUUID())
+function messageOf(problem: Problem, basePath: string): Message {
+  const { status, headers, document } = problemAnswer(problem, randomUUID(), basePath)
   const body = JSON.stringify(document)
   const length = String(Buffer.byteLength(body))
   return { status, headers: { ...headers, 'content-length': length, connection: 'close' }, body }

@@ -8,6 +8,7 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import { Overloaded } from '../../schemas/errors.ts'
+import type { FindBasePath } from '../base-path/paths.ts'
 import { answerClientError, refuse, refuseTunnel } from './bare-answers.ts'
 import { Connection } from './connection.ts'
 import { Load } from './load.ts'
@@ -25,12 +26,17 @@ interface Options {
 }
 
 /**
- * Fastify's `serverFactory`: Node's HTTP server, in which no client can make the process keep more than it has room for. Requests of
+ * Makes Fastify's `serverFactory`: Node's HTTP server, in which no client can make the process keep more than it has room for. Requests of
  * one connection take turns, see `Connection`; beyond the bounds of `Load` they are answered 503; a client that
  * reads nothing for `connectionTimeout` ms, or twice that at the most, is cut off.
  */
-export function createServer(handle: RequestListener, options: Record<string, unknown>): Server {
-  const { http, keepAliveTimeout, requestTimeout, connectionTimeout } = options as unknown as Options
+export function serverFactory(findBasePath: FindBasePath = () => '') {
+  return (handle: RequestListener, options: Record<string, unknown>): Server =>
+    createServer(handle, options as unknown as Options, findBasePath)
+}
+
+function createServer(handle: RequestListener, options: Options, findBasePath: FindBasePath): Server {
+  const { http, keepAliveTimeout, requestTimeout, connectionTimeout } = options
   const load = new Load()
   const connections = new WeakMap<Socket, Connection>()
 
@@ -44,7 +50,7 @@ export function createServer(handle: RequestListener, options: Record<string, un
 
   function begin(request: IncomingMessage, response: ServerResponse): void {
     const body = load.hasRoom() ? load.takeBody(bodyLength(request)) : undefined
-    if (body === undefined) refuse(response, new Overloaded())
+    if (body === undefined) refuse(response, new Overloaded(), findBasePath(request))
     else {
       if (body > 0) request.once('close', () => load.releaseBody(body))
       handle(request, response)
@@ -80,8 +86,8 @@ export function createServer(handle: RequestListener, options: Record<string, un
       else connectionOf(request.socket).queue(request, response)
     })
     .on('checkExpectation', (request, response) => server.emit('request', request, response))
-    .on('clientError', answerClientError)
-    .on('connect', refuseTunnel)
+    .on('clientError', (error, socket) => answerClientError(error, socket as Socket, findBasePath()))
+    .on('connect', (request, socket) => refuseTunnel(request, socket as Socket, findBasePath(request)))
 }
 
 /** The length that a body is to have; undefined where it is not known yet. */

@@ -30,16 +30,25 @@ async function writesPlugin(fastify: FastifyInstance) {
     const form = { status, preferred: preferredReturn(request.headers.prefer), once }
     const run = () => fastify.runToAnswer(request.user, command, input, form)
     const answer = await (once === undefined ? run() : keysInUse.hold(request.user.id, once.key, run))
-    return answerWith(reply, answer) as never
+    return answerWith(request, reply, answer) as never
   })
 }
 
 /** A body to be returned: Fastify would wait for a reply until it has left. */
-function answerWith(reply: FastifyReply, { status, headers, body }: Answer): string | FastifyReply {
+function answerWith(
+  { basePath }: FastifyRequest,
+  reply: FastifyReply,
+  { status, headers, body }: Answer
+): string | FastifyReply {
   reply.code(status).headers(headers).vary('Prefer')
+  // A kept answer has it without, for its retry may come by another way.
+  if (headers.location !== undefined) reply.header('location', basePath + headers.location)
   if (body === null) return reply.send()
   reply.type('application/json; charset=utf-8')
   return body
 }
 
-export default fp(writesPlugin, { name: 'writes', dependencies: ['authenticate', 'database', 'sensible'] })
+export default fp(writesPlugin, {
+  name: 'writes',
+  dependencies: ['authenticate', 'base-path', 'database', 'sensible']
+})

@@ -37,8 +37,8 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     config: { errors: [InvalidCursor] },
     handler: (request, reply) => {
-      const isMine = request.query.owner === 'me'
-      const name = isMine ? `${request.url} ${request.user.id}` : request.url
+      const { url, basePath, query, user } = request
+      const name = query.owner === 'me' ? `${basePath}${url} ${user.id}` : basePath + url
       const page = responseCache.page(name, () => findPage(request, reply))
       sendWhenThere(reply, page, ({ body, link }) =>
         sendJson(link === undefined ? reply : reply.header('link', link), body)

@@ -33,7 +33,7 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
       const found = await listChanges(db, { limit: limit + 1, after: since })
       const data = found.slice(0, limit)
       if (found.length <= limit) return { data, next: null }
-      const next = `/changes?since=${data.at(-1)?.sequence}&limit=${limit}`
+      const next = `${request.basePath}/changes?since=${data.at(-1)?.sequence}&limit=${limit}`
       reply.header('link', `<${next}>; rel="next"`)
       return { data, next }
     }

@@ -5,7 +5,7 @@ import { answer } from '../../schemas/ref.ts'
 
 /** Where the `type` of every problem document leads. */
 const problems: FastifyPluginAsyncTypebox = async (fastify) => {
-  const list = fastify.share(JSON.stringify({ data: [...problemTypes.values()].map(toWire) }))
+  const list = fastify.share(listBelow(''))
 
   fastify.route({
     method: 'GET',
@@ -17,10 +17,10 @@ const problems: FastifyPluginAsyncTypebox = async (fastify) => {
       security: [],
       response: { 200: answer('All of them.', ProblemTypeList) }
     },
-    handler: async (_request, reply) => {
+    handler: async ({ basePath }, reply) => {
       reply.type('application/json; charset=utf-8')
       // Typed as what it says in bytes.
-      return list as never
+      return (basePath === '' ? list : listBelow(basePath)) as never
     }
   })
 
@@ -40,13 +40,17 @@ const problems: FastifyPluginAsyncTypebox = async (fastify) => {
       const { name } = request.params
       const type = [...problemTypes.values()].find((candidate) => candidate.name === name)
       if (type === undefined) throw new ProblemNotFound(name)
-      return toWire(type)
+      return toWire(type, request.basePath)
     }
   })
 }
 
-function toWire({ name, code, status, title, remedy }: Type) {
-  return { type: `/problems/${name}`, code, status, title, remedy }
+function listBelow(basePath: string): string {
+  return JSON.stringify({ data: [...problemTypes.values()].map((type) => toWire(type, basePath)) })
+}
+
+function toWire({ name, code, status, title, remedy }: Type, basePath: string) {
+  return { type: `${basePath}/problems/${name}`, code, status, title, remedy }
 }
 
 export default problems

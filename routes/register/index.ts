@@ -48,7 +48,7 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
         { event: 'user_registered', user_id: user.id, address: request.clientAddress },
         'user registered'
       )
-      reply.code(201).header('location', `/users/${user.id}`)
+      reply.code(201).header('location', `${request.basePath}/users/${user.id}`)
       return user
     }
   })

@@ -25,6 +25,54 @@ t.test('a problem document has every member, and its type leads to an explanatio
   t.match(explanation.json(), { code: 'ROUTE_NOT_FOUND', remedy: /GET \// })
 })
 
+t.test('an address that nothing is at names the one that may have been meant', async (t) => {
+  const server = await buildApp(t)
+  for (const [line, nearest] of [
+    ['GET /author', '/authors'],
+    ['POST /author', '/authors'],
+    ['DELETE /user/1', '/users/1'],
+    ['GET /atuhors/x/hsitory', '/authors/x/history'],
+    ['GET /Authors', '/authors'],
+    ['GET //authors', '/authors'],
+    ['GET /api/v1/authors/x', '/authors/x'],
+    ['GET /openapi', '/openapi.json'],
+    ['GET /health', '/health/live'],
+    ['GET /me/kyes?limit=1', '/me/keys'],
+    ['PUT /logn', '/login, which takes POST'],
+    ['GET /authors/x/restor', '/authors/x/restore, which takes POST'],
+    ['GET /change/stream', '/changes/stream']
+  ] as const) {
+    const [method, url] = line.split(' ') as ['GET', string]
+    const { detail } = (await server.inject({ method, url })).json()
+    t.equal(detail, `There is nothing at ${url.split('?')[0]}; the nearest address is ${nearest}.`, line)
+  }
+  const far = [
+    '/wholly/else',
+    '/x',
+    '/docs/static/swagger-ui.jss',
+    '/books',
+    `/${'authors'.repeat(9)}`,
+    '/a/b/c/me/x'
+  ]
+  for (const url of far) t.equal((await server.inject(url)).json().detail, `There is nothing at ${url}.`, url)
+})
+
+t.test('an unknown field or parameter names the one that may have been meant', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const payload = { ...AUTHOR, brith_year: 1947, shoe_size: 44 }
+  const body = await server.inject({ method: 'POST', url: '/authors', headers, payload })
+  const query = await server.inject({ url: '/authors?contry=India&page=2', headers })
+  t.match(body.json().errors, [
+    { pointer: '/brith_year', detail: /^is not a known field; did you mean birth_year\? known are name, / },
+    { pointer: '/shoe_size', detail: /^is not a known field; known are name, / }
+  ])
+  t.match(query.json().errors, [
+    { pointer: '/contry', detail: /^is not a known query parameter; did you mean country\? known are q, / },
+    { pointer: '/page', detail: /^is not a known query parameter; known are q, / }
+  ])
+})
+
 t.test('a wrong method is 405 with Allow, before anything else is looked at', async (t) => {
   const server = await buildApp(t)
   const cases = [

@@ -42,7 +42,7 @@ const keys: FastifyPluginAsyncTypebox = async (fastify) => {
         { event: 'api_key_created', user_id: request.user.id, key_id: created.id, scope },
         'API key created'
       )
-      reply.code(201).header('location', `/me/keys/${created.id}`).cacheControl('no-store')
+      reply.code(201).header('location', `${request.basePath}/me/keys/${created.id}`).cacheControl('no-store')
       return { ...created, key }
     }
   })
