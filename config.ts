@@ -124,8 +124,8 @@ function isDatabase(text: string): boolean {
 }
 
 const LONGEST_BASE_PATH = 200
-/** Letters, digits and what else needs no encoding, or a byte that is none of ASCII; in no segment only dots. */
-const BASE_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))(?:[\w.~-]|%[89a-f][\da-f])+)+$/i
+/** Letters, digits and what else needs no encoding, or bytes that are none of ASCII. */
+const SEGMENT = /^(?:[\w.~-]|%[89a-f][\da-f])+$/i
 
 /**
  * The beginning of all paths below this one, without a slash at its end: empty for the root. Undefined unless it is a plain path, that
@@ -134,8 +134,13 @@ const BASE_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))(?:[\w.~-]|%[89a-f][\da-f])+)+$/i
 export function toBasePath(text: string): string | undefined {
   if (text === '' || text === '/') return ''
   const path = text.replace(/\/$/, '')
-  if (path.length > LONGEST_BASE_PATH || !BASE_PATH.test(path)) return undefined
-  return isEncodedText(path) ? path : undefined
+  const [first, ...segments] = path.split('/')
+  const isPlain = first === '' && segments.length > 0 && segments.every(isPlainSegment)
+  return isPlain && path.length <= LONGEST_BASE_PATH && isEncodedText(path) ? path : undefined
+}
+
+function isPlainSegment(segment: string): boolean {
+  return SEGMENT.test(segment) && segment !== '.' && segment !== '..'
 }
 
 function isEncodedText(path: string): boolean {

@@ -2,15 +2,31 @@ import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 
+/** All that tells something, but for what a page can read anyway. A test compares them with the OpenAPI document. */
 const EXPOSED = [
+  'Accept',
+  'Accept-Patch',
+  'Allow',
+  'Content-Disposition',
   'ETag',
   'Link',
   'Location',
+  'Preference-Applied',
   'RateLimit',
   'RateLimit-Policy',
   'Retry-After',
   'WWW-Authenticate',
   'X-Request-Id'
+]
+/** All that is read of a request and that a page must ask for. */
+const ALLOWED = [
+  'Authorization',
+  'Content-Type',
+  'Idempotency-Key',
+  'If-Match',
+  'If-None-Match',
+  'Last-Event-ID',
+  'Prefer'
 ]
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 const PREFLIGHT_SECONDS = 600
@@ -24,14 +40,7 @@ async function corsPlugin(fastify: FastifyInstance) {
     // An OPTIONS that is no preflight is answered like any other.
     strictPreflight: false,
     methods: METHODS,
-    allowedHeaders: [
-      'Authorization',
-      'Content-Type',
-      'If-Match',
-      'If-None-Match',
-      'Idempotency-Key',
-      'Prefer'
-    ],
+    allowedHeaders: ALLOWED,
     exposedHeaders: EXPOSED,
     maxAge: PREFLIGHT_SECONDS
   })

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { isUnmodified } from '../db/authors/preconditions.ts'
+import { namesVersion } from '../db/entity-tags.ts'
 
 const PREFIX = '/docs'
 const FILES = path.join(path.dirname(fileURLToPath(import.meta.resolve('@fastify/swagger-ui'))), 'static')
@@ -98,7 +98,7 @@ function sendFromMemory(scope: FastifyInstance): void {
     reply
       .type(MEDIA_TYPES[path.extname(url) || `.${path.basename(url)}`] as string)
       .headers({ etag, 'cache-control': 'no-cache' })
-    if (isUnmodified(etag, request.headers['if-none-match'])) reply.code(304).send()
+    if (namesVersion(request.headers['if-none-match'] ?? '', etag)) reply.code(304).send()
     else reply.send(body)
   })
 }

@@ -5,6 +5,7 @@ import helmet from 'helmet'
 
 /** An answer of this service is data, so nothing may be loaded from it or framed (the docs set their own policy). */
 const setHeaders = helmet({
+  strictTransportSecurity: false,
   xFrameOptions: { action: 'deny' },
   contentSecurityPolicy: {
     useDefaults: false,
@@ -30,11 +31,21 @@ function headersOf(middleware: typeof setHeaders): Record<string, string> {
   return headers
 }
 
-/** Helmet's headers on every answer. */
+const YEAR_SECONDS = 31_536_000
+
+/**
+ * Helmet's headers on every answer; and HSTS where a trusted proxy says that the client came over TLS. Over plain HTTP it would mean
+ * nothing (RFC 6797 section 7.2), and for a name such as localhost it would close other services.
+ */
 async function securityHeaders(fastify: FastifyInstance) {
+  const { HSTS, TRUST_PROXY } = fastify.config
   const headers = headersOf(setHeaders)
-  fastify.addHook('onRequest', (_request, reply, done) => {
-    reply.headers(headers)
+  const field = `max-age=${YEAR_SECONDS}${HSTS === 'subdomains' ? '; includeSubDomains' : ''}`
+  const overTls = HSTS === 'off' ? headers : { ...headers, 'strict-transport-security': field }
+  // The service itself speaks no TLS.
+  const mayComeOverTls = TRUST_PROXY !== ''
+  fastify.addHook('onRequest', (request, reply, done) => {
+    reply.headers(mayComeOverTls && request.protocol.toLowerCase() === 'https' ? overTls : headers)
     done()
   })
 }

@@ -5,7 +5,8 @@ export const conditions = {
   'if-match': Type.Optional(
     Type.String({
       maxLength: 200,
-      description: 'The ETag of the version that you mean to change; 412 when it is not the current one.'
+      description:
+        'The ETag of the version that you mean to change; 412 when it is not the current one. One that a proxy has weakened (`W/`) counts too: it names the same version.'
     })
   )
 }

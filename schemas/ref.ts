@@ -53,6 +53,11 @@ const HEADERS = {
     description:
       'The fields that come after the body of a whole file: `Row-Count` and `Repr-Digest` (RFC 9530). A file that is cut off has none.'
   },
+  'X-Accel-Buffering': {
+    type: 'string',
+    maxLength: 10,
+    description: '`no` with events, which a proxy is to pass on as they come.'
+  },
   'Cache-Control': { type: 'string', maxLength: 100, description: 'Whether the answer may be stored.' },
   Vary: { type: 'string', maxLength: 200, description: 'What of the request the answer depends on.' }
 } as const
@@ -64,7 +69,8 @@ const SOMETIMES = new Set<HeaderName>([
   'RateLimit',
   'RateLimit-Policy',
   'Preference-Applied',
-  'Trailer'
+  'Trailer',
+  'X-Accel-Buffering'
 ])
 
 /** The headers of an answer that counts against a limit. */

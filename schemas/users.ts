@@ -78,6 +78,7 @@ export const ChangeUser = Type.Object(
     examples: [{ role: 'reader' }]
   }
 )
+export type ChangeUser = Static<typeof ChangeUser>
 
 const CurrentPassword = Type.String({ maxLength: 1000, description: 'The current password.' })
 

@@ -219,6 +219,7 @@ async function walkAuthors(send: Send, { editor, reader, stranger, key }: Tokens
     await send(`${method} ${RUSHDIE}`, editor, { body: ['text/plain', 'x'] })
     await change({ note: 'a' }, { prefer: 'return=representation' })
     await change({ note: 'b' }, minimal)
+    await send(`${method} ${RUSHDIE}`, editor, { json: { ...AUTHOR, note: 'b' } })
     await change({ note: 'c' }, ifMatch)
     for (const wrong of [{ note: 1 }, { book: 'Shame' }]) await change(wrong)
   }

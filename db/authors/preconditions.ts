@@ -1,3 +1,4 @@
+import { namesVersion } from '../entity-tags.ts'
 import { Problem } from '../problems.ts'
 import { etagOf } from './representation.ts'
 
@@ -9,25 +10,14 @@ export interface Preconditions {
 
 /**
  * Throws `STALE_VERSION`, with the current ETag, when `If-Match` is there and neither `*` nor names the current version, or when
- * `If-None-Match` is `*` or names it (RFC 9110 section 13).
+ * `If-None-Match` is `*` or names it. RFC 9110 section 13.1.1 asks for the strong comparison, by which a weakened tag never matches and
+ * the client would be told for ever that the author has changed; `namesVersion` says why the weak form counts here.
  */
 export function assertCurrent(
   author: { id: string; version: number },
   { ifMatch = '*', ifNoneMatch = '' }: Preconditions
 ): void {
   const etag = etagOf(author)
-  // The strong comparison: a weak tag matches nothing.
-  const isMatch = ifMatch.trim() === '*' || tagsIn(ifMatch).includes(etag)
-  if (isMatch && !isUnmodified(etag, ifNoneMatch)) return
+  if (namesVersion(ifMatch, etag) && !namesVersion(ifNoneMatch, etag)) return
   throw new Problem('STALE_VERSION', [etag], { headers: { etag } })
-}
-
-/** Whether `If-None-Match` names this ETag, by the weak comparison, or is `*`. */
-export function isUnmodified(etag: string, ifNoneMatch = ''): boolean {
-  if (ifNoneMatch === etag || ifNoneMatch.trim() === '*') return true
-  return tagsIn(ifNoneMatch).some((tag) => tag.replace(/^W\//, '') === etag)
-}
-
-function tagsIn(list: string): string[] {
-  return list.split(',').map((tag) => tag.trim())
 }

@@ -1,6 +1,6 @@
 /** Answers of which the body is JSON already. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { isUnmodified } from '../../db/authors/preconditions.ts'
+import { namesVersion } from '../../db/entity-tags.ts'
 
 /** The author, or 304 when the client has it. */
 export function sendAuthor(
@@ -10,7 +10,7 @@ export function sendAuthor(
 ): void {
   const { 'if-none-match': ifNoneMatch } = request.headers
   reply.header('etag', author.etag)
-  if (ifNoneMatch !== undefined && isUnmodified(author.etag, ifNoneMatch)) reply.code(304).send()
+  if (ifNoneMatch !== undefined && namesVersion(ifNoneMatch, author.etag)) reply.code(304).send()
   else sendJson(reply, author.body)
 }
 

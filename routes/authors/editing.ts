@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { deleteAuthor, patchAuthor, replaceAuthor } from '../../db/commands/authors.ts'
+import { isTagList } from '../../db/entity-tags.ts'
 import { Author, AuthorParams, PatchAuthor, ReplaceAuthor } from '../../schemas/authors.ts'
 import {
   AuthorExists,
@@ -11,7 +12,9 @@ import {
   IdentifierTaken,
   NotOwner,
   RoleRequired,
-  StaleVersion
+  StaleVersion,
+  ValidationFailed,
+  withExtras
 } from '../../schemas/errors.ts'
 import { conditions, idempotency, preferences } from '../../schemas/headers.ts'
 import { answer, bodyAs, emptyAnswer, Ref } from '../../schemas/ref.ts'
@@ -54,7 +57,7 @@ const editing: FastifyPluginAsyncTypebox = async (fastify) => {
       summary: 'Change some of an author, as its owner or an admin',
       params: AuthorParams,
       headers: Type.Object({ ...conditions, ...idempotency, ...preferences }),
-      body: bodyAs({ 'application/merge-patch+json': PatchAuthor }),
+      body: bodyAs({ 'application/merge-patch+json': PatchAuthor, 'application/json': PatchAuthor }),
       response: CHANGED
     },
     config: { errors: [...REFUSALS, ...CONFLICTS, IdempotencyKeyInUse, IdempotencyKeyReused] },
@@ -80,12 +83,16 @@ const editing: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 }
 
-/** Which author the request is about, and in which version. */
+/** Which author the request is about, and in which version. Throws `ValidationFailed` for what names no version, and so would never match. */
 function targetOf({
   params,
   headers
 }: Pick<FastifyRequest<{ Params: { author: string } }>, 'params' | 'headers'>) {
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
+  if (ifMatch !== undefined && !isTagList(ifMatch)) {
+    const detail = 'is no ETag; send one as it came, with its double quotes'
+    throw withExtras(new ValidationFailed(), { errors: [{ pointer: '/if-match', detail }] })
+  }
   return { idOrSlug: params.author, preconditions: { ifMatch, ifNoneMatch } }
 }
 

@@ -36,10 +36,11 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
       querystring: ImportQuery,
       body: bodyAs({ [CSV]: AuthorsCsv, [NDJSON]: AuthorsNdjson }),
       response: {
-        200: answerAs('What became of the rows; as events with what goes on before.', {
-          'application/json': ImportResult,
-          [EVENTS]: ImportEvents
-        })
+        200: answerAs(
+          'What became of the rows; as events with what goes on before.',
+          { 'application/json': ImportResult, [EVENTS]: ImportEvents },
+          ['X-Accel-Buffering']
+        )
       }
     },
     config: { errors: [RoleRequired, ImportRefused] },
@@ -50,7 +51,9 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
       if (request.query.refused && !withEvents)
         throw refusedParameter('refused', `is for "Accept: ${EVENTS}"`)
       if (!withEvents) return runImport(request, job)
-      reply.type(`${EVENTS}; charset=utf-8`).header('cache-control', 'no-store')
+      reply
+        .type(`${EVENTS}; charset=utf-8`)
+        .headers({ 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
       return reply.stream(eventsOf(request, job))
     }
   })

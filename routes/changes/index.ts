@@ -6,6 +6,8 @@ import { TooManyStreams } from '../../schemas/errors.ts'
 import { answer, answerAs } from '../../schemas/ref.ts'
 
 const HEARTBEAT_MS = 15_000
+/** A proxy such as nginx would hold events back until it has some kB of them. */
+const UNBUFFERED = { 'x-accel-buffering': 'no' }
 
 /** The change log of all authors, in pages and as a stream. */
 const changes: FastifyPluginAsyncTypebox = async (fastify) => {
@@ -50,18 +52,20 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
         'Go on after a break with `Last-Event-ID`; nothing is left out and nothing comes twice. The stream ends with the session.',
       querystring: StreamQuery,
       headers: StreamHeaders,
-      response: { 200: answerAs('Events without end.', { 'text/event-stream': ChangeStream }) }
+      response: {
+        200: answerAs('Events without end.', { 'text/event-stream': ChangeStream }, ['X-Accel-Buffering'])
+      }
     },
     config: { errors: [TooManyStreams] },
     handler: async (request, reply) => {
       const { user, query, headers } = request
       const since = Number(headers['last-event-id'] ?? query.since ?? (await lastSequence(db)))
       reply.type('text/event-stream; charset=utf-8').header('cache-control', 'no-store')
-      if (request.method === 'HEAD') return reply.send()
+      if (request.method === 'HEAD') return reply.headers(UNBUFFERED).send()
       const close = fastify.streams.open('streams of changes', user.id, reply)
       const batch = new BatchSize()
       // The stream ends when the service does, which must not wait for its connection to be used again.
-      return reply.header('connection', 'close').stream(events())
+      return reply.headers({ ...UNBUFFERED, connection: 'close' }).stream(events())
 
       async function* events() {
         try {

@@ -10,7 +10,7 @@ import {
   UserNotFound
 } from '../../schemas/errors.ts'
 import { PageQuery } from '../../schemas/pages.ts'
-import { answer, emptyAnswer, Ref } from '../../schemas/ref.ts'
+import { answer, bodyAs, emptyAnswer } from '../../schemas/ref.ts'
 import { ChangeUser, User, UserPage, UserParams } from '../../schemas/users.ts'
 
 const users: FastifyPluginAsyncTypebox = async (fastify) => {
@@ -53,7 +53,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
     }
   })
 
-  fastify.route({
+  fastify.route<{ Params: { id: string }; Body: ChangeUser }>({
     method: 'PATCH',
     url: '/:id',
     onRequest: administer,
@@ -62,7 +62,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['users'],
       summary: 'Change a user’s role, or disable the user, as an admin',
       params: UserParams,
-      body: Ref(ChangeUser),
+      body: bodyAs({ 'application/json': ChangeUser, 'application/merge-patch+json': ChangeUser }),
       response: { 200: answer('The user, changed; a disabled one is logged out everywhere.', User) }
     },
     config: { errors: [UserNotFound, RoleRequired, AccessTokenOnly, LastAdmin] },

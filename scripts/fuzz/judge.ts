@@ -30,7 +30,7 @@ export const COMMON_HEADERS = new Set([
 ])
 
 /** What a request may be refused for though it fits the schema, by the pointer. */
-const BEYOND_SCHEMA = /^\/(q|death_year|expires_at|username)$/
+const BEYOND_SCHEMA = /^\/(q|death_year|expires_at|if-match|username)$/
 
 /** Where no operation is documented. */
 const UNROUTED: Record<string, string[]> = {

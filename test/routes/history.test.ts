@@ -335,6 +335,7 @@ t.test('a stream begins where it is asked to, and by default with what is still 
   t.equal(await first('/changes/stream?since=0', { 'last-event-id': '1' }), 2)
   const answer = await fetch(`${url}/changes/stream`, { headers })
   t.match(answer.headers.get('content-type'), 'text/event-stream')
+  t.equal(answer.headers.get('x-accel-buffering'), 'no', 'a proxy does not wait for more')
   t.equal(answer.headers.get('cache-control'), 'no-store')
   const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader()
   t.equal((await reader?.read())?.value, ': changes\n\n')

@@ -1,6 +1,8 @@
 import { renameSync } from 'node:fs'
 import t from 'tap'
+import type { Config } from '../../config.ts'
 import { databaseFile } from '../../db/dialect.ts'
+import { type Document, routesOf } from '../../scripts/fuzz/document.ts'
 import { buildApp, signIn } from '../helpers.ts'
 
 t.test('GET / tells a program what is here, and every address in it answers', async (t) => {
@@ -57,6 +59,27 @@ t.test('every answer has security headers and a request id of its own', async (t
   t.equal(ids.size, 6)
 })
 
+t.test('HSTS is sent over TLS alone, and to subdomains only when asked for', async (t) => {
+  const field = async (overrides: Partial<Config>, proto?: string, remoteAddress = '10.0.0.9') => {
+    const server = await buildApp(t, overrides)
+    const headers = proto === undefined ? {} : { 'x-forwarded-proto': proto }
+    const fields = []
+    for (const url of ['/', '/nowhere', '/docs'])
+      fields.push((await server.inject({ url, headers, remoteAddress })).headers['strict-transport-security'])
+    t.equal(new Set(fields).size, 1, 'all answers have the same')
+    return fields[0]
+  }
+  const TRUST_PROXY = '10.0.0.9'
+  t.equal(await field({ TRUST_PROXY }, 'https'), 'max-age=31536000')
+  t.equal(await field({ TRUST_PROXY, HSTS: 'subdomains' }, 'HTTPS'), 'max-age=31536000; includeSubDomains')
+  t.equal(await field({ TRUST_PROXY, HSTS: 'off' }, 'https'), undefined)
+  t.equal(await field({ TRUST_PROXY }, 'http'), undefined)
+  t.equal(await field({ TRUST_PROXY }), undefined)
+  t.equal(await field({ TRUST_PROXY }, 'https', '10.0.0.8'), undefined, 'of a stranger')
+  t.equal(await field({}, 'https'), undefined)
+  t.equal(await field({ HSTS: 'subdomains' }), undefined)
+})
+
 t.test('a trailing slash does no harm', async (t) => {
   const server = await buildApp(t)
   t.equal((await server.inject('/problems/')).statusCode, 200)
@@ -98,6 +121,42 @@ t.test('CORS is off until origins are named, and then for these alone', async (t
   })
   t.equal((await server.inject({ method: 'OPTIONS', url: '/nowhere' })).statusCode, 404)
   t.equal((await server.inject({ method: 'PATCH', url: '/authors' })).statusCode, 405)
+})
+
+/** What every page may read or send without being let (https://fetch.spec.whatwg.org), and what is for proxies and clients. */
+const OPEN = ['cache-control', 'vary', 'trailer', 'x-accel-buffering']
+
+t.test('a page of a named origin may send and read all headers that the document has', async (t) => {
+  const origin = 'https://app.example.org'
+  const server = await buildApp(t, { CORS_ORIGINS: origin })
+  const document: Document = (await server.inject('/openapi.json')).json()
+  const operations = routesOf(document).map(({ operation }) => operation)
+  const read = operations.flatMap(({ responses }) =>
+    Object.values(responses).flatMap(({ headers = {} }) => Object.keys(headers))
+  )
+  const sent = operations.flatMap(({ parameters = [] }) =>
+    parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name)
+  )
+  const sorted = (names: string[]) => [...new Set(names.map((name) => name.toLowerCase()))].sort()
+  const listOf = (value: unknown) => sorted(String(value).split(', '))
+  const { headers } = await server.inject({ url: '/authors', headers: { origin } })
+  t.strictSame(
+    listOf(headers['access-control-expose-headers']),
+    sorted([...read, 'allow']).filter((name) => !OPEN.includes(name))
+  )
+  const preflight = await server.inject({
+    method: 'OPTIONS',
+    url: '/changes/stream',
+    headers: {
+      origin,
+      'access-control-request-method': 'GET',
+      'access-control-request-headers': 'last-event-id'
+    }
+  })
+  t.strictSame(
+    listOf(preflight.headers['access-control-allow-headers']),
+    sorted([...sent, 'authorization', 'content-type'])
+  )
 })
 
 t.test('the docs can be switched off', async (t) => {

@@ -80,6 +80,9 @@ t.test('an admin changes roles, and a role takes effect on the next request', as
     id: user.id,
     role: 'reader'
   })
+  const type = { 'content-type': 'application/merge-patch+json' }
+  const again = await change(server, user.id, { ...admin.headers, ...type }, { disabled: false })
+  t.match(again.json(), { role: 'reader', disabled: false }, 'what is left out stays')
   t.match((await create(user.headers, 'Two')).json(), { code: 'ROLE_REQUIRED', detail: /editor/ })
   t.equal((await server.inject({ url: '/authors', headers: user.headers })).statusCode, 200)
   const edited = { ...AUTHOR, book: 'By the admin' }

@@ -81,19 +81,29 @@ t.test('PATCH takes merge patches only, and says so', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   await create(server, headers)
-  for (const type of ['application/json', 'application/json-patch+json', 'text/plain']) {
+  for (const type of ['application/json-patch+json', 'application/csv', 'text/plain']) {
     const answer = await patch(server, headers, '{}', { 'content-type': type })
-    t.match(answer, { statusCode: 415, headers: { 'accept-patch': MERGE_PATCH, accept: MERGE_PATCH } }, type)
+    const types = `${MERGE_PATCH}, application/json`
+    t.match(answer, { statusCode: 415, headers: { 'accept-patch': types, accept: types } }, type)
     t.match(answer.json(), { code: 'UNSUPPORTED_MEDIA_TYPE', detail: /merge-patch/ })
   }
   t.equal(
     (await patch(server, headers, '{}', { 'content-type': `${MERGE_PATCH}; charset=UTF-8` })).statusCode,
     200
   )
+  // As Postman and fetch helpers send it.
+  const asJson = (payload: object) => patch(server, headers, payload, { 'content-type': 'application/json' })
+  t.match((await asJson({ note: 'Read it', death_year: null })).json(), { note: 'Read it', death_year: null })
+  t.match((await asJson({ note: null })).json(), { note: null, book: AUTHOR.book })
+  const operations = [{ op: 'replace', path: '/note', value: 'x' }]
+  t.match((await asJson(operations)).json(), { code: 'VALIDATION_FAILED' }, 'a JSON patch is none')
   const post = { ...headers, 'content-type': MERGE_PATCH }
   t.equal((await create(server, post)).statusCode, 415, 'and POST takes none')
   const options = await server.inject({ method: 'OPTIONS', url: URL_OF_AUTHOR })
-  t.match(options.headers, { allow: 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT', 'accept-patch': MERGE_PATCH })
+  t.match(options.headers, {
+    allow: 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT',
+    'accept-patch': `${MERGE_PATCH}, application/json`
+  })
   const exporting = await server.inject({ method: 'OPTIONS', url: '/authors/export' })
   t.equal(exporting.headers.allow, 'GET, HEAD, OPTIONS')
 })
