@@ -29,18 +29,24 @@ export const buildValidator: ReturnType<typeof AjvCompiler> = (externalSchemas) 
   const compile = madeOnce(
     'validator',
     externalSchemas,
-    compilers(externalSchemas, { customOptions: OPTIONS, onCreate: testFormAfterLength })
+    compilers(externalSchemas, { customOptions: OPTIONS, onCreate: prepare })
   )
   const compileQuery = madeOnce(
     'query validator',
     externalSchemas,
-    compilers(externalSchemas, { customOptions: withDefaults, onCreate: testFormAfterLength })
+    compilers(externalSchemas, { customOptions: withDefaults, onCreate: prepare })
   )
   return (route) => {
     if (isFile(route as unknown as Route)) return (() => true) as never
     if ((route as unknown as Route).httpPart !== 'querystring') return compile(route)
     return readingText(compileQuery(route), (route as unknown as Route).schema)
   }
+}
+
+function prepare(ajv: Ajv): void {
+  // What the document says in place of `pattern`, see plugins/openapi.
+  ajv.addKeyword('publishedPattern')
+  testFormAfterLength(ajv)
 }
 
 /** Leaves the form of a text that is too long untested, which `allErrors` would test too, however long that takes. */
@@ -69,11 +75,16 @@ function isFile({ httpPart, contentType = 'application/json' }: Route): boolean 
 type Validate = ReturnType<ReturnType<ReturnType<typeof AjvCompiler>>>
 
 /** Ajv's own conversion would also take 0x10, 1e1, " 5" and Infinity. */
-const WHOLE_NUMBER = /^-?(0|[1-9][0-9]{0,15})$/
+const WHOLE_NUMBER = /^-?(0|[1-9][0-9]*)$/
 
 const READERS: Record<string, (text: string) => unknown> = {
-  integer: (text) => (WHOLE_NUMBER.test(text) ? Number(text) : text),
+  integer: (text) => (WHOLE_NUMBER.test(text) ? toNumber(text) : text),
   boolean: (text) => (/^(true|false)$/.test(text) ? text === 'true' : text)
+}
+
+/** A number that is too large for any bound stays one, so that the bound is what the client hears of. */
+function toNumber(digits: string): number {
+  return Math.max(-Number.MAX_VALUE, Math.min(Number(digits), Number.MAX_VALUE))
 }
 
 function readingText(validate: Validate, schema: Route['schema']): Validate {

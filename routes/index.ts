@@ -24,6 +24,8 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'getService',
       tags: ['service'],
       summary: 'What is here; sends a browser on to the docs',
+      description:
+        'Anyone may ask. Names the service and where its parts are; a browser (`Accept: text/html`) is sent on to `/docs` where these are on.',
       security: [],
       response: {
         200: answer('The parts of the service.', Service, ['Vary']),
@@ -46,6 +48,8 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'getOpenApi',
       tags: ['service'],
       summary: 'This document',
+      description:
+        'Anyone may ask. Made from the same schemas by which requests are checked, for Swagger UI and for tools that make clients.',
       security: [],
       response: { 200: answer('The OpenAPI 3.1 document.', OpenApiDocument) }
     },

@@ -80,7 +80,7 @@ export const StreamHeaders = Type.Object({
   'last-event-id': Type.Optional(
     Type.String({
       maxLength: 16,
-      pattern: '^[0-9]{1,15}$',
+      pattern: '^[0-9]{1,16}$',
       description: 'The id of the last event that was received, to go on after it; it comes before `since`.'
     })
   )

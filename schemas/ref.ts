@@ -24,7 +24,8 @@ const HEADERS = {
   ETag: {
     type: 'string',
     maxLength: 40,
-    description: 'The version; send it back in `If-Match` to change just this version.'
+    description: 'The version; send it back in `If-Match` to change just this version.',
+    examples: ['"5e6f7a8b9c0d.2"']
   },
   Link: {
     type: 'string',
@@ -34,12 +35,14 @@ const HEADERS = {
   RateLimit: {
     type: 'string',
     maxLength: 200,
-    description: 'What is left of the nearest limit, and for how many seconds.'
+    description: 'What is left of the nearest limit, and for how many seconds.',
+    examples: ['"login";r=9;t=900']
   },
   'RateLimit-Policy': {
     type: 'string',
     maxLength: 200,
-    description: 'The nearest limit, and its window in seconds.'
+    description: 'The nearest limit, and its window in seconds.',
+    examples: ['"login";q=10;w=900']
   },
   'Preference-Applied': {
     type: 'string',
@@ -59,7 +62,31 @@ const HEADERS = {
     description: '`no` with events, which a proxy is to pass on as they come.'
   },
   'Cache-Control': { type: 'string', maxLength: 100, description: 'Whether the answer may be stored.' },
-  Vary: { type: 'string', maxLength: 200, description: 'What of the request the answer depends on.' }
+  Vary: { type: 'string', maxLength: 200, description: 'What of the request the answer depends on.' },
+  'WWW-Authenticate': {
+    type: 'string',
+    maxLength: 200,
+    description: 'Which credentials are wanted, and what is wrong with a token (RFC 6750).',
+    examples: ['Bearer realm="library", error="invalid_token"']
+  },
+  'Retry-After': {
+    type: 'string',
+    maxLength: 200,
+    description: 'After how many seconds to try again.',
+    examples: ['5']
+  },
+  Accept: {
+    type: 'string',
+    maxLength: 200,
+    description: 'The media types that a body may have here.',
+    examples: ['application/json']
+  },
+  'Accept-Patch': {
+    type: 'string',
+    maxLength: 200,
+    description: 'The media types that a patch may have here (RFC 5789).',
+    examples: ['application/merge-patch+json']
+  }
 } as const
 type HeaderName = keyof typeof HEADERS
 
@@ -110,4 +137,13 @@ export function documentedHeaders(names: HeaderName[]) {
       { ...HEADERS[name], required: !SOMETIMES.has(name) }
     ])
   )
+}
+
+/** The header of this name in small letters, under the name by which it is known. Throws when nothing says what it is. */
+export function documentedHeader(lowerCaseName: string, required: boolean) {
+  const known = Object.entries(HEADERS).find(([name]) => name.toLowerCase() === lowerCaseName)
+  if (known === undefined)
+    throw new TypeError(`schemas/ref.ts does not say what the header ${lowerCaseName} is`)
+  const [name, header] = known
+  return { [name]: { ...header, required } }
 }

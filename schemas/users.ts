@@ -9,6 +9,8 @@ const Username = Type.String({
   minLength: 3,
   maxLength: 64,
   pattern: `^(?:${LETTER}|\\p{N})(?:${LETTER}|${MARK}|[\\p{N}._@+-])*$`,
+  publishedPattern:
+    '^[^\\x00-\\x2f\\x3a-\\x40\\x5b-\\x60\\x7b-\\x7f][^\\x00-\\x2a\\x2c\\x2f\\x3a-\\x3f\\x5b-\\x5e\\x60\\x7b-\\x7f]*$',
   description:
     '3 to 64 letters, digits and . _ @ + -, with a letter or digit first and all of one script, or of Latin and those of one East Asian language; compared without case (NFKC) and by its look (Unicode UTS 39).',
   examples: ['salman']
@@ -20,6 +22,7 @@ const Password = Type.String({
   // HTTP Basic does not carry control characters (RFC 7617), nor does @fastify/basic-auth line separators, which
   // RFC 8265 excludes from passwords too: nobody could log in with them.
   pattern: '^[^\\u0000-\\u001f\\u007f\\u2028\\u2029\\p{Cs}]*$',
+  publishedPattern: '^[^\\x00-\\x1f\\x7f]*$',
   description:
     '15 to 128 characters of any kind but control characters and line separators; length is all that counts.',
   examples: ['midnight’s children 1981']

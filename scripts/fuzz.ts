@@ -10,7 +10,7 @@ import type { Db, Tables } from '../db/tables.ts'
 import { NUMBER } from './command-line/options.ts'
 import { helpIfAsked, readCommandLine } from './command-line/read.ts'
 import { type Client, clientOf, toCurl } from './fuzz/client.ts'
-import { type Document, routesOf } from './fuzz/document.ts'
+import { type Document, routesOf, wholeDocument } from './fuzz/document.ts'
 import { judgeBy } from './fuzz/judge.ts'
 import { type Plan, plansOf, toSent } from './fuzz/requests.ts'
 import { requestCheck } from './fuzz/schemas.ts'
@@ -108,7 +108,7 @@ async function documentOf(client: Client): Promise<Document> {
     headers: [],
     isChunked: false
   })
-  return JSON.parse(text)
+  return wholeDocument(JSON.parse(text))
 }
 
 /** A finding as a person reads it. */

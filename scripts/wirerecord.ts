@@ -11,7 +11,7 @@ import path from 'node:path'
 import { finished } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { helpIfAsked, readCommandLine } from './command-line/read.ts'
-import type { Document } from './fuzz/document.ts'
+import { type Document, wholeDocument } from './fuzz/document.ts'
 import { type Service, startService } from './service-process.ts'
 import { accounts, limits } from './wire/acts/accounts.ts'
 import { authors } from './wire/acts/authors.ts'
@@ -48,7 +48,7 @@ export async function record({ folder, databaseFile, write, acts }: Recording) {
   let service: Service = await start(FIRST_SETTINGS)
   const wire = new Recorder(service.url, write)
   try {
-    const document: Document = (await wire.send('GET /openapi.json', {}, { exact: true })).json
+    const document = wholeDocument((await wire.send('GET /openapi.json', {}, { exact: true })).json)
     wire.expect(document)
     const stage = await gather(wire, document, operatorOf(wire, folder, databaseFile))
     for (const name of acts ?? (Object.keys(ACTS) as ActName[])) await ACTS[name](stage)

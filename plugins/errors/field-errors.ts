@@ -37,7 +37,9 @@ function toFieldError(violation: Violation, parameters?: string[]): FieldError {
     default:
       return {
         pointer: instancePath,
-        detail: [whatIsWrong(violation), parentSchema?.description].filter(Boolean).join('; expected: ')
+        detail: [whatIsWrong(violation, parameters !== undefined), parentSchema?.description]
+          .filter(Boolean)
+          .join('; expected: ')
       }
   }
 }
@@ -48,14 +50,24 @@ function knownNames(names: string[], meant?: string): string {
 }
 
 /** Ajv's words, but for those that would show a person a regular expression. */
-function whatIsWrong({ keyword, params, data, message = 'is not valid' }: Violation): string {
+function whatIsWrong(
+  { keyword, params, data, message = 'is not valid' }: Violation,
+  isInQuery: boolean
+): string {
   switch (keyword) {
+    case 'maximum':
+      return `must be at most ${params.limit}`
+    case 'minimum':
+      return `must be at least ${params.limit}`
+    case 'type':
+      if (isInQuery && params.type === 'integer') return 'must be an integer in plain digits, such as 12'
+      return message.replace(',null', ' or null')
     case 'pattern':
       return `does not have the right form${hiddenFault(data as string, params.pattern as string)}`
     case 'format':
       return 'does not have the right form'
     default:
-      return message.replace(',null', ' or null')
+      return message
   }
 }
 

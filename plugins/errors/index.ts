@@ -25,10 +25,10 @@ import {
   ValidationFailed,
   withExtras
 } from '../../schemas/errors.ts'
-import { documentedHeaders } from '../../schemas/ref.ts'
+import { documentedHeader, documentedHeaders } from '../../schemas/ref.ts'
 import { basePathOf } from '../base-path/paths.ts'
 import { toFieldErrors } from './field-errors.ts'
-import { acceptedTypes, unsupportedMediaType } from './media-types.ts'
+import { unsupportedMediaType } from './media-types.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -218,29 +218,22 @@ function withSharedHeaders({ method, schema }: RouteOptions, status: string, ans
     ...answer.headers,
     // What is refused before the token is looked at depends on none.
     ...(isBehindToken && { ...shared, Vary: { ...Vary, required: status < '400' } }),
-    ...(method === 'PATCH' &&
-      status === '415' && { 'accept-patch': headerSchema(acceptedTypes(schema), true) })
+    ...(method === 'PATCH' && status === '415' && documentedHeader('accept-patch', true))
   }
   return { ...answer, headers }
 }
 
 function documentedAnswer(types: ProblemType[]) {
-  const headers = Object.assign({}, ...types.map((type) => ({ ...type.headers, ...type.ownHeaders })))
+  const names = types.flatMap(({ headers, ownHeaders }) => Object.keys({ ...headers, ...ownHeaders }))
   const isAlwaysThere = (name: string) => types.every((type) => name in type.headers)
   return {
     description: types.map(({ title, code }) => `${title} (\`${code}\`)`).join('. '),
     headers: {
       ...documentedHeaders(['Cache-Control']),
-      ...Object.fromEntries(
-        Object.entries(headers).map(([name, example]) => [name, headerSchema(example, isAlwaysThere(name))])
-      )
+      ...Object.assign({}, ...names.map((name) => documentedHeader(name, isAlwaysThere(name))))
     },
     content: { 'application/problem+json': { schema: { $ref: 'Problem' }, examples: toExamples(types) } }
   }
-}
-
-function headerSchema(example: unknown, required: boolean) {
-  return { type: 'string', maxLength: 200, description: `For example \`${example}\`.`, required }
 }
 
 function toExamples(types: ProblemType[]) {

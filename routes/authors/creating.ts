@@ -24,6 +24,8 @@ const creating: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'createAuthor',
       tags: ['authors'],
       summary: 'Create an author',
+      description:
+        'For editors and admins; who creates an author owns it. The same name and book as another author are refused (409). With an `Idempotency-Key` the request can be repeated without creating a second one.',
       headers: Type.Object({ ...idempotency, ...preferences }),
       body: Ref(CreateAuthor),
       response: {

@@ -36,6 +36,8 @@ const editing: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'replaceAuthor',
       tags: ['authors'],
       summary: 'Replace an author, as its owner or an admin',
+      description:
+        'For the owner, if an editor, and for admins. What is left out goes back to false or null. With `If-Match` only the version that you have seen is replaced (412 when it has changed).',
       params: AuthorParams,
       headers: Type.Object({ ...conditions, ...preferences }),
       body: Ref(ReplaceAuthor),
@@ -55,6 +57,8 @@ const editing: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'patchAuthor',
       tags: ['authors'],
       summary: 'Change some of an author, as its owner or an admin',
+      description:
+        'For the owner, if an editor, and for admins. A merge patch (RFC 7396): only what is named changes, and null clears. With `If-Match` only the version that you have seen is changed.',
       params: AuthorParams,
       headers: Type.Object({ ...conditions, ...idempotency, ...preferences }),
       body: bodyAs({ 'application/merge-patch+json': PatchAuthor, 'application/json': PatchAuthor }),
@@ -74,6 +78,8 @@ const editing: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'deleteAuthor',
       tags: ['authors'],
       summary: 'Delete an author, as its owner or an admin; it can be restored',
+      description:
+        'For the owner, if an editor, and for admins. The history stays, and `POST /authors/{author}/restore` brings the author back. With `If-Match` only the version that you have seen is deleted.',
       params: AuthorParams,
       headers: Type.Object(conditions),
       response: { 204: emptyAnswer('Deleted; its history stays.') }

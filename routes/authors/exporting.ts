@@ -15,6 +15,8 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'exportAuthors',
       tags: ['authors'],
       summary: 'All authors as a file, the oldest first',
+      description:
+        'For every user. The rows are sent as they are read, in CSV or, with `Accept: application/x-ndjson`, in NDJSON; a whole file ends with the trailer fields `Row-Count` and `Repr-Digest`.',
       querystring: ExportQuery,
       response: {
         200: answerAs(

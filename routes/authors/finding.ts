@@ -32,6 +32,8 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'listAuthors',
       tags: ['authors'],
       summary: 'Find authors, by default all, the newest first',
+      description:
+        'For every user. Search by words and filters, choose an order, and follow `next` from page to page until it is null.',
       querystring: AuthorSearch,
       response: { 200: answer('A page of authors.', AuthorPage, ['Link']) }
     },
@@ -76,6 +78,8 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'getAuthor',
       tags: ['authors'],
       summary: 'Get an author by id or slug, as it is or as it was',
+      description:
+        'For every user. With `version` as it was in that version, even if it was deleted since; with `If-None-Match` 304 when you have the current one.',
       params: AuthorParams,
       querystring: AuthorVersionQuery,
       headers: IfNoneMatch,

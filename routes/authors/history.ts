@@ -30,6 +30,7 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'listAuthorHistory',
       tags: ['authors'],
       summary: 'All changes of an author, the newest first; also of a deleted one',
+      description: 'For every user. Each entry tells who did what and when, and how the author was after it.',
       params: AuthorParams,
       querystring: PageQuery,
       response: { 200: answer('A page of changes.', ChangePage, ['Link']) }
@@ -52,6 +53,8 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'restoreAuthor',
       tags: ['authors'],
       summary: 'Bring a deleted author back, as its owner or an admin',
+      description:
+        'For the owner, if an editor, and for admins. The author comes back as it was before it was deleted, with its id, slug and history, as a new version.',
       params: AuthorParams,
       headers: Type.Object({ ...idempotency, ...preferences }),
       response: { 201: answer('It is back.', Author, ['Location', 'ETag', 'Preference-Applied']) }

@@ -32,7 +32,7 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['authors'],
       summary: 'Create the authors of a file',
       description:
-        'Rows that are there already, just so, are counted as unchanged, so a file can be sent again. A row with the name and book of another author and other content is refused.',
+        'For editors and admins. Rows that are there already, just so, are counted as unchanged, so a file can be sent again. A row with the name and book of another author and other content is refused.',
       querystring: ImportQuery,
       body: bodyAs({ [CSV]: AuthorsCsv, [NDJSON]: AuthorsNdjson }),
       response: {

@@ -26,7 +26,7 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['changes'],
       summary: 'The changes of all authors after a sequence number, the oldest first',
       description:
-        'The last page has no `next`; ask again later with the sequence number of the last change that you have.',
+        'For every user. The last page has no `next`; ask again later with the sequence number of the last change that you have.',
       querystring: ChangesQuery,
       response: { 200: answer('A page of changes.', ChangePage, ['Link']) }
     },
@@ -49,7 +49,7 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['changes'],
       summary: 'The changes of all authors as they happen, as server-sent events',
       description:
-        'Go on after a break with `Last-Event-ID`; nothing is left out and nothing comes twice. The stream ends with the session.',
+        'For every user. Go on after a break with `Last-Event-ID`; nothing is left out and nothing comes twice. The stream ends with the session.',
       querystring: StreamQuery,
       headers: StreamHeaders,
       response: {

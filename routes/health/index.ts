@@ -11,6 +11,8 @@ const health: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'getLiveness',
       tags: ['service'],
       summary: 'Whether the process answers',
+      description:
+        'Anyone may ask, as a load balancer or an orchestrator does. Says nothing of the data; see `GET /health/ready` for that.',
       security: [],
       response: { 200: answer('It does.', Health, ['Cache-Control']) }
     },
@@ -27,6 +29,8 @@ const health: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'getReadiness',
       tags: ['service'],
       summary: 'Whether the service can reach its data',
+      description:
+        'Anyone may ask. Answers 503 while the database cannot be read or written, so that no requests are sent here.',
       security: [],
       response: { 200: answer('It can.', Health, ['Cache-Control']) }
     },

@@ -12,6 +12,8 @@ const login: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'login',
       tags: ['account'],
       summary: 'Log in with HTTP Basic and get a pair of tokens',
+      description:
+        'For registered users who are not disabled. The access token goes with every other request; the refresh token gets the next pair. Failed attempts are limited.',
       security: [{ basic: [] }],
       response: { 200: answer('Logged in.', TokenResponse, ['Cache-Control', ...LIMITED]) }
     },

@@ -15,6 +15,8 @@ const logout: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'logout',
       tags: ['account'],
       summary: 'End this session, all of my sessions, or all others',
+      description:
+        'For every user with an access token. Access tokens and refresh tokens of the ended sessions are refused from the next request on; API keys stay.',
       querystring: LogoutQuery,
       response: { 204: emptyAnswer('Ended; their tokens fail from the next request on.') }
     },

@@ -22,6 +22,8 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'getMe',
       tags: ['account'],
       summary: 'Who I am',
+      description:
+        'For every user, with an access token or an API key. Tells the id, the username and the role.',
       response: { 200: answer('The user whose token this is.', User) }
     },
     handler: async (request, reply) => {
@@ -40,6 +42,8 @@ const me: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'deleteMe',
       tags: ['account'],
       summary: 'Delete my account; my authors stay, without owner',
+      description:
+        'For every user with an access token, who confirms it with the password. It cannot be undone; the last admin cannot leave.',
       body: Ref(ConfirmPassword),
       response: { 204: emptyAnswer('Deleted, with all sessions and keys.') }
     },

@@ -15,6 +15,8 @@ const passwordReset: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'resetPassword',
       tags: ['account'],
       summary: 'Set a new password with a one-time code from the operator',
+      description:
+        'Anyone with a code from the operator (`npm run user -- reset-password`). The code works once; all sessions and API keys of the user end.',
       security: [],
       body: Ref(ResetPassword),
       response: { 204: emptyAnswer('Set; all sessions and API keys are gone. Log in next.', LIMITED) }

@@ -14,6 +14,8 @@ const problems: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'listProblemTypes',
       tags: ['service'],
       summary: 'List the kinds of problem',
+      description:
+        'Anyone may ask. Every `code` that an error can have, with its status and what to do about it.',
       security: [],
       response: { 200: answer('All of them.', ProblemTypeList) }
     },
@@ -31,6 +33,7 @@ const problems: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'getProblemType',
       tags: ['service'],
       summary: 'Explain a kind of problem',
+      description: 'Anyone may ask. It is where the `type` of a problem document leads.',
       security: [],
       params: ProblemName,
       response: { 200: answer('The kind of problem.', ProblemType) }

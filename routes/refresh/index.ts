@@ -13,6 +13,8 @@ const refresh: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'refresh',
       tags: ['account'],
       summary: 'Exchange a refresh token for the next pair of tokens',
+      description:
+        'Anyone with a refresh token. Each can be used once; when a spent one is used again, its session ends.',
       security: [],
       body: Ref(Refresh),
       response: {

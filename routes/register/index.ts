@@ -32,6 +32,8 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'register',
       tags: ['account'],
       summary: 'Register a user',
+      description:
+        'Anyone may, while registration is open. Usernames are compared by their look and without case; passwords have 15 characters or more and are not easy to guess.',
       security: [],
       body: Ref(Registration),
       response: { 201: answer('Registered; log in next.', User, ['Location', ...LIMITED]) }

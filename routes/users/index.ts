@@ -24,6 +24,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'listUsers',
       tags: ['users'],
       summary: 'List the users, newest first',
+      description: 'For every user. Follow `next` from page to page until it is null.',
       querystring: PageQuery,
       response: { 200: answer('A page of users.', UserPage, ['Link']) }
     },
@@ -42,6 +43,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'getUser',
       tags: ['users'],
       summary: 'Get a user',
+      description: 'For every user. Tells the username, the role and whether the user is disabled.',
       params: UserParams,
       response: { 200: answer('The user.', User) }
     },
@@ -61,6 +63,8 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'changeUser',
       tags: ['users'],
       summary: 'Change a user’s role, or disable the user, as an admin',
+      description:
+        'For admins with an access token. A disabled user is logged out everywhere; the last admin can be neither demoted nor disabled.',
       params: UserParams,
       body: bodyAs({ 'application/json': ChangeUser, 'application/merge-patch+json': ChangeUser }),
       response: { 200: answer('The user, changed; a disabled one is logged out everywhere.', User) }
@@ -86,6 +90,8 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'deleteUser',
       tags: ['users'],
       summary: 'Delete a user, as an admin; the user’s authors stay, without owner',
+      description:
+        'For admins with an access token. Sessions and API keys end at once; the last admin cannot be deleted.',
       params: UserParams,
       response: { 204: emptyAnswer('Deleted, with all sessions and keys.') }
     },

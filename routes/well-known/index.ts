@@ -18,7 +18,7 @@ const wellKnown: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['service'],
       summary: 'Get the public keys that verify access tokens',
       description:
-        'A JWK set (RFC 7517). A new key is listed before it signs for the first time, ' +
+        'Anyone may ask. A JWK set (RFC 7517). A new key is listed before it signs for the first time, ' +
         'and stays until the last token that it signed has expired.',
       security: [],
       response: { 200: answer('All keys that are or will soon be in use.', JsonWebKeySet, ['Cache-Control']) }

@@ -112,3 +112,17 @@ export function codesAt({ content }: Response): string[] {
 export function asNamed<T>(value: T): T {
   return JSON.parse(JSON.stringify(value).replaceAll('#/components/schemas/', ''))
 }
+
+/** The document as it is sent, with what its operations refer to in its place; schemas keep their names. */
+export function wholeDocument(sent: Document): Document {
+  const { schemas: _, ...components } = sent.components as unknown as Record<string, Record<string, unknown>>
+  const { securitySchemes: _schemes, ...shared } = components
+  const whole = (value: unknown): unknown => {
+    if (typeof value !== 'object' || value === null) return value
+    if (Array.isArray(value)) return value.map(whole)
+    const [, kind = '', name = ''] = /^#\/components\/(\w+)\/(.+)$/.exec((value as Schema).$ref ?? '') ?? []
+    if (shared[kind] !== undefined) return whole(shared[kind][name])
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, whole(inner)]))
+  }
+  return { ...sent, paths: whole(sent.paths) as Document['paths'] }
+}

@@ -1,14 +1,16 @@
 /** Ajv on the schemas of the document, apart from the service's own use of it. */
 import { Ajv, type ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
+import { schemas as sources } from '../../schemas/index.ts'
 import { asNamed, type Document, type Schema } from './document.ts'
 
 /** What is wrong with a value by a schema of the document. */
 export type Check = (schema: Schema, value: unknown) => string[]
 
-/** Checks by the schemas as they are, as requests are meant. */
+/** Checks as requests are meant: by the schemas of the source, which say more than what every reader of the document understands. */
 export function requestCheck({ components }: Document): Check {
-  return checkBy(components.schemas)
+  const inSource = sources.map(({ $id, ...schema }) => [$id, schema])
+  return checkBy({ ...components.schemas, ...Object.fromEntries(inSource) })
 }
 
 /** Checks by schemas of which an object has only what is named, unless they say otherwise, as answers are meant. */

@@ -25,6 +25,8 @@ const keys: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'createMyKey',
       tags: ['account'],
       summary: 'Create an API key for a script',
+      description:
+        'For every user with an access token. The key is shown in this answer alone, acts for you, and can be limited to reading and in time.',
       body: Ref(CreateApiKey),
       response: {
         201: answer('Created. The key is shown this once.', NewApiKey, ['Location', 'Cache-Control'])
@@ -54,6 +56,8 @@ const keys: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'listMyKeys',
       tags: ['account'],
       summary: 'List my API keys, newest first',
+      description:
+        'For every user with an access token. Tells what each key is for, what it may do and when it was last used, never the key itself.',
       querystring: PageQuery,
       response: { 200: answer('A page of keys, without the keys themselves.', ApiKeyPage, ['Link']) }
     },
@@ -72,6 +76,7 @@ const keys: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'revokeMyKey',
       tags: ['account'],
       summary: 'Revoke one of my API keys',
+      description: 'For every user with an access token. The key is refused from the next request on.',
       params: ApiKeyParams,
       response: { 204: emptyAnswer('Revoked; it fails from the next request on.') }
     },

@@ -22,6 +22,8 @@ const password: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'changeMyPassword',
       tags: ['account'],
       summary: 'Change my password, and end my other sessions',
+      description:
+        'For every user with an access token, who confirms it with the current password. This session goes on; all others end. API keys stay.',
       body: Ref(ChangePassword),
       response: { 204: emptyAnswer('Changed; all other sessions have ended.') }
     },

@@ -18,6 +18,8 @@ const sessions: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'listMySessions',
       tags: ['account'],
       summary: 'List my sessions, newest first, with why they ended',
+      description:
+        'For every user with an access token. Shows where you are logged in and why sessions have ended, so that you can end one that is not yours.',
       querystring: PageQuery,
       response: { 200: answer('A page of sessions.', SessionPage, ['Link']) }
     },
@@ -41,6 +43,8 @@ const sessions: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'endMySession',
       tags: ['account'],
       summary: 'End one of my sessions',
+      description:
+        'For every user with an access token. Its access token and its refresh token are refused from the next request on.',
       params: SessionParams,
       response: { 204: emptyAnswer('Ended; its tokens fail from the next request on.') }
     },

@@ -1,8 +1,11 @@
-import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import manifest from '../package.json' with { type: 'json' }
+import manifest from '../../package.json' with { type: 'json' }
+import { withComponents } from './components.ts'
+import { type Document, type Header, operationsOf, type Response } from './document.ts'
+import { published } from './published.ts'
 
 const DESCRIPTION = `
 An author catalogue behind tokens.
@@ -66,7 +69,10 @@ async function openapi(fastify: FastifyInstance) {
       },
       security: [{ bearer: [] }]
     },
-    transformObject: (document) => withRequiredHeaders(inReadingOrder(document)),
+    transformObject: (made) => {
+      const document = (made as unknown as { openapiObject: Document }).openapiObject
+      return withComponents(published(withWholeHeaders(inReadingOrder(document)))) as never
+    },
     convertConstToEnum: false,
     refResolver: {
       buildLocalReference: (json, _base, _fragment, index) => (json.$id as string) ?? `def-${index}`
@@ -91,39 +97,22 @@ async function openapi(fastify: FastifyInstance) {
 /** One registers before one logs in; routes are loaded by the alphabet. */
 const FIRST = ['/register', '/login']
 
-function inReadingOrder(
-  document: Parameters<NonNullable<FastifyDynamicSwaggerOptions['transformObject']>>[0]
-) {
-  if (!('openapiObject' in document)) return document.swaggerObject
-  const { paths, ...rest } = document.openapiObject
-  const first = FIRST.map((url) => [url, paths?.[url]])
+function inReadingOrder({ paths, ...rest }: Document): Document {
+  const first = FIRST.map((url) => [url, paths[url]])
   return { ...rest, paths: { ...Object.fromEntries(first), ...paths } }
 }
 
-/** Whether a header is always there stands beside its schema, where a route has no place for it. */
-function withRequiredHeaders(document: ReturnType<typeof inReadingOrder>) {
-  for (const operation of operationsOf(document)) {
-    for (const { headers = {} } of Object.values(operation.responses)) {
-      for (const header of Object.values(headers)) {
-        header.required = header.schema.required ?? false
-        delete header.schema.required
+/** Whether a header is always there stands beside its schema, where a route has no place for it; so does its example. */
+function withWholeHeaders(document: Document): Document {
+  for (const { operation } of operationsOf(document)) {
+    for (const { headers = {} } of Object.values(operation.responses as Record<string, Response>)) {
+      for (const header of Object.values(headers as Record<string, Header>)) {
+        const { required = false, examples = [], ...schema } = header.schema
+        Object.assign(header, { required, ...(examples.length > 0 && { example: examples[0] }), schema })
       }
     }
   }
   return document
-}
-
-function operationsOf({ paths = {} }: ReturnType<typeof inReadingOrder>): Operation[] {
-  return Object.values(paths).flatMap((operations) => Object.values(operations ?? {}))
-}
-
-interface Operation {
-  responses: Record<string, { headers?: Record<string, Header> }>
-}
-
-interface Header {
-  required?: boolean
-  schema: { required?: boolean }
 }
 
 export default fp(openapi, { name: 'openapi', dependencies: ['errors', 'http', 'schemas', 'validation'] })
