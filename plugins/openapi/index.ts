@@ -17,6 +17,8 @@ An author catalogue behind tokens.
 
 Every error is a problem document (RFC 9457) of one of the kinds at \`/problems\`.
 Bodies and queries are strict: an unknown field or parameter is an error.
+Lengths count Unicode code points, as JSON Schema has it; where \`length\` counts UTF-16 units, as in JavaScript and Java, an emoji is two.
+A pattern says what every tool can check; what it leaves open, the description says.
 `
 
 type Format = 'json' | 'yaml'

@@ -115,8 +115,10 @@ export function asNamed<T>(value: T): T {
 
 /** The document as it is sent, with what its operations refer to in its place; schemas keep their names. */
 export function wholeDocument(sent: Document): Document {
-  const { schemas: _, ...components } = sent.components as unknown as Record<string, Record<string, unknown>>
-  const { securitySchemes: _schemes, ...shared } = components
+  const { schemas: _schemas, ...shared } = sent.components as unknown as Record<
+    string,
+    Record<string, unknown>
+  >
   const whole = (value: unknown): unknown => {
     if (typeof value !== 'object' || value === null) return value
     if (Array.isArray(value)) return value.map(whole)
