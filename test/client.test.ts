@@ -3,6 +3,9 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { readPage } from '../scripts/clients/page.ts'
+import { runRecipe } from '../scripts/clients/run.ts'
+import { type Document, type Media, routesOf } from '../scripts/fuzz/document.ts'
 import { listen, ROOT, temporaryFolder } from './helpers.ts'
 
 const TOOLS = path.join(ROOT, 'tools/node_modules')
@@ -101,3 +104,61 @@ t.test('a client with types from the live document is checked by the compiler, a
     'exported 3'
   ])
 })
+
+const { printed, recipes } = readPage()
+const isInSuite = ({ language }: { language: string }) => language === 'TypeScript'
+
+t.test('docs/clients.md shows three languages, and each program does the whole job', async (t) => {
+  t.strictSame([...new Set(recipes.map(({ language }) => language))], ['TypeScript', 'Python', 'Go'])
+  t.match(printed, /^created .*\nread .*\nlisted .*\npatched .*\nrefused: 412 .*\ndeleted\n$/)
+  t.equal(recipes.filter(isInSuite).length, 3)
+})
+
+interface Zod {
+  safeParse(value: unknown): { success: boolean; error?: unknown }
+}
+
+/** The examples of the bodies that have a Zod schema of their own, under its name. */
+function examplesOf(document: Document): { name: string; example: unknown }[] {
+  const examplesIn = (media: Media | undefined) =>
+    document.components.schemas[media?.schema.$ref?.split('/').at(-1) ?? '']?.examples ?? []
+  return routesOf(document).flatMap(({ operation: { operationId, requestBody, responses } }) => {
+    const type = operationId.charAt(0).toUpperCase() + operationId.slice(1)
+    const good = responses['200'] ?? responses['201']
+    return [
+      ...examplesIn(Object.values(requestBody?.content ?? {})[0]).map((example) => ({
+        name: `${type}Body`,
+        example
+      })),
+      ...examplesIn(good?.content?.['application/json']).map((example) => ({
+        name: `${type}Response`,
+        example
+      }))
+    ]
+  })
+}
+
+t.test(
+  'the clients in TypeScript of docs/clients.md are made, checked by the compiler, and work',
+  async (t) => {
+    const { server, url } = await listen(t, { RATE_LIMIT: 'off' })
+    const folders = new Map(recipes.filter(isInSuite).map((recipe) => [recipe, temporaryFolder(t)]))
+    await Promise.all(
+      [...folders].map(async ([recipe, folder]) =>
+        t.equal(await runRecipe(recipe, url, folder), printed, recipe.title)
+      )
+    )
+
+    const document: Document = (await server.inject('/openapi.json')).json()
+    const ofZod = [...folders].find(([{ title }]) => title.includes('Zod'))?.[1] as string
+    const zod: Record<string, Zod> = await import(path.join(ofZod, 'orval/zod.ts'))
+    let count = 0
+    for (const { name, example } of examplesOf(document)) {
+      const schema = zod[name]
+      if (schema === undefined) continue
+      count += 1
+      t.match(schema.safeParse(example), { success: true }, `Zod takes the example of ${name}`)
+    }
+    t.ok(count > 25, `${count} examples`)
+  }
+)
