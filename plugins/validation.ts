@@ -1,7 +1,8 @@
 import AjvCompiler from '@fastify/ajv-compiler'
-import { _, type Ajv, type CodeKeywordDefinition } from 'ajv'
+import { _, type Ajv, type CodeKeywordDefinition, type KeywordCxt } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { isScheme, readIdentifier } from '../schemas/identifier-forms.ts'
 import { madeOnce } from './schemas/made-once.ts'
 
 /** What Fastify hands to a compiler, which its types do not tell. */
@@ -16,14 +17,13 @@ const OPTIONS = {
   verbose: true,
   coerceTypes: false,
   removeAdditional: false,
-  useDefaults: false,
-  formats: { isni: hasIsniCheckCharacter }
+  useDefaults: false
 } as const
 
 /** It makes one compiler for all parts of the service that know the same named schemas. */
 const compilers = AjvCompiler()
 
-/** Nothing is dropped or made up, and nothing in a body is converted. A query is all text, so there numbers and booleans are read. */
+/** Nothing is dropped or made up, and nothing in a body is converted but identifiers, into the form that is kept. A query is all text, so there numbers and booleans are read. */
 export const buildValidator: ReturnType<typeof AjvCompiler> = (externalSchemas) => {
   const withDefaults = { ...OPTIONS, useDefaults: true }
   const compile = madeOnce(
@@ -49,22 +49,40 @@ function prepare(ajv: Ajv): void {
   testFormAfterLength(ajv)
 }
 
-/** Leaves the form of a text that is too long untested, which `allErrors` would test too, however long that takes. */
+/** Leaves the form of a text of another length untested, which `allErrors` would test too, however long that takes. */
 function testFormAfterLength(ajv: Ajv): void {
   for (const keyword of ['pattern', 'format']) {
     const definition = ajv.getKeyword(keyword) as CodeKeywordDefinition
     const code: CodeKeywordDefinition['code'] = (context, type) => {
-      const { maxLength = Number.POSITIVE_INFINITY } = context.parentSchema
-      const fits = context.gen.scopeValue('func', { ref: isNoLonger })
-      context.gen.if(_`${fits}(${context.data}, ${maxLength})`, () => definition.code(context, type))
+      // No number has a form here.
+      if (type === 'number') return
+      const { minLength = 0, maxLength = Number.POSITIVE_INFINITY } = context.parentSchema
+      const fits = context.gen.scopeValue('func', { ref: hasLength })
+      context.gen.if(_`${fits}(${context.data}, ${minLength}, ${maxLength})`, () =>
+        isScheme(context.schema) ? testIdentifier(context) : definition.code(context, type)
+      )
     }
     ajv.removeKeyword(keyword).addKeyword({ ...definition, code })
   }
 }
 
 /** By code points, as `maxLength` has it; each takes one or two units. */
-function isNoLonger(text: string, most: number): boolean {
-  return text.length <= most || (text.length <= 2 * most && [...text].length <= most)
+function hasLength(text: string, least: number, most: number): boolean {
+  if (text.length > 2 * most) return false
+  if (text.length >= 2 * least && text.length <= most) return true
+  const { length } = [...text]
+  return length >= least && length <= most
+}
+
+/** Puts the form that is kept in the place of the one that was sent, so that all that comes after knows only the first. */
+function testIdentifier(context: KeywordCxt): void {
+  const { gen, data, schema, it } = context
+  const read = gen.scopeValue('func', { ref: readIdentifier })
+  const identifier = gen.const('identifier', _`${read}(${schema}, ${data})`)
+  gen.if(_`${identifier} !== undefined`, () =>
+    gen.assign(_`${it.parentData}[${it.parentDataProperty}]`, identifier)
+  )
+  context.fail(_`${identifier} === undefined`)
 }
 
 /** A body that is not JSON comes as a stream, whose reader finds out what is in it. */
@@ -114,13 +132,6 @@ async function validation(fastify: FastifyInstance) {
       ...route.schema
     }
   })
-}
-
-/** ISO 7064 MOD 11-2, as ISNI (ISO 27729) and ORCID use it. */
-function hasIsniCheckCharacter(isni: string): boolean {
-  const sum = [...isni.slice(0, -1)].reduce((total, digit) => (total + Number(digit)) * 2, 0)
-  const check = (12 - (sum % 11)) % 11
-  return isni.at(-1) === (check === 10 ? 'X' : String(check))
 }
 
 export default fp(validation, { name: 'validation' })

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { PageOf } from './pages.ts'
-import { Nullable, Text } from './text.ts'
+import { asStored, Nullable, Text } from './text.ts'
 
 const Name = Text({
   maxLength: 100,
@@ -41,7 +41,7 @@ const KEY_EXAMPLE = {
 
 const shown = {
   id: Type.String({ format: 'uuid', maxLength: 36 }),
-  name: Name,
+  name: asStored(Name),
   scope: Scope,
   created_at: Type.String({ format: 'date-time', maxLength: 30 }),
   expires_at: ExpiresAt,

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Identifiers, Year } from './authors.ts'
+import { IdentifierForms } from './identifiers.ts'
 import { paging } from './pages.ts'
+import { Year } from './years.ts'
 
 const SORTS = [
   'name',
@@ -15,9 +16,9 @@ const SORTS = [
 export type Sort = (typeof SORTS)[number]
 
 /** Without its example, with which Swagger UI would fill in the form. */
-function identifier(scheme: keyof typeof Identifiers) {
-  const { examples: _, ...schema } = Identifiers[scheme]
-  return Type.Optional(schema as (typeof Identifiers)[typeof scheme])
+function identifier(scheme: keyof typeof IdentifierForms) {
+  const { examples: _, ...schema } = IdentifierForms[scheme]
+  return Type.Optional(schema as (typeof IdentifierForms)[typeof scheme])
 }
 
 /** What authors can be looked for by, how they are sorted, and the page of them. */

@@ -1,37 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { Identifiers, WritableIdentifiers } from './identifiers.ts'
 import { PageOf } from './pages.ts'
-import { FreeText, Nullable, Text } from './text.ts'
-
-export const Year = (description: string) => Type.Integer({ minimum: -3000, maximum: 2100, description })
-
-/** Each scheme's identifier of a person, checked for its form; authors share one only under the same name. */
-export const Identifiers = {
-  viaf: Type.String({
-    maxLength: 22,
-    pattern: '^[1-9][0-9]{0,21}$',
-    description: 'VIAF: digits.',
-    examples: ['108299403']
-  }),
-  isni: Type.String({
-    maxLength: 16,
-    pattern: '^[0-9]{15}[0-9X]$',
-    format: 'isni',
-    description: 'ISNI: 16 characters without spaces, the last a check character (ISO 27729).',
-    examples: ['000000012146438X']
-  }),
-  wikidata: Type.String({
-    maxLength: 20,
-    pattern: '^Q[1-9][0-9]*$',
-    description: 'Wikidata: Q and digits.',
-    examples: ['Q44306']
-  }),
-  openlibrary: Type.String({
-    maxLength: 20,
-    pattern: '^OL[1-9][0-9]*A$',
-    description: 'Open Library: OL, digits, A.',
-    examples: ['OL20187A']
-  })
-}
+import { asStored, FreeText, Nullable, Text } from './text.ts'
+import { Year } from './years.ts'
 
 const Details = {
   name: Text({
@@ -78,16 +49,6 @@ const CREATE_EXAMPLE = {
   identifiers: { viaf: '108299403', isni: null, wikidata: 'Q44306', openlibrary: null },
   note: 'Best of the Booker, 2008'
 }
-
-const WritableIdentifiers = Type.Object(
-  {
-    viaf: Type.Optional(Nullable(Identifiers.viaf)),
-    isni: Type.Optional(Nullable(Identifiers.isni)),
-    wikidata: Type.Optional(Nullable(Identifiers.wikidata)),
-    openlibrary: Type.Optional(Nullable(Identifiers.openlibrary))
-  },
-  { additionalProperties: false, description: 'The author in other catalogues; null where unknown.' }
-)
 
 const writable = {
   name: Details.name,
@@ -155,7 +116,10 @@ export const Author = Type.Object(
       maxLength: 120,
       description: 'A name for the address, made from the name once and never changed.'
     }),
-    ...Details,
+    name: asStored(Details.name),
+    sort_name: Details.sort_name,
+    book: asStored(Details.book),
+    country: asStored(Details.country),
     booker_prize: BookerPrize,
     birth_year: BirthYear,
     death_year: DeathYear,

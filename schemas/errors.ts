@@ -373,11 +373,11 @@ export const UriTooLong = problem({
   detail: 'A part of the address is longer than anything that this service has.',
   remedy: 'Use the id or the slug that the service gave.'
 })
-export const UnsupportedMediaType = problem<[string]>({
+export const UnsupportedMediaType = problem<[string, string]>({
   code: 'UNSUPPORTED_MEDIA_TYPE',
   status: 415,
   title: 'The body has the wrong media type',
-  detail: 'The body must be %s, in UTF-8 and not compressed, and its "Content-Type" must say so.',
+  detail: 'The body must be %s, in UTF-8 and not compressed, and its "Content-Type" must say so%s.',
   remedy: 'Send a "Content-Type" that the header "Accept" of this answer names, and a body of that type.',
   headers: { accept: 'application/json' }
 })

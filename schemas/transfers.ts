@@ -5,6 +5,15 @@ import { Ref } from './ref.ts'
 
 export const CSV = 'text/csv'
 export const NDJSON = 'application/x-ndjson'
+/** What programs call these two; what comes first is what we call it. */
+export const CSV_TYPES = [CSV, 'application/csv', 'application/vnd.ms-excel', 'text/tab-separated-values']
+export const NDJSON_TYPES = [
+  NDJSON,
+  'application/ndjson',
+  'application/jsonl',
+  'application/x-jsonlines',
+  'application/jsonlines'
+]
 
 /** The columns of a file of authors, in their order; only the first must be there. */
 export const COLUMNS = [
@@ -26,7 +35,7 @@ export const REQUIRED_COLUMNS = COLUMNS.slice(0, 1)
 export const AuthorsCsv = Type.String({
   $id: 'AuthorsCsv',
   maxLength: 1_000_000_000_000,
-  description: `Authors as CSV (RFC 4180) with the columns ${COLUMNS.join(', ')}. Only name must be there. An empty cell is null, an empty text is \`""\`. Before what a spreadsheet would take for a formula, at the beginning of a text or after a semicolon, tab or line break in it, stands an apostrophe, which an import takes away.`,
+  description: `Authors as CSV (RFC 4180) with the columns ${COLUMNS.join(', ')}. Only name must be there. An empty cell is null, an empty note is \`""\`. An import also takes semicolons, tabs or \`|\` between cells, and what spreadsheets write for booleans and years. Before what a spreadsheet would take for a formula, at the beginning of a text or after a semicolon, tab or line break in it, stands an apostrophe, which an import takes away.`,
   examples: ["name,book,country,booker_prize\r\nSalman Rushdie,Midnight's Children,India,true\r\n"]
 })
 

@@ -1,13 +1,30 @@
 import type { FastifySchemaValidationError } from 'fastify'
 import type { FieldError } from '../../schemas/errors.ts'
-import { codePointOf } from '../../schemas/text.ts'
+import { explainIdentifier, isScheme } from '../../schemas/identifier-forms.ts'
+import { explainYear, isYear, readYear } from '../../schemas/years.ts'
 import { nearestOf } from './nearest.ts'
+import { countCharacters, faultOfText, quote } from './texts.ts'
 
 const MAX_ERRORS = 20
 
 export type Violation = FastifySchemaValidationError & {
   data?: unknown
-  parentSchema?: { description?: string; properties?: Record<string, unknown> }
+  parentSchema?: {
+    description?: string
+    properties?: Record<string, unknown>
+    format?: string
+    minimum?: number
+    maximum?: number
+  }
+}
+
+/** A value of a file that is none of those that its column takes. */
+export class Unreadable {
+  readonly reason: string
+
+  constructor(reason: string) {
+    this.reason = reason
+  }
 }
 
 /**
@@ -23,6 +40,7 @@ function toFieldError(violation: Violation, parameters?: string[]): FieldError {
   if (parameters !== undefined && Array.isArray(data)) {
     return { pointer: instancePath, detail: `may be given only once; ${knownNames(parameters)}` }
   }
+  if (data instanceof Unreadable) return { pointer: instancePath, detail: data.reason }
   switch (keyword) {
     case 'required':
       return { pointer: pointer(instancePath, params.missingProperty), detail: 'is required' }
@@ -37,7 +55,7 @@ function toFieldError(violation: Violation, parameters?: string[]): FieldError {
     default:
       return {
         pointer: instancePath,
-        detail: [whatIsWrong(violation, parameters !== undefined), parentSchema?.description]
+        detail: [whatIsWrong(violation, parameters === undefined), parentSchema?.description]
           .filter(Boolean)
           .join('; expected: ')
       }
@@ -49,35 +67,57 @@ function knownNames(names: string[], meant?: string): string {
   return names.length === 0 ? 'none is taken here' : `${hint}known are ${names.join(', ')}`
 }
 
-/** Ajv's words, but for those that would show a person a regular expression. */
-function whatIsWrong(
-  { keyword, params, data, message = 'is not valid' }: Violation,
-  isInQuery: boolean
-): string {
+/** Ajv's words, but where they would not say what is wrong with this value; in a body types can be told apart. */
+function whatIsWrong(violation: Violation, isInBody: boolean): string {
+  const { keyword, params, data, message = 'is not valid' } = violation
   switch (keyword) {
     case 'maximum':
       return `must be at most ${params.limit}`
     case 'minimum':
       return `must be at least ${params.limit}`
-    case 'type':
-      if (isInQuery && params.type === 'integer') return 'must be an integer in plain digits, such as 12'
-      return message.replace(',null', ' or null')
     case 'pattern':
-      return `does not have the right form${hiddenFault(data as string, params.pattern as string)}`
+      return faultOfText(data as string, params.pattern as string)
     case 'format':
-      return 'does not have the right form'
+      return faultOfFormat(data as string, params.format as string)
+    case 'minLength':
+      return data === '' ? 'is empty' : `${lengthOf(data)}; at least ${params.limit} are wanted`
+    case 'maxLength':
+      return `${lengthOf(data)}; at most ${params.limit} characters are taken`
+    case 'type':
+      if (isInBody) return faultOfType(violation)
+      return params.type === 'integer' ? 'must be an integer in plain digits, such as 12' : readable(message)
     default:
-      return message
+      return readable(message)
   }
 }
 
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{DI}\p{Zl}\p{Zp}]/gu
+function readable(message: string): string {
+  return message.replace(',null', ' or null')
+}
 
-/** Names the first character that nobody sees and the pattern does not take. */
-function hiddenFault(text: string, pattern: string): string {
-  const taken = new RegExp(pattern, 'u')
-  const fault = [...new Set(text.match(HIDDEN))].find((character) => !taken.test(`a${character}`))
-  return fault === undefined ? '' : `: it has ${codePointOf(fault)}, which cannot be seen`
+function lengthOf(text: unknown): string {
+  const length = countCharacters(text as string)
+  return `has ${length} ${length === 1 ? 'character' : 'characters'}`
+}
+
+/** The only formats that a request has. */
+function faultOfFormat(text: string, format: string): string {
+  if (isScheme(format)) return explainIdentifier(format, text)
+  return `is ${quote(text)}, which is no time such as 2026-11-23T09:30:00Z`
+}
+
+/** A value that would do if it were written as another type. */
+function faultOfType({ params, data, message = '', parentSchema = {} }: Violation): string {
+  const wanted = [params.type].flat()
+  if (typeof data === 'string' && isYear(parentSchema)) {
+    const year = readYear(data)
+    return year === undefined ? explainYear(data) : `${readable(message)}: send ${year} without quotes`
+  }
+  if (typeof data === 'string' && /^(true|false)$/.test(data) && wanted.includes('boolean'))
+    return `${readable(message)}, so ${data} without quotes`
+  if (typeof data === 'number' && isScheme(parentSchema.format))
+    return `${readable(message)}: put the number in quotes`
+  return readable(message)
 }
 
 /** RFC 6901 escapes ~ and / in a name; a name made up by an attacker is cut. */

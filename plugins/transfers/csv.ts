@@ -1,13 +1,14 @@
 /** Authors as CSV (RFC 4180), in a form that is safe in a spreadsheet and comes back unchanged. */
-import { pipeline, type Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { type CastingContext, CsvError, type Info, parse } from 'csv-parse'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { COLUMNS, REQUIRED_COLUMNS } from '../../schemas/transfers.ts'
-import { type ColumnMap, foldName } from './column-map.ts'
+import { readBoolean, readYearCell } from './cells.ts'
+import type { ColumnMap } from './column-map.ts'
+import { readDialect } from './dialect.ts'
+import { type Cell, type Column, faultOfRecord, type Header, isBlank, readHeader } from './header.ts'
 import { LineCounter } from './lines.ts'
 import { BrokenFile, type Row } from './rows.ts'
-
-type Column = (typeof COLUMNS)[number]
 
 const IDENTIFIERS: readonly Column[] = ['viaf', 'isni', 'wikidata', 'openlibrary']
 /** What begins a formula, in the forms that a spreadsheet may take for it. */
@@ -55,116 +56,81 @@ function fromCell(cell: string): string {
 }
 
 /**
- * The rows of a CSV file, each with the line where it begins. Columns may stand in any order.
- * Throws `BrokenFile` where it cannot be read on.
+ * The rows of a CSV file, each with the line where it begins. Columns may stand in any order, and be divided as the header, or a line
+ * `sep=` before it, tells. Throws `BrokenFile` where it cannot be read on.
  */
 export async function* parseCsv(source: Readable, map: ColumnMap = []): AsyncGenerator<Row> {
-  const lines = new LineCounter()
+  const { dialect, bytes } = await readDialect(source)
+  const lines = new LineCounter(dialect.prelude === 0 ? 1 : 2)
   const records = parse({
     bom: true,
     info: true,
+    delimiter: dialect.divider,
     skip_empty_lines: true,
     relax_column_count: true,
-    record_delimiter: ['\r\n', '\n'],
+    record_delimiter: ['\r\n', '\n', '\r'],
     max_record_size: LONGEST_RECORD,
     cast: readCell
   })
   // What goes wrong comes out of `records`.
-  pipeline(source, lines.counting, records, () => {})
-  let columns: (Column | undefined)[] | undefined
+  pipeline(Readable.from(bytes), lines.counting, records, () => {})
+  let header: Header | undefined
   let [end, emptyLines] = [0, 0]
   try {
     for await (const { record, info } of records as AsyncIterable<{ record: Cell[]; info: Info }>) {
       const line = lines.at(end) + info.empty_lines - emptyLines
       end = info.bytes
       emptyLines = info.empty_lines
-      if (columns === undefined) columns = readHeader(record, line, map)
-      else yield toRow(record, columns, line)
+      // A spreadsheet writes its empty rows too.
+      if (record.every(isBlank)) continue
+      if (header === undefined) header = readHeader(record, line, map)
+      else yield toRow(record, header, line)
     }
   } catch (error) {
     // Its `bytes` are those of the records before it.
     throw error instanceof CsvError ? new BrokenFile(lines.at(error.bytes as number), explain(error)) : error
   }
-  if (columns === undefined)
+  if (header === undefined)
     throw new BrokenFile(1, `has no header; it must name ${REQUIRED_COLUMNS.join(', ')}`)
 }
-
-type Cell = string | null
-
 /** An empty cell is null, unless it is quoted. */
 function readCell(value: string, { quoting }: CastingContext): Cell {
   return value === '' && !quoting ? null : fromCell(value)
 }
 
-/** The column that each cell stands for; undefined for one that is left out. */
-function readHeader(cells: Cell[], line: number, map: ColumnMap): (Column | undefined)[] {
-  const names = cells.map((cell) => foldName(cell ?? ''))
-  const absent = map.map(([name]) => name).filter((name) => !names.includes(name))
-  const mapped = new Map(map)
-  const columns = names.map((name) => mapped.get(name) ?? name)
-  const unknown = cells.filter((_, index) => !['', ...COLUMNS].includes(columns[index] as string))
-  const nameless = names.some((name) => name === '' && !mapped.has(''))
-  const missing = REQUIRED_COLUMNS.filter((name) => !columns.includes(name))
-  const repeated = COLUMNS.filter((name) => columns.indexOf(name) !== columns.lastIndexOf(name))
-  const faults = [
-    ...(unknown.length > 0 ? [`has unknown columns (${listed(unknown)})`] : []),
-    ...(nameless ? ['has a column without a name'] : []),
-    ...(missing.length > 0 ? [`lacks the columns ${missing.join(', ')}`] : []),
-    ...(repeated.length > 0 ? [`has columns twice (${repeated.join(', ')})`] : []),
-    ...(absent.length > 0 ? [`has no columns ${listed(absent)}, which "map" names`] : [])
-  ]
-  if (faults.length === 0) return columns.map((name) => (name === '' ? undefined : (name as Column)))
-  const remedies = [
-    `known are ${COLUMNS.join(', ')}, divided by commas`,
-    ...(unknown.length > 0
-      ? [
-          `"map" (of the command: --map) tells what other columns stand for, or leaves them out: ${exampleOf(unknown, missing)}`
-        ]
-      : []),
-    ...(nameless ? ['"map" leaves out those without a name: ='] : [])
-  ]
-  throw new BrokenFile(line, [faults.join(' and '), ...remedies].join('; '))
-}
-
-function listed(names: Cell[]): string {
-  return names.join(', ').slice(0, 200)
-}
-
-/** A `map` for the first of the columns that nobody knows. */
-function exampleOf(unknown: Cell[], missing: Column[]): string {
-  return unknown
-    .slice(0, Math.max(missing.length, 1) + 1)
-    .map((name, index) => `${name?.slice(0, 50)}=${missing[index] ?? ''}`)
-    .join(',')
-}
-
-function toRow(cells: Cell[], columns: (Column | undefined)[], line: number): Row {
-  if (cells.length !== columns.length) {
-    const detail = `has ${cells.length} cells, but the header has ${columns.length}`
-    return { line, errors: [{ pointer: '', detail }] }
-  }
+function toRow(cells: Cell[], header: Header, line: number): Row {
+  const fault = faultOfRecord(cells, header)
+  if (fault !== undefined) return { line, errors: [{ pointer: '', detail: fault }] }
   const author: Record<string, unknown> = {}
   const identifiers: Record<string, unknown> = {}
-  for (const [index, column] of columns.entries()) {
-    const cell = cells[index] as Cell
-    if (cell === null || column === undefined) continue
-    if (IDENTIFIERS.includes(column)) identifiers[column] = cell
-    else author[column] = readValue(column, cell)
+  for (const [index, column] of header.columns.entries()) {
+    const cell = cells[index]
+    if (cell == null || column === undefined) continue
+    const value = readValue(column, cell)
+    if (value === undefined) continue
+    if (IDENTIFIERS.includes(column)) identifiers[column] = value
+    else author[column] = value
   }
   return { line, author: { ...author, identifiers } }
 }
 
-/** What is no number or boolean stays text, so that the schema says what is wrong with it. */
+/** Undefined for what says nothing; what is none of its kind stays, so that the schema says what is wrong with it. */
 function readValue(column: Column, cell: string): unknown {
   switch (column) {
     case 'booker_prize':
-      // Spreadsheets write them in capitals.
-      return /^(true|false)$/i.test(cell) ? cell.toLowerCase() === 'true' : cell
+      return readBoolean(cell)
     case 'birth_year':
     case 'death_year':
-      return /^-?\d{1,9}$/.test(cell) ? Number(cell) : cell
-    default:
+      return readYearCell(cell)
+    case 'name':
+    case 'note':
       return cell
+    case 'sort_name':
+    case 'book':
+    case 'country':
+      return cell === '' ? undefined : cell
+    default:
+      return isBlank(cell) ? undefined : cell
   }
 }
 

@@ -3,14 +3,20 @@ import { Transform } from 'node:stream'
 import { BrokenFile } from './rows.ts'
 
 const LINE_FEED = 0x0a
+const CARRIAGE_RETURN = 0x0d
 
-/** Counts the lines of what passes, so that a place in it can be told by its line, and lets nothing pass but UTF-8. */
+/** Counts the lines of what passes, which CR, LF or both end, so that a place in it can be told by its line, and lets nothing pass but UTF-8. */
 export class LineCounter {
   readonly #decoder = new TextDecoder('utf-8', { fatal: true })
   /** Where the lines end that nobody has asked for yet. */
   #ends: number[] = []
   #passed = 0
-  #line = 1
+  #line: number
+  #isAfterReturn = false
+
+  constructor(firstLine: number) {
+    this.#line = firstLine
+  }
 
   /** The stream that must be passed through. */
   readonly counting = new Transform({
@@ -32,8 +38,11 @@ export class LineCounter {
   }
 
   #count(chunk: Buffer): void {
-    for (let at = chunk.indexOf(LINE_FEED); at !== -1; at = chunk.indexOf(LINE_FEED, at + 1)) {
-      this.#ends.push(this.#passed + at)
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at]
+      if (byte === CARRIAGE_RETURN || (byte === LINE_FEED && !this.#isAfterReturn))
+        this.#ends.push(this.#passed + at)
+      this.#isAfterReturn = byte === CARRIAGE_RETURN
     }
     this.#passed += chunk.length
   }
@@ -51,12 +60,17 @@ export class LineCounter {
 
 /** Which line of the chunk is broken: one within it, otherwise the first, which may begin in the middle of a character. */
 function brokenLine(chunk: Buffer): number {
-  let number = 0
-  for (let end = chunk.indexOf(LINE_FEED); end !== -1; ) {
+  let [number, begin] = [0, 0]
+  for (let at = 0; at <= chunk.length; at += 1) {
+    if (at < chunk.length && !endsLine(chunk, at)) continue
+    if (number > 0 && !isUtf8(chunk.subarray(begin, at))) return number
+    begin = at + 1
     number += 1
-    const next = chunk.indexOf(LINE_FEED, end + 1)
-    if (!isUtf8(chunk.subarray(end + 1, next === -1 ? undefined : next))) return number
-    end = next
   }
   return 0
+}
+
+/** Of CR and LF the second. */
+function endsLine(chunk: Buffer, at: number): boolean {
+  return chunk[at] === LINE_FEED || (chunk[at] === CARRIAGE_RETURN && chunk[at + 1] !== LINE_FEED)
 }

@@ -3,9 +3,10 @@ import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { type JsonRefused, parseExactJson } from '../json-body/exact-json.ts'
-import { BrokenFile, type Row } from './rows.ts'
+import { BrokenFile, type Row, refuseOtherFormats } from './rows.ts'
 
 const LINE_FEED = 0x0a
+const BYTE_ORDER_MARK = Buffer.from('\ufeff')
 const LONGEST_LINE = 1_000_000
 
 /** One author as a line, with what a user may write of it. */
@@ -21,7 +22,8 @@ export async function* parseNdjson(source: Readable): AsyncGenerator<Row> {
   for await (const bytes of linesOf(source)) {
     number += 1
     if (bytes.length > LONGEST_LINE) throw new BrokenFile(number, `is longer than ${LONGEST_LINE} bytes`)
-    const row = parseLine(bytes, number)
+    if (number === 1) refuseOtherFormats(bytes)
+    const row = parseLine(number === 1 ? withoutByteOrderMark(bytes) : bytes, number)
     if (row !== undefined) yield row
   }
 }
@@ -35,6 +37,12 @@ function parseLine(bytes: Buffer, line: number): Row | undefined {
   } catch (error) {
     return { line, errors: [{ pointer: '', detail: (error as JsonRefused).message }] }
   }
+}
+
+function withoutByteOrderMark(bytes: Buffer): Buffer {
+  return bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
+    ? bytes.subarray(BYTE_ORDER_MARK.length)
+    : bytes
 }
 
 /** The lines of a file; one that is far too long is the last. */

@@ -13,3 +13,19 @@ export class BrokenFile extends Error {
     this.line = line
   }
 }
+
+/** What files of other formats begin with, and what to do with them. */
+const OTHER_FORMATS: [bytes: number[], detail: string][] = [
+  [[0xff, 0xfe], 'is UTF-16: save the file as UTF-8, in a spreadsheet as "CSV UTF-8"'],
+  [[0xfe, 0xff], 'is UTF-16: save the file as UTF-8, in a spreadsheet as "CSV UTF-8"'],
+  [[0x50, 0x4b, 0x03, 0x04], 'is a workbook or an archive: save its sheet as "CSV UTF-8"'],
+  [[0xd0, 0xcf, 0x11, 0xe0], 'is a workbook: save its sheet as "CSV UTF-8"'],
+  [[0x1f, 0x8b], 'is compressed: unpack the file']
+]
+
+/** Throws `BrokenFile` when the file is not text in UTF-8. */
+export function refuseOtherFormats(head: Buffer): void {
+  const known = OTHER_FORMATS.find(([bytes]) => bytes.every((byte, at) => head[at] === byte))
+  const detail = known?.[1] ?? (head.subarray(0, 4).includes(0) ? OTHER_FORMATS[0]?.[1] : undefined)
+  if (detail !== undefined) throw new BrokenFile(1, detail)
+}

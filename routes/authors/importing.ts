@@ -8,20 +8,31 @@ import {
   AuthorsCsv,
   AuthorsNdjson,
   CSV,
+  CSV_TYPES,
   ImportEvents,
   ImportQuery,
   ImportResult,
-  NDJSON
+  NDJSON,
+  NDJSON_TYPES
 } from '../../schemas/transfers.ts'
 
 const EVENTS = 'text/event-stream'
+/** Our own names first, which a refusal then names first too. */
+const BODIES = {
+  [CSV]: AuthorsCsv,
+  [NDJSON]: AuthorsNdjson,
+  ...Object.fromEntries(CSV_TYPES.map((type) => [type, AuthorsCsv])),
+  ...Object.fromEntries(NDJSON_TYPES.map((type) => [type, AuthorsNdjson]))
+}
 
 type ImportRequest = FastifyRequest<{ Querystring: ImportQuery; Body: Readable }>
 
 const importing: FastifyPluginAsyncTypebox = async (fastify) => {
   // The body is read as it comes, in place of all that is read otherwise.
   fastify.removeContentTypeParser(['application/json', 'application/merge-patch+json'])
-  fastify.addContentTypeParser([CSV, NDJSON], (_request, payload, done) => done(null, payload))
+  fastify.addContentTypeParser([...CSV_TYPES, ...NDJSON_TYPES], (_request, payload, done) =>
+    done(null, payload)
+  )
 
   fastify.route<{ Querystring: ImportQuery; Body: Readable }>({
     method: 'POST',
@@ -34,7 +45,7 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
       description:
         'For editors and admins. Rows that are there already, just so, are counted as unchanged, so a file can be sent again. A row with the name and book of another author and other content is refused.',
       querystring: ImportQuery,
-      body: bodyAs({ [CSV]: AuthorsCsv, [NDJSON]: AuthorsNdjson }),
+      body: bodyAs(BODIES),
       response: {
         200: answerAs(
           'What became of the rows; as events with what goes on before.',
@@ -58,8 +69,9 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
     }
   })
 
-  function jobOf({ query, mediaType = '' }: ImportRequest) {
+  function jobOf({ query, mediaType: sentType = '' }: ImportRequest) {
     const { mode = 'all', dry_run: dryRun = false, map } = query
+    const mediaType = CSV_TYPES.includes(sentType) ? CSV : NDJSON
     return { mediaType, mode, dryRun, columnMap: fastify.transfers.readColumnMap(map, mediaType) }
   }
 

@@ -30,7 +30,8 @@ export const COMMON_HEADERS = new Set([
 ])
 
 /** What a request may be refused for though it fits the schema, by the pointer. */
-const BEYOND_SCHEMA = /^\/(q|death_year|expires_at|if-match|username)$/
+const BEYOND_SCHEMA =
+  /^\/(q|death_year|expires_at|if-match|username|identifier\.(viaf|isni|wikidata|openlibrary))$/
 
 /** Where no operation is documented. */
 const UNROUTED: Record<string, string[]> = {

@@ -1,11 +1,19 @@
 /** Ajv on the schemas of the document, apart from the service's own use of it. */
 import { Ajv, type ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
+import { readIdentifier, type Scheme } from '../../schemas/identifier-forms.ts'
 import { schemas as sources } from '../../schemas/index.ts'
 import { asNamed, type Document, type Schema } from './document.ts'
 
 /** What is wrong with a value by a schema of the document. */
 export type Check = (schema: Schema, value: unknown) => string[]
+
+const FORMATS = Object.fromEntries(
+  (['viaf', 'isni', 'wikidata', 'openlibrary'] satisfies Scheme[]).map((scheme) => [
+    scheme,
+    (text: string) => readIdentifier(scheme, text) !== undefined
+  ])
+)
 
 /** Checks as requests are meant: by the schemas of the source, which say more than what every reader of the document understands. */
 export function requestCheck({ components }: Document): Check {
@@ -19,7 +27,7 @@ export function answerCheck({ components }: Document): Check {
 }
 
 function checkBy(schemas: Record<string, Schema>): Check {
-  const ajv = new Ajv({ strict: false, allErrors: false, formats: { isni: hasIsniCheckCharacter } })
+  const ajv = new Ajv({ strict: false, allErrors: false, formats: FORMATS })
   // The types of the package do not know how Node imports it.
   ;(addFormats as unknown as (ajv: Ajv) => void)(ajv)
   for (const [name, schema] of Object.entries(asNamed(schemas))) ajv.addSchema(schema, name)
@@ -50,8 +58,4 @@ export function isniCheckCharacter(digits: string): string {
   for (const digit of digits) remainder = ((remainder + Number(digit)) * 2) % 11
   const check = (12 - remainder) % 11
   return check === 10 ? 'X' : String(check)
-}
-
-function hasIsniCheckCharacter(isni: string): boolean {
-  return isniCheckCharacter(isni.slice(0, -1)) === isni.at(-1)
 }

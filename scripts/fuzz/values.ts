@@ -156,11 +156,16 @@ function matching(pattern = '\\p'): Arbitrary<string>[] {
   return isKnown ? [fc.stringMatching(new RegExp(pattern, 'u'), { maxLength: 30 })] : []
 }
 
+const number = fc.integer({ min: 1, max: 999_999_999 })
+
 const FORMATS: Record<string, Arbitrary<string>> = {
   uuid: fc.uuid(),
   'date-time': fc
     .date({ min: new Date('1990-01-01'), max: new Date('9999-01-01'), noInvalidDate: true })
     .map((date) => date.toISOString()),
+  viaf: number.map(String),
+  wikidata: number.map((digits) => `Q${digits}`),
+  openlibrary: number.map((digits) => `OL${digits}A`),
   isni: fc
     .array(fc.integer({ min: 0, max: 9 }), { minLength: 15, maxLength: 15 })
     .map((digits) => digits.join('') + isniCheckCharacter(digits.join('')))

@@ -377,15 +377,33 @@ t.test('every wrong field is named, with a pointer and what is expected', async 
   const cases: [object, string, RegExp][] = [
     [{ name: 5 }, '/name', /must be string; expected: The author’s name/],
     [{ name: null }, '/name', /must be string/],
-    [{ name: '' }, '/name', /fewer than 1|right form/],
-    [{ name: ' \t ' }, '/name', /right form/],
-    [{ name: '\u200b\u2800\u3164\u0301' }, '/name', /right form/],
-    [{ name: 'a\u0000b' }, '/name', /right form/],
-    [{ name: 'a\ud800b' }, '/name', /right form/],
-    [{ name: 'x'.repeat(201) }, '/name', /200/],
+    [{ name: '' }, '/name', /^is empty; expected: The author’s name/],
+    [{ name: ' \t ' }, '/name', /^is blank: it has white space alone/],
+    [{ name: '\u200b\u2800\u3164\u0301' }, '/name', /^has nothing that can be seen/],
+    [{ name: 'a\u0000b' }, '/name', /^has U\+0000, the NUL character/],
+    [{ name: 'a\ud800b' }, '/name', /^has U\+D800, half of a character/],
+    [{ book: 'a\u001b$B' }, '/book', /^has U\+001B, a control character/],
+    [{ country: 'a\u0085b' }, '/country', /^has U\+0085, a line break/],
+    [{ name: 'a\tb' }, '/name', /^has a tab/],
+    [{ note: 'a\u0000' }, '/note', /^has U\+0000/],
+    [{ name: 'x'.repeat(201) }, '/name', /^has 201 characters; at most 200 characters are taken/],
+    [{ name: '😀'.repeat(250) }, '/name', /^has 250 characters/],
     [{ name: 'x'.repeat(1_000_000) }, '/name', /200/],
     [{ booker_prize: 'true' }, '/booker_prize', /must be boolean/],
-    [{ birth_year: '1947' }, '/birth_year', /must be integer or null/],
+    [{ birth_year: '1947' }, '/birth_year', /must be integer or null: send 1947 without quotes/],
+    [{ booker_prize: 'false' }, '/booker_prize', /must be boolean, so false without quotes/],
+    [
+      { death_year: 'ca. 1873' },
+      '/death_year',
+      /"ca. 1873", which is no year alone: .* such as 1873, .* note/
+    ],
+    [{ birth_year: '70 BC' }, '/birth_year', /a year BC is a negative number: write -70/],
+    [{ birth_year: ' ' }, '/birth_year', /^is blank; leave it out/],
+    [
+      { identifiers: { viaf: 108299403 } },
+      '/identifiers/viaf',
+      /must be string or null: put the number in quotes/
+    ],
     [{ birth_year: 1947.5 }, '/birth_year', /must be integer/],
     [{ birth_year: 9999 }, '/birth_year', /2100/],
     [{ birth_year: 1947, death_year: 1900 }, '/death_year', /before birth_year, which is 1947/],
@@ -401,16 +419,16 @@ t.test('every wrong field is named, with a pointer and what is expected', async 
     t.match(errors, [{ pointer, detail }], pointer)
     t.equal(errors.length >= 1, true)
   }
-  const long = await refused({ ...AUTHOR, name: '\0'.repeat(201), identifiers: { isni: 'x'.repeat(17) } })
+  const long = await refused({ ...AUTHOR, name: '\0'.repeat(201), identifiers: { isni: 'x'.repeat(217) } })
   t.match(
     long,
-    [{ detail: /200 characters/ }, { detail: /16 characters/ }],
+    [{ detail: /200 characters/ }, { detail: /has 217 characters; at most 200/ }],
     'of what is too long the form is not looked at'
   )
   t.equal(long.length, 2)
   t.match(
     await refused({ ...AUTHOR, name: `${'😀'.repeat(199)}\0` }),
-    [{ detail: /right form/ }],
+    [{ detail: /U\+0000/ }],
     'and counted as characters'
   )
   const many = await refused(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`field${i}`, 1])))
@@ -574,3 +592,78 @@ async function answersRaw(t: Test, port: number, bytes: string, status: number, 
   t.match(head, /content-type: application\/problem\+json[\s\S]*x-request-id: \S+/i)
   t.match(JSON.parse(body), { code, status })
 }
+
+t.test('a text that is refused is told by what is wrong with it, wherever it is sent', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const post = (url: string, payload: object, more = {}) =>
+    server.inject({ method: 'POST', url, headers: { ...headers, ...more }, payload })
+  const register = (username: string, password = PASSWORD) => post('/register', { username, password })
+  const cases: [Awaited<ReturnType<typeof post>>, string, RegExp][] = [
+    [await register(''), '/username', /^is empty; expected: 3 to 64/],
+    [await register('   '), '/username', /^is blank/],
+    [await register('ab'), '/username', /^has 2 characters; at least 3 are wanted/],
+    [await register('-anna'), '/username', /^begins with "-"; expected/],
+    [await register('...'), '/username', /^has no letter or digit/],
+    [await register('anna maria'), '/username', /^has a space, which is not taken here/],
+    [await register('anna\u200bmaria'), '/username', /^has U\+200B, a character that cannot be seen/],
+    [await register('anna', 'the moors\tlast sigh'), '/password', /^has a tab, which/],
+    [await register('anna', 'the moors\u2028last sigh'), '/password', /^has U\+2028, a line break/],
+    [await post('/me/keys', { name: 'a\nb', scope: 'read' }), '/name', /^has U\+000A, a line break/],
+    [
+      await post('/me/keys', { name: 'a', scope: 'read', expires_at: 'tomorrow' }),
+      '/expires_at',
+      /^is "tomorrow", which is no time such as 20/
+    ],
+    [await post('/authors', AUTHOR, { 'idempotency-key': 'é' }), '/idempotency-key', /^has "é", which/],
+    [await server.inject({ url: '/authors?owner=anna', headers }), '/owner', /^is "anna"; expected: The id/],
+    [await server.inject({ url: '/authors?q=%20', headers }), '/q', /^is blank/],
+    [
+      await server.inject({ url: '/authors?identifier.isni=0000%200000%201234', headers }),
+      '/identifier.isni',
+      /has 12 characters; an ISNI has 16/
+    ]
+  ]
+  for (const [answer, pointer, detail] of cases) {
+    t.equal(answer.statusCode, 400, `${pointer} ${detail}`)
+    t.match(answer.json().errors, [{ pointer, detail }])
+    t.equal(answer.json().errors.length, 1, 'once')
+  }
+})
+
+t.test('another charset than UTF-8 is refused by its name, and UTF-8 is taken under any', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const send = (type: string, method: 'POST' | 'PATCH', url: string, payload: string) =>
+    server.inject({ method, url, headers: { ...headers, 'content-type': type }, payload })
+  const routes = [
+    ['POST', '/authors', 'application/json', '{}'],
+    ['PATCH', '/authors/nobody', 'application/merge-patch+json', '{}'],
+    ['POST', '/authors/import', 'text/csv', 'name\n'],
+    ['POST', '/authors/import', 'application/jsonl', '{}']
+  ] as const
+  for (const [method, url, essence, body] of routes) {
+    for (const [parameters, charset] of [
+      ['; charset=iso-2022-jp', 'iso-2022-jp'],
+      [';charset="windows-1252"', 'windows-1252'],
+      ['; header=present; Charset = utf-16le', 'utf-16le'],
+      ['; charset=utf-8; charset=latin1', 'latin1'],
+      ['; charset="koi8-r', 'koi8-r'],
+      ['; charset=', '']
+    ]) {
+      const answer = await send(essence + parameters, method, url, body)
+      t.equal(answer.statusCode, 415, essence + parameters)
+      t.ok(answer.json().detail.endsWith(`, but it says charset=${charset}.`), answer.json().detail)
+    }
+    for (const parameters of [
+      '; charset=UTF8',
+      ';CHARSET="utf-8"',
+      '; charset=us-ascii',
+      '; charset=utf_8 ; x=1',
+      '; profile="a; charset=latin1"',
+      '; charset',
+      '; x=y;'
+    ])
+      t.not((await send(essence + parameters, method, url, body)).statusCode, 415, essence + parameters)
+  }
+})

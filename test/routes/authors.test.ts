@@ -28,14 +28,14 @@ t.test('everything that is allowed comes back exactly as it was sent', async (t)
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const odd = {
-    name: '  O’Brien, "Flann"\t🇮🇪 ',
+    name: '  O’Brien, "Flann"\u00a0🇮🇪 ',
     book: "Robert'); DROP TABLE authors;--",
-    country: 'مصر\r\n\u202Eright to left',
+    country: 'مصر \u202Eright to left',
     booker_prize: false,
     birth_year: -700,
     death_year: -650,
     identifiers: { viaf: '108299403', isni: '000000012146438X', wikidata: 'Q44306', openlibrary: 'OL20187A' },
-    note: '=1+1\n<script>alert(1)</script> \u0001 \uFEFF é e\u0301 ﬁ'
+    note: '=1+1\r\n\t<script>alert(1)</script> \u0001 \uFEFF é e\u0301 ﬁ'
   }
   const created = await create(server, headers, odd)
   t.match(created.statusCode, 201)
@@ -291,4 +291,136 @@ t.test('everyone reads an author, only its owner changes it', async (t) => {
   t.equal((await server.inject(me)).statusCode, 204)
   const orphan = await server.inject({ url, headers: stranger.headers })
   t.equal(orphan.json().owner_id, null, 'the authors of a deleted user stay')
+})
+
+t.test('identifiers are taken as people have them, and kept, compared and found in one form', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const kept = { viaf: '95216565', isni: '000000012146438X', wikidata: 'Q937', openlibrary: 'OL20187A' }
+  const forms = {
+    viaf: [
+      '95216565',
+      ' 95 216 565\u00a0',
+      'http://www.viaf.org/viaf/95216565/',
+      'viaf.org/viaf/95216565#x',
+      'VIAF: 95216565',
+      'urn:viaf:95216565',
+      '(VIAF)95216565',
+      '95216565.0',
+      'https://viaf.org/en/viaf/95216565',
+      '９５２１６５６５'
+    ],
+    isni: [
+      '0000 0001 2146 438x',
+      '0000-0001-2146-438X',
+      '0000‑0001–2146−438X',
+      'ISNI 0000 0001 2146 438X',
+      'https://isni.org/isni/000000012146438X',
+      'www.isni.org/page/000000012146438x/',
+      'http://isni.org/isni/0000%200001%202146%20438X',
+      'urn:isni:000000012146438X'
+    ],
+    wikidata: [
+      'q937',
+      ' Q937\u200e',
+      'https://www.wikidata.org/wiki/Q937',
+      'http://www.wikidata.org/entity/Q937',
+      'https://m.wikidata.org/wiki/q937?uselang=de#sitelinks',
+      'wd:Q937',
+      'Wikidata: Q937',
+      'https://www.wikidata.org/wiki/Special:EntityData/Q937.json'
+    ],
+    openlibrary: [
+      'ol20187a',
+      '/authors/OL20187A',
+      'https://openlibrary.org/authors/OL20187A/Albert_Einstein',
+      'openlibrary.org/authors/OL20187A.json',
+      'OLID: OL20187A',
+      '<https://openlibrary.org/authors/OL20187A>'
+    ]
+  }
+  for (const [scheme, texts] of Object.entries(forms)) {
+    const wanted = kept[scheme as keyof typeof kept]
+    for (const [index, text] of texts.entries()) {
+      const book = `${scheme} ${index}`
+      const created = await create(server, headers, { ...AUTHOR, book, identifiers: { [scheme]: text } })
+      t.equal(created.statusCode, 201, text)
+      t.equal(created.json().identifiers[scheme], wanted, text)
+      const url = created.headers.location as string
+      const found = await server.inject({
+        url: `/authors?identifier.${scheme}=${encodeURIComponent(text)}`,
+        headers
+      })
+      t.strictSame(found.json().data, [created.json()])
+      const put = { ...AUTHOR, book, identifiers: { [scheme]: wanted } }
+      const same = await server.inject({
+        method: 'PUT',
+        url,
+        headers,
+        payload: { ...put, identifiers: { [scheme]: text } }
+      })
+      t.equal(same.json().identifiers[scheme], wanted)
+      const merge = { ...headers, 'content-type': 'application/merge-patch+json' }
+      const patched = await server.inject({
+        method: 'PATCH',
+        url,
+        headers: merge,
+        payload: { identifiers: { [scheme]: text } }
+      })
+      t.equal(patched.json().identifiers[scheme], wanted)
+      const row = JSON.stringify({ ...AUTHOR, book, identifiers: { [scheme]: text } })
+      const imported = await server.inject({
+        method: 'POST',
+        url: '/authors/import',
+        headers: { ...headers, 'content-type': 'application/x-ndjson' },
+        payload: row
+      })
+      t.match(imported.json(), { created: 0, unchanged: 1 }, 'the same again')
+      t.equal((await server.inject({ method: 'DELETE', url, headers })).statusCode, 204)
+    }
+  }
+})
+
+t.test('an identifier that is none is told why', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const rounded = /number that a spreadsheet has rounded: format its column as text/
+  const cases: [scheme: string, text: string, detail: RegExp][] = [
+    ['viaf', 'n/a', /^is "n\/a", which is no VIAF identifier; expected: VIAF/],
+    ['viaf', '', /^is empty; leave it out, or send null/],
+    ['viaf', ' \u200b', /^is empty/],
+    ['viaf', '1.12E+21', rounded],
+    ['viaf', '2,7e20', rounded],
+    ['viaf', '272000000000000000000.0', rounded],
+    ['viaf', '0123', /no VIAF/],
+    ['viaf', 'https://example.org/viaf', /no VIAF/],
+    ['viaf', '1'.repeat(201), /^has 201 characters; at most 200/],
+    ['isni', '2.14643E+09', rounded],
+    [
+      'isni',
+      '0000 0001 2146 4385',
+      /the wrong check digit at its end: after 000000012146438 comes X, unless another/
+    ],
+    [
+      'isni',
+      '2146438123456780',
+      /the wrong check digit .* a spreadsheet may have rounded it: format its column as text/
+    ],
+    ['isni', '12146438X', /lacks the zeros at its beginning, .*: it is 000000012146438X/],
+    ['isni', '00000001214643', /has 14 characters; an ISNI has 16/],
+    ['isni', 'unknown', /"unknown", which is no ISNI/],
+    ['wikidata', '937', /lacks the Q: Q937/],
+    ['wikidata', 'P21', /no Wikidata/],
+    ['openlibrary', '/works/OL45804W', /is that of a book; an author’s ends in A/],
+    ['openlibrary', 'OLA', /no Open Library identifier/]
+  ]
+  for (const [scheme, text, detail] of cases) {
+    const answer = await create(server, headers, { ...AUTHOR, identifiers: { [scheme]: text } })
+    t.match(answer.json(), { status: 400, errors: [{ pointer: `/identifiers/${scheme}`, detail }] }, text)
+    const found = await server.inject({
+      url: `/authors?identifier.${scheme}=${encodeURIComponent(text)}`,
+      headers
+    })
+    t.match(found.json(), { status: 400, errors: [{ pointer: `/identifier.${scheme}`, detail }] }, text)
+  }
 })

@@ -41,7 +41,7 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
   await t.rejects(user('create', 'saIman'), { code: 1, stderr: /looks the same as salman/ })
   await t.rejects(user('create', 'ann:a'), {
     code: 1,
-    stderr: /does not have the right form; expected: 3 to 64/
+    stderr: /has ":", which is not taken here; expected: 3 to 64/
   })
   const reset = (username: string, given: string, new_password = 'a password of my own') =>
     server.inject({
