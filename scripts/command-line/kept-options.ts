@@ -58,14 +58,17 @@ class StrayWords {
   readonly #most: number
 
   constructor({ options, words, args = process.argv.slice(2) }: CommandLine<Options>) {
-    this.rest = [...args]
-    this.#most = words
-    this.#positionals = parseArgs({
+    const { values, positionals } = parseArgs({
       options,
-      args: this.rest,
+      args: [...args],
       strict: false,
       allowPositionals: true
-    }).positionals
+    })
+    this.rest = [...args]
+    this.#positionals = positionals
+    // The value of an option that is misspelt would be among them.
+    const isKnown = Object.keys(values).every((name) => name in options)
+    this.#most = isKnown ? words : Number.POSITIVE_INFINITY
   }
 
   /** The last word that looks so; without a look never the first, which says what to do. */

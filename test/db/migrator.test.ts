@@ -190,7 +190,7 @@ t.test('npm run db:migrate', async (t) => {
   t.match((await migrate('latest')).stdout, /nothing to do/)
   t.match((await migrate('status')).stdout, /0001-create-users {2}\d{4}-/)
   t.match((await migrate('down')).stdout, /down {2}0/)
-  await t.rejects(migrate(), { code: 2, stderr: /usage: npm run db:migrate -- latest\|down\|status/ })
+  await t.rejects(migrate(), { code: 2, stderr: /usage: npx library db migrate latest\|down\|status/ })
   const foreign = run(process.execPath, ['scripts/migrate.ts', 'status'], {
     cwd: ROOT,
     env: env(path.join(ROOT, 'package.json'))

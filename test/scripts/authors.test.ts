@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
@@ -95,6 +95,65 @@ t.test('refused rows are told by their lines; --partial keeps the others, --dry-
   t.same(await names(), ['Ovid'])
 })
 
+t.test(
+  'refused rows are written to a new file, from which they can be imported once they are right',
+  async (t) => {
+    const { run, names, folder } = await library(t)
+    const out = path.join(folder, 'refused rows.csv')
+    const csv =
+      '\uFEFFAutor,Werk,Land,Regal\r\nHeinrich Böll,Ansichten eines Clowns,Germany,"A, 1"\r\n,"Two\nlines",Peru,\r\nShort\r\n'
+    const args = ['import', file(t, 'in.csv', csv), '--map', 'Autor=name,Werk=book,Land=country,Regal=']
+    t.match(await run([...args, '--refused', out, '--partial']), {
+      code: 1,
+      stdout: '1 author created, 0 unchanged, 2 refused.\n',
+      stderr: `2 refused rows written to ${out}. Correct them there, and import them with: npx library authors import '${out}' --map Autor=name,Werk=book,Land=country,Regal=,line=,reason=\n`
+    })
+    const rows = [
+      'line,reason,Autor,Werk,Land,Regal',
+      '3,"/name is required",,"Two\nlines",Peru,',
+      '5,"has 1 cells, but the header has 4",Short'
+    ]
+    t.equal(readFileSync(out, 'utf8'), `\uFEFF${rows.map((row) => `${row}\r\n`).join('')}`)
+    t.equal(statSync(out).mode & 0o777, 0o600)
+
+    t.match(await run([...args, '--refused', out]), {
+      code: 1,
+      stdout: '',
+      stderr: `${out} is there already: name another file for the refused rows, or delete it.\n`
+    })
+    writeFileSync(
+      out,
+      readFileSync(out, 'utf8').replace(',,"Two', ',Mario Vargas Llosa,"Two').replace('Short', 'A,B,C,')
+    )
+    t.match(await run(['import', out, ...args.slice(2, 3), `${args[3]},line=,reason=`]), {
+      code: 0,
+      stdout: '2 authors created, 0 unchanged, 0 refused.\n'
+    })
+    t.same(await names(), ['A', 'Heinrich Böll', 'Mario Vargas Llosa'])
+
+    const none = path.join(folder, 'none.csv')
+    t.match(await run([...args.slice(0, 1), file(t, 'good.csv', CSV), '--refused', none]), { code: 0 })
+    t.notOk(existsSync(none), 'where none is refused there is no file')
+    const lines = '{"name":"Q"}\n{"name":"Aino","book":"Kalevala","country":"Finland"}\n'
+    const fromStdin = path.join(folder, 'stdin.ndjson')
+    t.match(await run(['import', '-', '--format', 'ndjson', '--partial', '--refused', fromStdin], lines), {
+      code: 1,
+      stdout: '1 author created',
+      stderr: /Correct them there, take "line" and "reason" out, and import them\.\n$/
+    })
+    t.match(readFileSync(fromStdin, 'utf8'), /^\{"line":1,"reason":".+ is required.*","name":"Q"\}\n$/)
+  }
+)
+
+t.test('an export for a spreadsheet comes back unchanged', async (t) => {
+  const { run, folder } = await library(t)
+  const out = path.join(folder, 'out.csv')
+  await run(['import', file(t, 'in.csv', CSV)])
+  t.match(await run(['export', out, '--excel']), { code: 0, stdout: `3 authors written to ${out}.\n` })
+  t.equal(readFileSync(out, 'utf8'), `\uFEFF${CSV}`)
+  t.match(await run(['import', out]), { code: 0, stdout: '0 authors created, 3 unchanged, 0 refused.\n' })
+})
+
 t.test('- is stdin and stdout, where there is nothing but data', async (t) => {
   const { run } = await library(t)
   t.match(await run(['import', '-', '--format', 'csv'], CSV), {
@@ -166,7 +225,13 @@ t.test('wrong usage is told with the usage', async (t) => {
   const cases: [string[], string, Variables?][] = [
     [[], 'Say import or export.'],
     [['export', '-'], 'stdin and stdout have no ending that tells the format (.csv, .ndjson, .jsonl): say'],
-    [['export', 'a.csv', '--partial'], '--partial and --dry-run are for an import.'],
+    [['export', 'a.csv', '--partial'], '--partial is for an import.'],
+    [['export', 'a.csv', '--refused', 'b.csv'], '--refused is for an import.'],
+    [['import', 'a.csv', '--excel'], '--excel is for an export.'],
+    [['import', 'a.ndjson', '--map', 'a=name'], '--map is for CSV.'],
+    [['export', 'a.ndjson', '--excel'], '--excel is for CSV.'],
+    [['export', 'a.tsv'], 'a.tsv has no ending that tells the format (.csv, .ndjson, .jsonl): say'],
+    [['import', 'a.csv', '--refused', '-'], '--refused takes the name of a file.'],
     [['import', 'a.csv', '--port', '80'], "Unknown option '--port'"],
     [['import', 'a.csv'], 'PORT is "many"', { PORT: 'many' }]
   ]
@@ -174,7 +239,7 @@ t.test('wrong usage is told with the usage', async (t) => {
     const told = await authors(args, variables)
     t.match(told, { code: 2, stdout: '' }, args.join(' '))
     t.ok(told.stderr.startsWith(stderr), told.stderr)
-    t.match(told.stderr, /\nusage: npm run authors -- import FILE/)
+    t.match(told.stderr, /\nusage: npx library authors import FILE/)
   }
 })
 

@@ -113,10 +113,14 @@ t.test('what stops it is told in one sentence', async (t) => {
   const { server, url } = await listen(t)
   await server.close()
   const cases: [string[], number, RegExp | string][] = [
-    [['--url', url], 1, /^Nothing answers at \S+ \(ECONNREFUSED\): start the service with "npm start".+\n$/],
+    [
+      ['--url', url],
+      1,
+      /^Nothing answers at \S+ \(ECONNREFUSED\): start the service with "npx library start".+\n$/
+    ],
     [['nowhere.csv'], 1, /^nowhere\.csv cannot be read: .+\n$/],
-    [['a.csv', 'b.csv'], 2, 'One file at a time.\nusage: npm run seed'],
-    [['--port', '80'], 2, /^Unknown option.+\nusage: npm run seed/]
+    [['a.csv', 'b.csv'], 2, 'One file at a time.\nusage: npx library seed'],
+    [['--port', '80'], 2, /^Unknown option.+\nusage: npx library seed/]
   ]
   for (const [args, code, stderr] of cases) {
     t.match(await seed(args), { code, stdout: '', stderr }, args.join(' '))

@@ -92,7 +92,7 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
   t.equal((await server.inject({ url: '/me', headers: script })).statusCode, 401, 'and takes all keys away')
 
   await t.rejects(user('promote', 'nobody'), { code: 1, stderr: /^There is no user nobody\.$/m })
-  await t.rejects(user(), { code: 2, stderr: /usage: npm run user/ })
+  await t.rejects(user(), { code: 2, stderr: /usage: npx library user/ })
   await t.rejects(user('promote'), { code: 2 })
   await t.rejects(user('explode', 'anna'), { code: 2 })
 })

@@ -61,9 +61,9 @@ const STRANGE: [string, RequestListener, RegExp][] = [
   ],
   ['{}', (_, response) => response.end('{}'), /^\S+ is not a Library API.+no result of an import\)/],
   [
-    '502',
-    (_, response) => response.writeHead(502).end('<p>'),
-    /^\S+ is not .+ it \(it answered 502\): check/
+    '405',
+    (_, response) => response.writeHead(405).end('<p>'),
+    /^\S+ is not .+ it \(it answered 405\): check/
   ],
   [
     'much',
@@ -96,6 +96,63 @@ for (const [what, listener, message] of STRANGE) {
     await t.rejects(importFrom(await serve(t, listener), sample(t)), { message })
   })
 }
+
+const PROXIED: [number, Record<string, string>, RegExp][] = [
+  [413, { server: 'nginx/1.22.1' }, /\(nginx\/1\.22\.1\) answered 413: .+ not IMPORT_LIMIT/],
+  [413, { server: 'openresty' }, /client_max_body_size/],
+  [413, { server: 'Apache/2.4' }, /LimitRequestBody/],
+  [413, { server: 'cloudflare' }, /100 MB on most plans/],
+  [413, { server: 'Microsoft-HTTPAPI/2.0' }, /maxAllowedContentLength/],
+  [413, { via: '1.1 Caddy' }, /\(1\.1 Caddy\) .+request_body max_size/],
+  [413, {}, /^What stands before http:\S+ answered 413: .+its limit on the size of a request/],
+  [413, { server: 'a\tb' }, /\(a�b\) answered 413/],
+  [502, { server: 'nginx' }, /answered 502: it does not reach the service\. Look whether the service runs/],
+  [
+    504,
+    { server: 'nginx' },
+    /answered 504: it waited too long .+\(proxy_read_timeout\).+imports nothing twice/
+  ],
+  [408, {}, /answered 408: the file came too slowly/],
+  [401, { 'www-authenticate': 'Basic realm="x"' }, /answered 401: it asks for a login of its own/],
+  [407, {}, /answered 407: it asks for a login/],
+  [403, {}, /answered 403: it does not let this through/]
+]
+for (const [status, headers, message] of PROXIED) {
+  t.test(`what a proxy says is told as that: ${status} ${Object.values(headers)}`, async (t) => {
+    const url = await serve(t, (request, response) => {
+      request.resume()
+      response.writeHead(status, { 'content-type': 'text/html', ...headers }).end('<h1>no</h1>')
+    })
+    await t.rejects(importFrom(url, sample(t)), { message })
+  })
+}
+
+t.test('a proxy that is busy is waited for, and then told as one', async (t) => {
+  let asked = 0
+  const url = await serve(t, (request, response) => {
+    asked += 1
+    request.resume()
+    const status = asked < 5 ? 503 : 429
+    response.writeHead(status, { 'retry-after': '0.05' }).end('<p>')
+  })
+  await t.rejects(importFrom(url, sample(t)), {
+    message: /answered 429: it takes no more requests for a while/
+  })
+  t.equal(asked, 5)
+})
+
+t.test('a proxy that closes the connection while it refuses an upload is understood', async (t) => {
+  const large = sample(t)
+  truncateSync(large, 64_000_000)
+  const url = await serve(t, (request, response) => {
+    response.writeHead(413, { server: 'nginx', 'content-length': '500' })
+    request.resume()
+    response.write('<html>', () => request.socket.end())
+  })
+  await t.rejects(importFrom(url, large), {
+    message: /\(nginx\) answered 413: the file is larger than it takes/
+  })
+})
 
 t.test('a refusal is heard amid a large upload', async (t) => {
   const large = sample(t)

@@ -33,6 +33,35 @@ t.test('it lists the refused rows and says how many more there are', async (t) =
   t.same(reported(t, RESULT, { partial: false, dryRun: false }), [], 'and nothing where none was')
 })
 
+t.test('of many refused rows the first are shown, and all are counted by what is wrong', async (t) => {
+  const errors = Array.from({ length: 100 }, (_, n) => ({
+    line: n + 2,
+    pointer: '',
+    detail: `has ${n} cells`
+  }))
+  const reasons = [
+    {
+      ...{ reason: 'is required', pointer: '/name', count: 4328 },
+      example: { line: 700, pointer: '/name', detail: 'is required' }
+    },
+    {
+      reason: 'has … cells',
+      pointer: '',
+      count: 120,
+      example: { line: 2, pointer: '', detail: 'has 0 cells' }
+    }
+  ]
+  const lines = reported(t, { ...RESULT, refused: 4448, errors, reasons }, PARTIAL)
+  t.equal(lines.length, 20 + 1 + 1 + 2)
+  t.strictSame(lines.slice(19), [
+    'line 21: has 19 cells',
+    '4,428 more rows were refused.',
+    'All of them by what is wrong:',
+    '    4,328 x /name is required (for example line 700)',
+    '      120 x has … cells (for example line 2: has 0 cells)'
+  ])
+})
+
 t.test('what a file says is no order to the terminal', async (t) => {
   const errors = [{ line: 1, pointer: '', detail: 'has unknown columns (\x1b[31mred\x07)' }]
   const [line] = reported(t, { ...RESULT, refused: 1, errors }, PARTIAL)
