@@ -123,12 +123,15 @@ export const Author = Type.Object(
     booker_prize: BookerPrize,
     birth_year: BirthYear,
     death_year: DeathYear,
-    identifiers: Type.Object({
-      viaf: Nullable(Identifiers.viaf),
-      isni: Nullable(Identifiers.isni),
-      wikidata: Nullable(Identifiers.wikidata),
-      openlibrary: Nullable(Identifiers.openlibrary)
-    }),
+    identifiers: Type.Object(
+      {
+        viaf: Nullable(Identifiers.viaf),
+        isni: Nullable(Identifiers.isni),
+        wikidata: Nullable(Identifiers.wikidata),
+        openlibrary: Nullable(Identifiers.openlibrary)
+      },
+      { title: 'AuthorIdentifiers' }
+    ),
     note: Note,
     owner_id: Nullable(
       Type.String({

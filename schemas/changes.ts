@@ -43,6 +43,7 @@ export const Change = Type.Object(
     }),
     record: Type.Unsafe<Author | null>({
       ...AuthorAsItWas,
+      title: 'Author',
       type: ['object', 'null'],
       description: 'The author after the change; null once it is deleted.'
     })

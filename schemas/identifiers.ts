@@ -67,5 +67,9 @@ export const WritableIdentifiers = Type.Object(
     wikidata: Type.Optional(Nullable(IdentifierForms.wikidata)),
     openlibrary: Type.Optional(Nullable(IdentifierForms.openlibrary))
   },
-  { additionalProperties: false, description: 'The author in other catalogues; null where unknown.' }
+  {
+    title: 'WritableIdentifiers',
+    additionalProperties: false,
+    description: 'The author in other catalogues; null where unknown.'
+  }
 )

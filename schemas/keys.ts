@@ -16,7 +16,7 @@ const PublicKey = Type.Object(
     alg: OneValue('EdDSA', 'The algorithm, the only one that tokens have.'),
     x: Type.String({ minLength: 43, maxLength: 43, description: 'The public key, in base64url.' })
   },
-  { additionalProperties: false }
+  { title: 'PublicKey', additionalProperties: false }
 )
 export type PublicKey = Static<typeof PublicKey>
 

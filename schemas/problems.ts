@@ -14,7 +14,7 @@ export const FieldError = Type.Object(
     detail: Type.String({ maxLength: 1000, description: 'What is wrong there, and what is expected.' }),
     line: Type.Optional(Line)
   },
-  { additionalProperties: false }
+  { title: 'FieldError', additionalProperties: false }
 )
 
 /** A reason for which rows of an import are refused. */

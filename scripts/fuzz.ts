@@ -13,7 +13,7 @@ import { type Client, clientOf, toCurl } from './fuzz/client.ts'
 import { type Document, routesOf, wholeDocument } from './fuzz/document.ts'
 import { judgeBy } from './fuzz/judge.ts'
 import { type Plan, plansOf, toSent } from './fuzz/requests.ts'
-import { requestCheck } from './fuzz/schemas.ts'
+import { requestCheck, sourceSchemas } from './fuzz/schemas.ts'
 import { State } from './fuzz/state.ts'
 import { valuesOf } from './fuzz/values.ts'
 import { startService } from './service-process.ts'
@@ -45,8 +45,8 @@ export async function fuzz({ url, db, requests, seed, document }: Fuzz) {
   const client = clientOf(url)
   const state = await State.begin(client, db)
   const described = document ?? (await documentOf(client))
-  const { schemas } = described.components
-  const plans = plansOf(routesOf(described), valuesOf(schemas, requestCheck(described)))
+  const values = valuesOf(sourceSchemas(described), requestCheck(described))
+  const plans = plansOf(routesOf(described), values)
   const judge = judgeBy(described)
   const statuses = new Map<number, number>()
   const findings: Finding[] = []

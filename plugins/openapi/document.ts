@@ -3,6 +3,7 @@
 export interface Schema {
   title?: string
   type?: string | string[]
+  properties?: Record<string, Schema>
   pattern?: string
   publishedPattern?: string
   format?: string

@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache'
 import manifest from '../../package.json' with { type: 'json' }
 import { withComponents } from './components.ts'
 import { type Document, type Header, operationsOf, type Response } from './document.ts'
+import { withNamedSchemas } from './named-schemas.ts'
 import { published } from './published.ts'
 
 const DESCRIPTION = `
@@ -73,7 +74,7 @@ async function openapi(fastify: FastifyInstance) {
     },
     transformObject: (made) => {
       const document = (made as unknown as { openapiObject: Document }).openapiObject
-      return withComponents(published(withWholeHeaders(inReadingOrder(document)))) as never
+      return withComponents(withNamedSchemas(published(withWholeHeaders(inReadingOrder(document))))) as never
     },
     convertConstToEnum: false,
     refResolver: {

@@ -13,6 +13,7 @@ import { databaseFile } from '../../db/dialect.ts'
 import { runImport } from '../../plugins/transfers/import-job.ts'
 import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
 import { wholeDocument } from '../fuzz/document.ts'
+import { sourceSchemas } from '../fuzz/schemas.ts'
 import {
   type Attack,
   attacksOn,
@@ -117,16 +118,17 @@ async function send(base: string, { method, url, headers, body }: Attack): Promi
 }
 
 async function operationsOf(server: FastifyInstance) {
-  const { paths, components } = wholeDocument((await server.inject('/openapi.json')).json())
-  const operations = Object.entries(paths as unknown as Record<string, Record<string, Operation>>).flatMap(
-    ([address, methods]) =>
-      Object.entries(methods).map(([method, operation]) => ({
-        ...operation,
-        method: method.toUpperCase(),
-        address
-      }))
+  const document = wholeDocument((await server.inject('/openapi.json')).json())
+  const operations = Object.entries(
+    document.paths as unknown as Record<string, Record<string, Operation>>
+  ).flatMap(([address, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      ...operation,
+      method: method.toUpperCase(),
+      address
+    }))
   )
-  return { operations, schemas: components.schemas as unknown as Record<string, Schema> }
+  return { operations, schemas: sourceSchemas(document) as unknown as Record<string, Schema> }
 }
 
 async function signIn(server: FastifyInstance, username: string): Promise<string> {

@@ -15,10 +15,15 @@ const FORMATS = Object.fromEntries(
   ])
 )
 
-/** Checks as requests are meant: by the schemas of the source, which say more than what every reader of the document understands. */
-export function requestCheck({ components }: Document): Check {
+/** The schemas as the source has them, which say more than what every reader of the document understands. */
+export function sourceSchemas({ components }: Document): Record<string, Schema> {
   const inSource = sources.map(({ $id, ...schema }) => [$id, schema])
-  return checkBy({ ...components.schemas, ...Object.fromEntries(inSource) })
+  return { ...components.schemas, ...Object.fromEntries(inSource) }
+}
+
+/** Checks as requests are meant, by the schemas of the source. */
+export function requestCheck(document: Document): Check {
+  return checkBy(sourceSchemas(document))
 }
 
 /** Checks by schemas of which an object has only what is named, unless they say otherwise, as answers are meant. */

@@ -5,6 +5,7 @@ import path from 'node:path'
 import Fastify from 'fastify'
 import { app, serverOptions } from '../../app.ts'
 import { loadConfig } from '../../config.ts'
+import { wholeDocument } from '../fuzz/document.ts'
 import { BASIC_AUTH, BEARER_AUTH, jsonBody, KEEP_TOKEN, NO_AUTH, script } from './items.ts'
 import { WALK, walkItems } from './walk.ts'
 
@@ -54,13 +55,13 @@ function toText(value: object): string {
   return `${JSON.stringify(value, null, 2)}\n`
 }
 
-async function readDocument() {
+async function readDocument(): Promise<Document> {
   const folder = mkdtempSync(path.join(tmpdir(), 'library-'))
   const config = loadConfig({ DATABASE_URL: path.join(folder, 'library.db'), LOG_LEVEL: 'silent' })
   const server = Fastify(serverOptions(config))
   try {
     await server.register(app, { config })
-    return (await server.inject('/openapi.json')).json()
+    return wholeDocument((await server.inject('/openapi.json')).json())
   } finally {
     await server.close()
     rmSync(folder, { recursive: true })
