@@ -56,6 +56,19 @@ export async function findApiKeyUser(db: ReadDb, keyHash: string, at = new Date(
     .executeTakeFirst()
 }
 
+/** When a key of a user who may log in expired; undefined for one that has not, or that there is none of. */
+export async function findExpiryOfKey(db: ReadDb, keyHash: string, at = new Date().toISOString()) {
+  const found = await db
+    .selectFrom('api_keys')
+    .innerJoin('users', 'users.number', 'api_keys.user_number')
+    .select('api_keys.expires_at')
+    .where('key_hash', '=', keyHash)
+    .where('users.disabled_at', 'is', null)
+    .where('expires_at', '<=', at)
+    .executeTakeFirst()
+  return found?.expires_at ?? undefined
+}
+
 /** Before when the last use of a key must lie, for a use at this time to be noted. */
 export function staleUse(at: string): string {
   return new Date(Date.parse(at) - LAST_USE_PRECISION_MS).toISOString()

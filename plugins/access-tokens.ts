@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import jwt from '@fastify/jwt'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { InvalidToken } from '../schemas/errors.ts'
+import { expired, InvalidToken } from '../schemas/errors.ts'
 import { AccessTokenClaims, AccessTokenHeader } from '../schemas/tokens.ts'
 import type { SigningKey } from './signing-keys/key-ring.ts'
 
@@ -13,7 +13,7 @@ export type Bearer = Pick<AccessTokenClaims, 'sub' | 'sid'> & Partial<Pick<Acces
 export interface AccessTokens {
   /** A signed token for this user in this session, good for ACCESS_TOKEN_TTL seconds. */
   issue(bearer: Bearer): string
-  /** The claims of a token that is ours and still good; throws `InvalidToken` for any other string. */
+  /** The claims of a token that is ours and still good; throws `InvalidToken` for any other string, which for one that has expired says when. */
   verify(token: string): AccessTokenClaims
 }
 
@@ -54,7 +54,7 @@ async function accessTokensPlugin(fastify: FastifyInstance) {
     const { kid, claims } = parse(token)
     const key = signingKeys.find(kid)
     if (key === undefined) throw new InvalidToken()
-    verify(token, key)
+    verify(token, key, claims)
     return { claims, kid }
   }
 
@@ -96,11 +96,12 @@ async function registerLibrary(fastify: FastifyInstance) {
     return fastify.jwt.sign(claims, kid === startKey.kid ? undefined : { key, kid })
   }
 
-  function verify(token: string, { kid, public: key }: SigningKey): void {
+  function verify(token: string, { kid, public: key }: SigningKey, { exp }: AccessTokenClaims): void {
     try {
       fastify.jwt.verify(token, kid === startKey.kid ? undefined : { key })
-    } catch {
-      throw new InvalidToken()
+    } catch (error) {
+      const hasExpired = (error as FastifyError).code === 'FAST_JWT_EXPIRED'
+      throw hasExpired ? expired('access token', new Date(exp * 1000).toISOString()) : new InvalidToken()
     }
   }
 

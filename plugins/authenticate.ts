@@ -1,12 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { findApiKeyUser, type KeyScope, staleUse } from '../db/api-keys.ts'
+import { findApiKeyUser, findExpiryOfKey, type KeyScope, staleUse } from '../db/api-keys.ts'
 import { findBearer } from '../db/bearers.ts'
 import { touchApiKey } from '../db/commands/api-keys.ts'
 import { findSessionUser } from '../db/sessions.ts'
 import { hasRole, type Role } from '../db/users.ts'
 import {
   AccessTokenOnly,
+  expired,
   InsufficientScope,
   InvalidToken,
   RoleRequired,
@@ -91,12 +92,17 @@ async function authenticatePlugin(fastify: FastifyInstance) {
   async function userOfKey(token: string, method: string) {
     const hash = apiKeys.hash(token)
     const user = hash === undefined ? undefined : await findApiKeyUser(db, hash)
-    if (user === undefined || hash === undefined) throw new InvalidToken()
+    if (user === undefined || hash === undefined) throw await whyNoKey(hash)
     // A note of the use, which must not keep a read waiting for a write.
     noteUse(user).catch((err) => fastify.log.debug({ err }, 'the use of an API key was not noted'))
     if (!mayUse(user.scope, method)) throw new InsufficientScope()
     // A script never needs what only an admin may do.
     return { id: user.id, role: user.role === 'admin' ? ('editor' as const) : user.role, keyHash: hash }
+  }
+
+  async function whyNoKey(hash: string | undefined): Promise<Error> {
+    const expiry = hash === undefined ? undefined : await findExpiryOfKey(db, hash)
+    return expiry === undefined ? new InvalidToken() : expired('API key', expiry)
   }
 
   async function noteUse(key: { key_id: string; last_used_at: string | null }): Promise<void> {

@@ -28,8 +28,6 @@ export const AuthorSearch = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 200,
-        pattern: '[\\p{L}\\p{M}\\p{N}]',
-        publishedPattern: '[^\\x00-\\x2f\\x3a-\\x40\\x5b-\\x60\\x7b-\\x7f]',
         description:
           'Words, up to 10; each must be the beginning of a word in name, sort name, book or country. Case and diacritics do not count.'
       })

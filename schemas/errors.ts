@@ -160,6 +160,19 @@ export const InvalidToken = problem({
   remedy: 'Get a new one at POST /refresh with your refresh_token, or log in again at POST /login.',
   headers: INVALID_TOKEN_CHALLENGE
 })
+/** That a token or key of ours, which has been good, expired at this time (ISO 8601), and what to do then. */
+export function expired(what: 'access token' | 'API key', at: string): Error {
+  const message = `The ${what} expired at ${at}. ${RENEWALS[what]}`
+  const challenge = `Bearer realm="library", error="invalid_token", error_description="The ${what} expired at ${at}"`
+  const headers = { 'www-authenticate': challenge }
+  return Object.assign(new InvalidToken(), { message, members: { expired_at: at }, headers })
+}
+
+const RENEWALS = {
+  'access token': 'Get a new one at POST /refresh with your refresh_token, or log in again at POST /login.',
+  'API key': 'Log in at POST /login and make a new one at POST /me/keys.'
+}
+
 const INSUFFICIENT_SCOPE_CHALLENGE = {
   'www-authenticate': 'Bearer realm="library", error="insufficient_scope", scope="write"'
 }

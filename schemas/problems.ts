@@ -69,6 +69,13 @@ export const Problem = Type.Object(
         description: 'Where the input is wrong (up to 20 places, of an import up to 100).'
       })
     ),
+    expired_at: Type.Optional(
+      Type.String({
+        format: 'date-time',
+        maxLength: 30,
+        description: 'Of a token or key that has been good: when it expired.'
+      })
+    ),
     created: Type.Optional(Count('Of an import: how many rows were created.')),
     unchanged: Type.Optional(Count('Of an import: how many rows were there already.')),
     refused: Type.Optional(Count('Of an import: how many rows cannot be imported.')),

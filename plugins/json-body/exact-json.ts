@@ -1,8 +1,19 @@
 import { parse } from 'secure-json-parse'
+import { findJsonFault, placeOf } from './json-fault.ts'
 
 /** A text that is not JSON, or that would not be kept as it was written. The message is the end of "The body ...". */
 export class JsonRefused extends Error {
   override readonly name = 'JsonRefused'
+}
+
+/** A text that is JSON, and would lose something here. */
+class Lost extends Error {
+  readonly at: number
+
+  constructor(what: string, at: number) {
+    super(what)
+    this.at = at
+  }
 }
 
 /** More than that takes longer to build than others should wait, and no resource has a hundredth of it. */
@@ -17,15 +28,25 @@ const LONGEST_NUMBER = 1000
 /**
  * The value of a JSON text (RFC 8259) of which nothing is lost: every name stands once in its object (section 4), every number
  * is kept as it was written (section 6), and none of them reaches a prototype. It takes a time that is linear in the text.
- * Throws `JsonRefused`.
+ * Throws `JsonRefused`, which names the place; `firstLine` is the number of the text's first line in a file.
  */
-export function parseExactJson(text: string): unknown {
-  refuseLosses(text)
+export function parseExactJson(text: string, firstLine?: number): unknown {
   try {
+    refuseLosses(text)
     return parse(text)
-  } catch {
-    throw new JsonRefused('is not a JSON text in UTF-8, or has a "__proto__" or "constructor" key')
+  } catch (error) {
+    if (error instanceof JsonRefused) throw error
+    throw new JsonRefused(whatIsWrong(text, error, firstLine))
   }
+}
+
+function whatIsWrong(text: string, error: unknown, firstLine: number | undefined): string {
+  // Where it is no JSON, what seemed lost may be none of its names and numbers.
+  const fault = findJsonFault(text)
+  if (fault !== undefined)
+    return `is not a JSON text: at ${placeOf(text, fault.at, firstLine)}, ${fault.expected} is expected`
+  if (error instanceof Lost) return `${error.message}, at ${placeOf(text, error.at, firstLine)}`
+  return 'has a "__proto__" or "constructor" key, which is not taken'
 }
 
 /** It reads before the parser does, which then refuses whatever is not JSON. */
@@ -41,7 +62,7 @@ function refuseLosses(text: string): void {
         at = end
         break
       case ':':
-        objects.addName(text.slice(begin, end))
+        objects.addName(text.slice(begin, end), begin - 1)
         break
       case '{':
         objects.open()
@@ -77,9 +98,9 @@ class Objects {
     this.#names = this.#outer.pop() ?? new Set()
   }
 
-  addName(written: string): void {
+  addName(written: string, at: number): void {
     const name = written.includes('\\') ? unescaped(written) : written
-    if (this.#names.has(name)) throw new JsonRefused(`names ${quote(JSON.stringify(name))} twice`)
+    if (this.#names.has(name)) throw new Lost(`names ${quote(JSON.stringify(name))} twice`, at)
     this.#names.add(name)
   }
 
@@ -104,12 +125,12 @@ function unescaped(written: string): string {
   }
 }
 
-/** Throws `JsonRefused` unless the number that begins here is kept; gives where its last character stands. */
+/** Throws `Lost` unless the number that begins here is kept; gives where its last character stands. */
 function refuseLostNumber(text: string, begin: number): number {
   let end = begin + 1
   while (isInNumber(text.charCodeAt(end))) end += 1
   if (!isKept(text.slice(begin, end)))
-    throw new JsonRefused(`has the number ${quote(text.slice(begin, end))}, which cannot be kept as it is`)
+    throw new Lost(`has the number ${quote(text.slice(begin, end))}, which cannot be kept as it is`, begin)
   return end - 1
 }
 

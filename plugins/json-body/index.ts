@@ -5,7 +5,10 @@ import fp from 'fastify-plugin'
 import { MalformedJson } from '../../schemas/errors.ts'
 import { hasAcceptedType, unsupportedMediaType } from '../errors/media-types.ts'
 import { JsonRefused, parseExactJson } from './exact-json.ts'
+import { placeOf } from './json-fault.ts'
 
+const REPLACEMENT = '\ufffd'
+const REPLACEMENT_BYTES = '\xef\xbf\xbd'
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
 /**
@@ -34,8 +37,22 @@ async function jsonBody(fastify: FastifyInstance) {
 
 /** Throws `JsonRefused`. */
 function parseBody(body: Buffer): unknown {
-  if (!isUtf8(body)) throw new JsonRefused('is not in UTF-8')
+  if (!isUtf8(body)) throw new JsonRefused(`is not in UTF-8, at ${placeOfBrokenByte(body)}`)
   return parseExactJson(body.toString())
+}
+
+/** Where a character stands in the decoded text that stands for bytes which are none. */
+function placeOfBrokenByte(body: Buffer): string {
+  const text = body.toString()
+  let at = text.indexOf(REPLACEMENT)
+  let bytes = Buffer.byteLength(text.slice(0, at))
+  // It may have been sent as what it is.
+  while (body.toString('latin1', bytes, bytes + 3) === REPLACEMENT_BYTES) {
+    const next = text.indexOf(REPLACEMENT, at + 1)
+    bytes += Buffer.byteLength(text.slice(at, next))
+    at = next
+  }
+  return placeOf(text, at)
 }
 
 export default fp(jsonBody, { name: 'json-body' })

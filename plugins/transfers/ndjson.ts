@@ -33,7 +33,7 @@ function parseLine(bytes: Buffer, line: number): Row | undefined {
   const text = bytes.toString()
   if (text.trim() === '') return undefined
   try {
-    return { line, author: parseExactJson(text) }
+    return { line, author: parseExactJson(text, line) }
   } catch (error) {
     return { line, errors: [{ pointer: '', detail: (error as JsonRefused).message }] }
   }

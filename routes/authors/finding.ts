@@ -5,7 +5,7 @@ import { countAuthors } from '../../db/authors/counting.ts'
 import { listAuthors } from '../../db/authors/finding.ts'
 import { type AuthorOrder, findPlace, type Position } from '../../db/authors/order.ts'
 import { etagOf } from '../../db/authors/representation.ts'
-import { wordsOf } from '../../db/text.ts'
+import { foldText, wordsOf } from '../../db/text.ts'
 import { AuthorSearch } from '../../schemas/author-search.ts'
 import { Author, AuthorPage, AuthorParams, AuthorVersionQuery } from '../../schemas/authors.ts'
 import {
@@ -21,6 +21,9 @@ import { pageBody, sendAuthor, sendJson, sendWhenThere } from './answers.ts'
 import { getAuthorAnswer, getVersion } from './lookup.ts'
 
 const MOST_WORDS = 10
+const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u
+/** Once it is folded, as the texts are that are looked through. */
+const NOTHING_COUNTS = 'has no letter or digit to look for; punctuation and marks alone do not count'
 
 const finding: FastifyPluginAsyncTypebox = async (fastify) => {
   const { db, responseCache } = fastify
@@ -106,7 +109,8 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
 
 function filterOf(query: AuthorSearch, userId: string): AuthorFilter {
   const { q, country, booker_prize, owner } = query
-  refuseManyWords(q)
+  if (q !== undefined) refuseWords(q)
+  if (country !== undefined && foldText(country) === '') throw unfit('/country', NOTHING_COUNTS)
   return {
     ...(q !== undefined && { text: q }),
     ...(country !== undefined && { country }),
@@ -123,11 +127,14 @@ function filterOf(query: AuthorSearch, userId: string): AuthorFilter {
   }
 }
 
-function refuseManyWords(q = ''): void {
-  const words = wordsOf(q).length
-  if (words <= MOST_WORDS) return
-  const errors = [{ pointer: '/q', detail: `has ${words} words; up to ${MOST_WORDS} are taken` }]
-  throw withExtras(new ValidationFailed(), { errors })
+function refuseWords(q: string): void {
+  const words = wordsOf(q)
+  if (words.length > MOST_WORDS) throw unfit('/q', `has ${words.length} words; up to ${MOST_WORDS} are taken`)
+  if (!words.some((word) => LETTER_OR_DIGIT.test(word))) throw unfit('/q', NOTHING_COUNTS)
+}
+
+function unfit(pointer: string, detail: string): Error {
+  return withExtras(new ValidationFailed(), { errors: [{ pointer, detail }] })
 }
 
 function orderOf(sort: string): AuthorOrder {

@@ -189,6 +189,32 @@ t.test('a token ends with its time, also one that was just verified', async (t) 
   isInvalidToken(t, await get(server, token), 'expired while kept as verified')
 })
 
+t.test('a token that has been good is told when it expired, and no other is', async (t) => {
+  const server = await buildApp(t)
+  const { token } = await signIn(server)
+  const { header, claims } = goodParts(token)
+  const exp = Math.floor(Date.now() / 1000) - 5000
+  const at = new Date(exp * 1000).toISOString()
+  const old = { ...claims, iat: exp - 600, exp }
+  const answer = await get(server, forge(server, header, old))
+  t.match(answer.json(), {
+    code: 'INVALID_TOKEN',
+    detail: `The access token expired at ${at}. Get a new one at POST /refresh with your refresh_token, or log in again at POST /login.`,
+    expired_at: at
+  })
+  t.equal(
+    answer.headers['www-authenticate'],
+    `Bearer realm="library", error="invalid_token", error_description="The access token expired at ${at}"`
+  )
+  const other = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+  const [head, body] = forge(server, header, old).split('.')
+  for (const forged of [forge(server, header, old, other), `${head}.${body}.${token.split('.')[2]}`]) {
+    const refused = await get(server, forged)
+    t.match(refused.json(), { code: 'INVALID_TOKEN', detail: /^The access token is malformed, expired/ })
+    t.notMatch(refused.body + refused.headers['www-authenticate'], /expired_at|expired at/)
+  }
+})
+
 t.test('the token of a deleted user is refused at once', async (t) => {
   const server = await buildApp(t)
   const { id, token } = await signIn(server)

@@ -325,25 +325,58 @@ t.test('a body of which something would be lost is refused, and why is told', as
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const cases: [text: string, detail: string][] = [
-    ['{"name":"Ovid","name":"Virgil"}', 'The body names "name" twice.'],
-    ['{"birth_year":1947,"b\\u0069rth_year":1948}', 'The body names "birth_year" twice.'],
-    ['{"identifiers":{"viaf":"1"},"identifiers":{}}', 'The body names "identifiers" twice.'],
-    ['{"identifiers":{"isni":null,"isni":null}}', 'The body names "isni" twice.'],
-    ['[{"a":1},{"b":{"":1,"":2}}]', 'The body names "" twice.'],
-    [`{"${'n'.repeat(99)}":1,"${'n'.repeat(99)}":2}`, `The body names "${'n'.repeat(59)}… twice.`],
-    ['{"birth_year":1e-400}', 'The body has the number 1e-400, which cannot be kept as it is.'],
-    ['{"birth_year":-2e999}', 'The body has the number -2e999, which cannot be kept as it is.'],
+    ['{"name":"Ovid","name":"Virgil"}', 'The body names "name" twice, at line 1, column 16.'],
+    [
+      '{"birth_year":1947,"b\\u0069rth_year":1948}',
+      'The body names "birth_year" twice, at line 1, column 20.'
+    ],
+    [
+      '{"identifiers":{"viaf":"1"},"identifiers":{}}',
+      'The body names "identifiers" twice, at line 1, column 29.'
+    ],
+    ['{"identifiers":{"isni":null,"isni":null}}', 'The body names "isni" twice, at line 1, column 29.'],
+    ['[{"a":1},{"b":{"":1,"":2}}]', 'The body names "" twice, at line 1, column 21.'],
+    [
+      `{"${'n'.repeat(99)}":1,"${'n'.repeat(99)}":2}`,
+      `The body names "${'n'.repeat(59)}… twice, at line 1, column 106.`
+    ],
+    [
+      '{"birth_year":1e-400}',
+      'The body has the number 1e-400, which cannot be kept as it is, at line 1, column 15.'
+    ],
+    [
+      '{"birth_year":\r\n\n\r-2e999}',
+      'The body has the number -2e999, which cannot be kept as it is, at line 4, column 1.'
+    ],
     [
       '{"note":[9007199254740993]}',
-      'The body has the number 9007199254740993, which cannot be kept as it is.'
+      'The body has the number 9007199254740993, which cannot be kept as it is, at line 1, column 10.'
     ],
     [
       `{"a":1.${'0'.repeat(99)}1}`,
-      `The body has the number 1.${'0'.repeat(58)}…, which cannot be kept as it is.`
+      `The body has the number 1.${'0'.repeat(58)}…, which cannot be kept as it is, at line 1, column 6.`
     ],
     [`[${'0,'.repeat(20_000)}0]`, 'The body has more than 20000 names and values.'],
-    ['{"__proto__":1}', 'The body is not a JSON text in UTF-8, or has a "__proto__" or "constructor" key.'],
-    ['{"name":', 'The body is not a JSON text in UTF-8, or has a "__proto__" or "constructor" key.']
+    ['{"__proto__":1}', 'The body has a "__proto__" or "constructor" key, which is not taken.'],
+    ...Object.entries({
+      '{"name":': 'line 1, column 9, a value',
+      ' ': 'line 1, column 2, a value',
+      "{'name': 1}": 'line 1, column 2, a name in double quotes or "}"',
+      '{"name": "Ovid",}': 'line 1, column 17, a name in double quotes',
+      '{\n  "name": "Ovid"\n  "book": "Amores"\n}': 'line 3, column 3, "," or "}"',
+      '{"name" "Ovid"}': 'line 1, column 9, ":"',
+      '{"name": Ovid}': 'line 1, column 10, a value',
+      '{"🙂🙂": undefined}': 'line 1, column 8, a value',
+      '{"name": "Ov\nid"}': 'line 1, column 13, an escape such as \\n in place of a control character',
+      '{"name": "Ov\\id"}':
+        'line 1, column 13, an escape of JSON: \\" \\\\ \\/ \\b \\f \\n \\r \\t or \\u and four digits',
+      '{"name": "Ovid}': 'line 1, column 16, the double quote that ends the text',
+      '{"year": 017, "year": 1}': 'line 1, column 11, "," or "}"',
+      '[1 2]': 'line 1, column 4, "," or "]"',
+      '[1, 2,]': 'line 1, column 7, a value',
+      '[-]': 'line 1, column 2, a value or "]"',
+      '{} {}': 'line 1, column 4, the end of the text'
+    }).map(([text, told]): [string, string] => [text, `The body is not a JSON text: at ${told} is expected.`])
   ]
   for (const [payload, detail] of cases) {
     const answer = await server.inject({
@@ -353,6 +386,20 @@ t.test('a body of which something would be lost is refused, and why is told', as
       payload
     })
     t.match(answer.json(), { status: 400, code: 'MALFORMED_JSON', detail }, payload.slice(0, 60))
+  }
+  for (const [bytes, place] of [
+    ['{"name":"\xff"}', 'line 1, column 10'],
+    ['{"name":\n"\xef\xbf\xbd\xc3\xa9 \xef\xbf\xbd\xe9"}', 'line 2, column 6'],
+    ['{"name":"a\xef\xbf', 'line 1, column 11']
+  ] as const) {
+    const payload = Buffer.from(bytes, 'latin1')
+    const answer = await server.inject({
+      method: 'POST',
+      url: '/authors',
+      headers: { ...headers, ...JSON_TYPE },
+      payload
+    })
+    t.equal(answer.json().detail, `The body is not in UTF-8, at ${place}.`)
   }
   const written =
     '{"name":"Ovid","book":"Amores","country":"Rome","birth_year":-4.3e1,"death_year":17.000000000000000000}'

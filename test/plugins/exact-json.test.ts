@@ -1,7 +1,8 @@
-import { deepStrictEqual } from 'node:assert'
+import { deepStrictEqual, match } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
 import { JsonRefused, parseExactJson } from '../../plugins/json-body/exact-json.ts'
+import { findJsonFault } from '../../plugins/json-body/json-fault.ts'
 
 /** A JSON text, and whether something that it says would be lost. */
 interface Text {
@@ -132,6 +133,32 @@ t.test('what is no JSON is refused, and nothing else goes wrong', async (t) => {
   })
   fc.assert(reading, { numRuns: RUNS })
   t.pass(`in ${RUNS} texts`)
+})
+
+t.test('the place of a fault is found where JSON.parse finds one, and nowhere else', async (t) => {
+  const met = { broken: 0, whole: 0 }
+  const cutting = fc.property(
+    json,
+    fc.nat(),
+    fc.constantFrom('', ' ', ',', '}', '"', 'x'),
+    ({ text }, at, more) => {
+      const cut = text.slice(0, at % (text.length + 1))
+      const fault = findJsonFault(cut + more)
+      met[fault === undefined ? 'whole' : 'broken'] += 1
+      deepStrictEqual(fault === undefined, read(JSON.parse, cut + more) !== undefined)
+      if (fault === undefined) return
+      // Neither sooner than in the last word, number or escape that may be cut, nor later than the end.
+      match(cut.slice(fault.at), /^[\w.+\\-]*$/)
+      deepStrictEqual(fault.at <= cut.length + more.length, true)
+    }
+  )
+  fc.assert(cutting, { numRuns: RUNS })
+  for (const [what, times] of Object.entries(met)) t.ok(times > RUNS / 50, `${what}: ${times}`)
+  t.strictSame(
+    findJsonFault('['.repeat(400_000)),
+    { at: 400_000, expected: 'a value or "]"' },
+    'however deep'
+  )
 })
 
 t.test('what would be lost, and what would not', async (t) => {

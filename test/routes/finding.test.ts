@@ -227,7 +227,11 @@ t.test('a search that cannot be is told what would', async (t) => {
   const { headers } = await signIn(server)
   const cases: [string, string, RegExp][] = [
     ['/authors?q=', '/q', /is empty; expected: Words/],
-    ['/authors?q=%21%3F', '/q', /has no letter or digit; expected: Words/],
+    ['/authors?q=%21%3F', '/q', /^has no letter or digit to look for; punctuation and marks alone/],
+    [`/authors?q=${encodeURIComponent("'")}`, '/q', /no letter or digit/],
+    [`/authors?q=${encodeURIComponent('\u0301 \u05b0\u00ad')}&country=Wales`, '/q', /no letter or digit/],
+    [`/authors?q=${encodeURIComponent('🙂 —')}`, '/q', /no letter or digit/],
+    [`/authors?q=rushdie&country=${encodeURIComponent(' \u3000')}`, '/country', /no letter or digit/],
     [`/authors?q=${'a+b+c+d+e+f+g+h+i+j+k'}`, '/q', /has 11 words; up to 10/],
     [`/authors?q=${'x'.repeat(201)}`, '/q', /200/],
     ['/authors?sort=surname', '/sort', /expected: The order: name, -name/],

@@ -162,14 +162,19 @@ t.test('a key is refused when it is mistyped, made up, expired, or its user is d
   const bearer = { authorization: `Bearer ${key}` }
   t.equal(await me(server, bearer), 200)
   const db = directly(t, server)
-  await db
-    .updateTable('api_keys')
-    .set({ expires_at: new Date(Date.now() - 1).toISOString() })
-    .execute()
-  t.equal(await me(server, bearer), 401)
+  const past = new Date(Date.now() - 1).toISOString()
+  await db.updateTable('api_keys').set({ expires_at: past }).execute()
+  t.match((await server.inject({ url: '/me', headers: bearer })).json(), {
+    status: 401,
+    detail: `The API key expired at ${past}. Log in at POST /login and make a new one at POST /me/keys.`,
+    expired_at: past
+  })
   await db.updateTable('api_keys').set({ expires_at: null }).execute()
   await db.updateTable('users').set({ disabled_at: new Date().toISOString() }).execute()
   t.equal(await me(server, bearer), 401)
+  await db.updateTable('api_keys').set({ expires_at: past }).execute()
+  const disabled = await server.inject({ url: '/me', headers: bearer })
+  t.notMatch(disabled.body, 'expired_at', 'nothing more to a disabled user')
 
   await db.updateTable('users').set({ disabled_at: null }).execute()
   const cases: [object, string][] = [

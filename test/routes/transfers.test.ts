@@ -422,7 +422,7 @@ t.test('a file that cannot be read on is told where', async (t) => {
       NDJSON,
       `${json}\n{"name":"x","book":"y","n\\u0061me":"z"}`,
       3,
-      /^names "name" twice$/
+      /^names "name" twice, at line 3, column \d+$/
     ],
     [
       'a lost number',
