@@ -2,17 +2,16 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Actor } from '../command.ts'
 import type { Db, ReadDb } from '../tables.ts'
 import { foldText, slugOfFolded } from '../text.ts'
+import { addressOf } from './representation.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
 import { type AuthorContent, completed, type FoldedTexts, foldTexts } from './table.ts'
 import {
-  atSlug,
   findHolders,
   findSame,
   findStagedHolders,
   findTakenSlugs,
   type Holder,
   identifiersOf,
-  inLine,
   keyOf
 } from './taken.ts'
 import { insertAuthors } from './writing.ts'
@@ -46,7 +45,7 @@ export interface Candidate {
   content: Content
   folded: FoldedTexts
   /** Where it begins in the file, if that is known. */
-  line?: number
+  line?: number | undefined
 }
 
 export function toCandidate(author: AuthorContent): Candidate {
@@ -82,6 +81,7 @@ export class RowDecider {
       const key = keyOf(folded)
       const same = known.get(key)
       const outcome = same === undefined ? refuseTaken({ content, folded }, holders) : compare(same, content)
+      if (outcome === 'unchanged') note(holders, { content, folded, line }, same?.slug)
       if (outcome !== 'created') {
         decisions.push({ outcome, ...(same && { same }) })
         continue
@@ -89,8 +89,7 @@ export class RowDecider {
       const slug = await this.#slugFor(bases[index] as string, takenSlugs)
       known.set(key, { ...content, slug })
       takenSlugs.add(slug)
-      const holder = { name: folded.name, at: line === undefined ? atSlug(slug) : inLine(line) }
-      for (const one of identifiersOf(content)) holders.set(one, holders.get(one) ?? holder)
+      note(holders, { content, folded, line }, slug)
       decisions.push({ outcome, slug })
     }
     return decisions
@@ -109,7 +108,7 @@ export class RowDecider {
 
   async #findHolders(contents: readonly Content[]): Promise<Map<string, Holder>> {
     const staged = this.#staged === undefined ? [] : await findStagedHolders(this.#staged, contents)
-    return new Map([...staged, ...(await findHolders(this.#catalogue, contents))])
+    return new Map([...(await findHolders(this.#catalogue, contents)), ...staged])
   }
 
   async #slugFor(base: string, taken: Set<string>): Promise<string> {
@@ -130,6 +129,14 @@ export class RowDecider {
   async #isFree(slug: string): Promise<boolean> {
     for (const db of this.#catalogues) if (!(await isSlugFree(db, slug))) return false
     return true
+  }
+}
+
+/** Notes that the row has its identifiers, unless one before it has them. */
+function note(holders: Map<string, Holder>, { content, folded, line }: Candidate, slug?: string): void {
+  for (const one of identifiersOf(content)) {
+    const first = holders.get(one)
+    holders.set(one, { name: folded.name, line: first?.line ?? line, slug: first?.slug ?? slug })
   }
 }
 
@@ -182,11 +189,11 @@ export function refuseTaken({ content, folded }: Candidate, holders: ReadonlyMap
   const identifier = identifiersOf(content).find((one) => hasOtherName(holders.get(one)))
   if (identifier === undefined) return 'created'
   const scheme = identifier.split(' ', 1)[0]
-  const { at } = holders.get(identifier) as Holder
-  return { pointer: `/identifiers/${scheme}`, detail: heldUnderAnotherName(at) }
+  const detail = heldUnderAnotherName(holders.get(identifier) as Holder)
+  return { pointer: `/identifiers/${scheme}`, detail }
 }
 
-/** `at` is where that author is. */
-export function heldUnderAnotherName(at: string): string {
-  return `is that of the author ${at}, who has another name: correct the name or the identifier`
+export function heldUnderAnotherName({ line, slug = '' }: Omit<Holder, 'name'>): string {
+  const where = line === undefined ? `at ${addressOf({ slug })}` : `in line ${line}`
+  return `is that of the author ${where}, who has another name: correct the name or the identifier`
 }

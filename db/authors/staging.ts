@@ -6,10 +6,11 @@ import { readDialect, stagedDialect } from '../dialect.ts'
 import { inserter } from '../insert-many.ts'
 import type { Tables } from '../tables.ts'
 import { countStaged } from './applying.ts'
-import { type Candidate, type Outcome, RowDecider, type Same, toCandidate } from './importing.ts'
+import { type Candidate, type Outcome, RowDecider, toCandidate } from './importing.ts'
 import { type Findings, revise, type Since } from './revising.ts'
 import { createStagedTables, STAGED_COLUMNS, type StagedDb, type StagedRow } from './staged-tables.ts'
 import type { AuthorContent } from './table.ts'
+import { keyOf } from './taken.ts'
 import { termsOf } from './words.ts'
 
 /** A row of a file that is to be imported. */
@@ -85,16 +86,19 @@ export class Staging {
   async add(rows: readonly FileRow[]): Promise<Outcome[]> {
     const candidates = rows.map(({ line, content }) => ({ line, ...toCandidate(content) }))
     const decisions = await this.#decider.decide(candidates)
-    const created: StagedRow[] = []
-    for (const [index, { slug }] of decisions.entries()) {
-      if (slug !== undefined)
-        created.push(this.#toStaged(candidates[index] as StagedCandidate, { slug, number: null }))
+    const firsts = new Map<string, StagedRow>()
+    const repeats: StagedCandidate[] = []
+    for (const [index, { outcome, slug = '', same }] of decisions.entries()) {
+      const candidate = candidates[index] as StagedCandidate
+      const key = keyOf(candidate.folded)
+      const isRepeat = outcome === 'unchanged' && (firsts.has(key) || (await this.#isStaged(candidate)))
+      if (isRepeat) repeats.push(candidate)
+      else if (typeof outcome === 'string')
+        firsts.set(key, this.#toStaged(candidate, { slug, number: same?.number ?? null }))
     }
-    await insertStaged(this.#staged, created as never)
-    for (const [index, { outcome, same }] of decisions.entries()) {
-      if (outcome === 'unchanged')
-        await this.#addUnchanged(candidates[index] as StagedCandidate, same as Same)
-    }
+    // In the order of their lines, so that of several who have an identifier the first is found.
+    await insertStaged(this.#staged, [...firsts.values()] as never)
+    for (const candidate of repeats) await this.#addRepeat(candidate)
     return decisions.map(({ outcome }) => outcome)
   }
 
@@ -124,17 +128,16 @@ export class Staging {
     await this.#file.destroy()
   }
 
-  /** The first row with its name and book is kept: it may have to be created after all. */
-  async #addUnchanged(candidate: StagedCandidate, same: Same): Promise<void> {
-    const row = this.#toStaged(candidate, { slug: '', number: same.number as number })
-    const [first] = (await selectPosition(this.#staged, { name: row.name_key, book: row.book_key })).rows
-    if (first === undefined) {
-      await insertStaged(this.#staged, [row] as never)
-    } else {
-      const { position } = first
-      const staged = this.#staged as unknown as StagedDb
-      await staged.insertInto('repeats').values({ line: candidate.line, position }).execute()
-    }
+  /** The first row with its name and book is kept also when it is in the catalogue: it may have to be created after all. */
+  async #isStaged({ folded }: StagedCandidate): Promise<boolean> {
+    return (await selectPosition(this.#staged, folded)).rows.length > 0
+  }
+
+  async #addRepeat({ line, folded }: StagedCandidate): Promise<void> {
+    const [first] = (await selectPosition(this.#staged, folded)).rows
+    const { position } = first as { position: number }
+    const staged = this.#staged as unknown as StagedDb
+    await staged.insertInto('repeats').values({ line, position }).execute()
   }
 
   #toStaged(

@@ -107,7 +107,8 @@ export const AUTHOR_COLUMNS = [
 
 /** A record as an author's JSON has it; one from before there were sort names has none. */
 export function parseRecord(json: string): AuthorRecord {
-  return { sort_name: null, ...JSON.parse(json) }
+  const record = JSON.parse(json)
+  return 'sort_name' in record ? record : { ...record, sort_name: null }
 }
 
 /** A record as a row. */

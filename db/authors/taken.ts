@@ -3,7 +3,6 @@ import { type SelectQueryBuilder, sql } from 'kysely'
 import { lookUp } from '../look-up-many.ts'
 import type { Db, ReadDb, Tables } from '../tables.ts'
 import type { Content, Same } from './importing.ts'
-import { addressOf } from './representation.ts'
 import type { StagedDb } from './staged-tables.ts'
 import { type FoldedTexts, SCHEMES, type Scheme } from './table.ts'
 
@@ -14,18 +13,11 @@ export function keyOf({ name, book }: Key): string {
   return `${name}\n${book}`
 }
 
-/** One of those who have an identifier, by the folded name, which all others of them have too, and where that one is. */
+/** Of those who have an identifier the folded name, which is one, and where the first of them is: in a file, or in the catalogue. */
 export interface Holder {
   name: string
-  at: string
-}
-
-export function atSlug(slug: string): string {
-  return `at ${addressOf({ slug })}`
-}
-
-export function inLine(line: string | number): string {
-  return `in line ${line}`
+  line?: number | undefined
+  slug?: string | undefined
 }
 
 /** Each after its scheme. */
@@ -99,19 +91,19 @@ function lookUpHolders(select: SelectHolder) {
 
 /** By each identifier of these, after its scheme, one of the authors that have it. */
 export function findHolders(db: ReadDb, contents: readonly Content[]): Promise<[string, Holder][]> {
-  return collectHolders(selectHolders, db, contents, atSlug)
+  return collectHolders(selectHolders, db, contents, (slug) => ({ slug }))
 }
 
 /** The same of the rows of a file. */
 export function findStagedHolders(staged: ReadDb, contents: readonly Content[]): Promise<[string, Holder][]> {
-  return collectHolders(selectStagedHolders, staged, contents, inLine)
+  return collectHolders(selectStagedHolders, staged, contents, (line) => ({ line: Number(line) }))
 }
 
 async function collectHolders(
   select: typeof selectHolders,
   db: ReadDb,
   contents: readonly Content[],
-  at: (place: string) => string
+  at: (place: string) => Omit<Holder, 'name'>
 ): Promise<[string, Holder][]> {
   const holders: [string, Holder][] = []
   for (const { scheme, find } of select) {
@@ -121,7 +113,7 @@ async function collectHolders(
       [...values].map((value) => ({ value }))
     )
     for (const { identifier, name_key, place } of found) {
-      holders.push([`${scheme} ${identifier}`, { name: name_key, at: at(place) }])
+      holders.push([`${scheme} ${identifier}`, { name: name_key, ...at(place) }])
     }
   }
   return holders

@@ -1,7 +1,6 @@
 import { heldUnderAnotherName, type Outcome } from '../../db/authors/importing.ts'
 import type { FileRow } from '../../db/authors/staging.ts'
 import type { AuthorContent, Scheme } from '../../db/authors/table.ts'
-import { inLine } from '../../db/authors/taken.ts'
 
 /** Bounded, so that the memory of an import does not grow with its file. */
 const MOST = 100_000
@@ -17,8 +16,9 @@ export class FirstLines {
   name(rows: readonly FileRow[], outcomes: readonly Outcome[]): Outcome[] {
     return outcomes.map((outcome, index) => {
       const row = rows[index] as FileRow
-      if (outcome === 'created') this.#note(row)
-      return typeof outcome === 'string' ? outcome : this.#nameIn(outcome, row.content)
+      if (typeof outcome !== 'string') return this.#nameIn(outcome, row.content)
+      this.#note(row)
+      return outcome
     })
   }
 
@@ -33,6 +33,6 @@ export class FirstLines {
   #nameIn(refusal: Exclude<Outcome, string>, { identifiers = {} }: AuthorContent): Outcome {
     const scheme = refusal.pointer.replace('/identifiers/', '') as Scheme
     const line = this.#lines.get(`${scheme} ${identifiers[scheme]}`)
-    return line === undefined ? refusal : { ...refusal, detail: heldUnderAnotherName(inLine(line)) }
+    return line === undefined ? refusal : { ...refusal, detail: heldUnderAnotherName({ line }) }
   }
 }

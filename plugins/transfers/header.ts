@@ -35,7 +35,7 @@ export function readHeader(cells: readonly Cell[], line: number, map: ColumnMap)
   const repeated = COLUMNS.filter((name) => columns.indexOf(name) !== columns.lastIndexOf(name))
   const faults = [
     ...(unknown.length > 0 ? [`has unknown columns (${listed(unknown)})`] : []),
-    ...(missing.length > 0 ? [`lacks the columns ${missing.join(', ')}`] : []),
+    ...(missing.length > 0 ? [`lacks the column ${missing}`] : []),
     ...(repeated.length > 0 ? [`has columns twice (${repeated.join(', ')})`] : []),
     ...(absent.length > 0 ? [`has no columns ${listed(absent)}, which "map" names`] : [])
   ]

@@ -43,8 +43,9 @@ export function randomContent(name = randomName()) {
   const wikidata = randomInt(2) === 0 ? null : `Q${randomInt(1, 2 ** 47)}`
   return {
     name,
+    sort_name: randomInt(3) === 0 ? `${name.replace('Crash ', '')}, Crash` : null,
     book: `Kill ${randomWord()}`,
-    country: 'Nowhere',
+    country: randomInt(4) === 0 ? null : 'Nowhere',
     booker_prize: randomInt(2) === 0,
     birth_year: randomInt(1900, 2000),
     death_year: null,
@@ -105,9 +106,9 @@ export class Life {
   /** What it is, or was before its deletion. */
   get lastContent(): Content {
     const last = this.versions.findLast(({ record }) => record !== null)
-    const { name, book, country, booker_prize, birth_year, death_year, identifiers, note } =
+    const { name, sort_name, book, country, booker_prize, birth_year, death_year, identifiers, note } =
       last?.record ?? this.content
-    return { name, book, country, booker_prize, birth_year, death_year, identifiers, note }
+    return { name, sort_name, book, country, booker_prize, birth_year, death_year, identifiers, note }
   }
 
   /** Takes what the attempt was answered, or was found to have made; says whether it fits. */

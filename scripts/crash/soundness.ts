@@ -1,5 +1,6 @@
 /** What must hold of the file itself. */
 import type Sqlite from 'better-sqlite3'
+import { SCHEMES } from '../../db/authors/table.ts'
 import { foldText } from '../../db/text.ts'
 import { readFile } from './database-file.ts'
 import { expectedTerms, withIndexedTerms } from './indexed-terms.ts'
@@ -30,14 +31,22 @@ const INDEXED_TERMS = 'select number, term from indexed_terms'
 const HALVES = {
   'the columns of an author are not its record': `
     select id from authors where record is not json_object(
-      'id', id, 'slug', slug, 'name', name, 'book', book, 'country', country,
+      'id', id, 'slug', slug, 'name', name, 'sort_name', sort_name, 'book', book, 'country', country,
       'booker_prize', json(iif(booker_prize = 1, 'true', 'false')), 'birth_year', birth_year, 'death_year', death_year,
       'identifiers', json_object('viaf', viaf, 'isni', isni, 'wikidata', wikidata, 'openlibrary', openlibrary),
       'note', note, 'owner_id', (select users.id from users where users.number = owner_number),
       'version', version, 'created_at', created_at, 'updated_at', updated_at)`,
   'the keys of an author are not those of its record': `
-    select id from authors where name_key is not fold(record ->> 'name') or book_key is not fold(record ->> 'book')
+    select id from authors where name_key is not fold(record ->> 'name')
+      or book_key is not fold(coalesce(record ->> 'book', ''))
+      or sort_key is not iif(record ->> 'sort_name' is null, null, fold(record ->> 'sort_name'))
+      or name_order is not coalesce(sort_key, name_key)
       or birth_key is not coalesce(record ->> 'birth_year', 9999)`,
+  'authors of different names share an identifier': SCHEMES.map(
+    (scheme) => `
+    select min(id) as id from authors where ${scheme} is not null
+    group by ${scheme} having count(distinct name_key) > 1`
+  ).join(' union all '),
   'an author is not its last change': `
     select authors.id from authors
     left join (select author_number, max(version) as version from changes group by author_number) as last

@@ -4,6 +4,7 @@ import { disownSome } from '../../db/authors/disowning.ts'
 import { listAuthors } from '../../db/authors/finding.ts'
 import { findAuthor } from '../../db/authors/reading.ts'
 import { etagOf } from '../../db/authors/representation.ts'
+import type { AuthorContent } from '../../db/authors/table.ts'
 import { findVersion, listHistory } from '../../db/changes.ts'
 import {
   createAuthor,
@@ -63,30 +64,31 @@ t.test('a call does the same whenever and beside whatever it is run', async (t) 
 
 t.test('of several refusals the first in a fixed order is given', async (t) => {
   const { database } = await open(t)
+  const IMPOSTOR = { ...AUTHOR, name: 'Ahmed Rushdie', book: 'Shame' }
   const identifiers = { viaf: '1', isni: '000000012146438X', wikidata: 'Q1', openlibrary: 'OL1A' }
   const { id } = (await outcomeOf(
     database,
     callOf('owner', createAuthor, { content: { ...AUTHOR, identifiers } })
   )) as { id: string }
-  await outcomeOf(database, callOf('other', createAuthor, { content: { ...AUTHOR, book: 'Shame' } }))
+  await outcomeOf(database, callOf('other', createAuthor, { content: IMPOSTOR }))
   const exists = { code: 'AUTHOR_EXISTS', details: ['/authors/salman-rushdie'] }
   const life = { birth_year: 2000, death_year: 1900 }
-  const own = { idOrSlug: 'salman-rushdie-2', ...NONE }
-  for (const [taken, refusal] of [
-    [{}, exists],
-    [{ viaf: '1' }, { code: 'IDENTIFIER_TAKEN', details: ['viaf'] }],
-    [
-      { viaf: '1', isni: identifiers.isni },
-      { code: 'IDENTIFIER_TAKEN', details: ['isni'] }
-    ],
-    [
-      { isni: identifiers.isni, wikidata: 'Q1' },
-      { code: 'IDENTIFIER_TAKEN', details: ['wikidata'] }
-    ],
-    [identifiers, { code: 'IDENTIFIER_TAKEN', details: ['openlibrary'] }]
-  ] as const) {
-    const content = { ...AUTHOR, name: 'SALMAN rushdié', identifiers: taken }
-    const patch = { name: content.name, book: AUTHOR.book, identifiers: taken }
+  const own = { idOrSlug: 'ahmed-rushdie', ...NONE }
+  const taken = (scheme: string) => ({
+    code: 'IDENTIFIER_TAKEN',
+    details: ['/authors/salman-rushdie', scheme]
+  })
+  const namesake = { ...AUTHOR, name: 'SALMAN rushdié' }
+  const other = { ...AUTHOR, name: 'Somebody else' }
+  for (const [content, refusal] of [
+    [namesake, exists],
+    [{ ...namesake, identifiers }, exists],
+    [{ ...other, identifiers: { viaf: '1' } }, taken('viaf')],
+    [{ ...other, identifiers: { viaf: '1', isni: identifiers.isni } }, taken('isni')],
+    [{ ...other, identifiers: { isni: identifiers.isni, wikidata: 'Q1' } }, taken('wikidata')],
+    [{ ...other, identifiers }, taken('openlibrary')]
+  ] as [AuthorContent, object][]) {
+    const patch = { name: content.name, book: AUTHOR.book, identifiers: content.identifiers ?? {} }
     for (const call of [
       callOf('other', createAuthor, { content }),
       callOf('other', replaceAuthor, { ...own, content }),

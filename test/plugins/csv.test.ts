@@ -7,7 +7,7 @@ import type { AuthorRecord } from '../../db/authors/table.ts'
 import { Unreadable } from '../../plugins/errors/field-errors.ts'
 import { CSV_HEADER, parseCsv, toCsv } from '../../plugins/transfers/csv.ts'
 
-type Texts = Pick<AuthorRecord, 'name' | 'book' | 'country' | 'note'>
+type Texts = Pick<AuthorRecord, 'name' | 'book' | 'country' | 'note'> & { sort_name?: string | null }
 
 const FORMULA_STARTS = [...'=+-@＝＋－＠﹢﹣﹦﹫⁺⁻⁼₊₋₌−']
 const UNSEEN = [
@@ -16,6 +16,7 @@ const UNSEEN = [
 const DIVIDERS = [...';\t\r\n']
 
 const toAuthor = (texts: Texts) => ({
+  sort_name: null,
   ...texts,
   booker_prize: false,
   birth_year: -43,

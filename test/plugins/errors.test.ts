@@ -420,7 +420,10 @@ t.test('every wrong field is named, with a pointer and what is expected', async 
     t.equal(answer.statusCode, 400, JSON.stringify(payload).slice(0, 100))
     return answer.json().errors as { pointer: string; detail: string }[]
   }
-  t.strictSame((await refused({})).map(({ pointer }) => pointer).sort(), ['/book', '/country', '/name'])
+  t.strictSame(
+    (await refused({})).map(({ pointer }) => pointer),
+    ['/name']
+  )
   const cases: [object, string, RegExp][] = [
     [{ name: 5 }, '/name', /must be string; expected: The author’s name/],
     [{ name: null }, '/name', /must be string/],
@@ -435,6 +438,10 @@ t.test('every wrong field is named, with a pointer and what is expected', async 
     [{ note: 'a\u0000' }, '/note', /^has U\+0000/],
     [{ name: 'x'.repeat(201) }, '/name', /^has 201 characters; at most 200 characters are taken/],
     [{ name: '😀'.repeat(250) }, '/name', /^has 250 characters/],
+    [{ book: '' }, '/book', /^is empty/],
+    [{ country: '\u2800' }, '/country', /^is blank|^has nothing that can be seen/],
+    [{ sort_name: '' }, '/sort_name', /^is empty/],
+    [{ sort_name: 'x'.repeat(201) }, '/sort_name', /^has 201 characters/],
     [{ name: 'x'.repeat(1_000_000) }, '/name', /200/],
     [{ booker_prize: 'true' }, '/booker_prize', /must be boolean/],
     [{ birth_year: '1947' }, '/birth_year', /must be integer or null: send 1947 without quotes/],
@@ -454,7 +461,11 @@ t.test('every wrong field is named, with a pointer and what is expected', async 
     [{ birth_year: 1947.5 }, '/birth_year', /must be integer/],
     [{ birth_year: 9999 }, '/birth_year', /2100/],
     [{ birth_year: 1947, death_year: 1900 }, '/death_year', /before birth_year, which is 1947/],
-    [{ id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21' }, '/id', /not a known field; known are name, book/],
+    [
+      { id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21' },
+      '/id',
+      /not a known field; known are name, sort_name, book/
+    ],
     [{ owner_id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21' }, '/owner_id', /not a known field/],
     [{ 'a/b~c': 1 }, '/a~1b~0c', /not a known field/],
     [{ identifiers: { viaf: 'x' } }, '/identifiers/viaf', /VIAF: digits/],

@@ -86,18 +86,183 @@ t.test('20 simultaneous creations of one author make one', async (t) => {
   t.strictSame(answers.map(({ statusCode }) => statusCode).sort(), [201, ...Array(19).fill(409)])
 })
 
-t.test('an identifier stands at one author only', async (t) => {
+t.test('a person with several books has one identifier, and nobody of another name has it', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
-  await create(server, headers, { ...AUTHOR, identifiers: { wikidata: 'Q44306' } })
-  const other = { ...AUTHOR, book: 'Shame', identifiers: { wikidata: 'Q44306' } }
-  const answer = await create(server, headers, other)
-  t.match(answer.json(), { code: 'IDENTIFIER_TAKEN', status: 409, detail: /same wikidata identifier/ })
-  t.equal((await create(server, headers, { ...other, identifiers: { viaf: '1' } })).statusCode, 201)
-  const put = { method: 'PUT', url: '/authors/salman-rushdie-2', headers, payload: other } as const
-  t.match((await server.inject(put)).json(), { code: 'IDENTIFIER_TAKEN', detail: /same wikidata identifier/ })
-  const own = { ...put, payload: { ...other, identifiers: { viaf: '1' } } }
-  t.equal((await server.inject(own)).statusCode, 200, 'its own is in nobody’s way')
+  const identifiers = { viaf: '31415', isni: '0000000121032683', wikidata: 'Q36322', openlibrary: 'OL21594A' }
+  const austen = { name: 'Jané Austen', country: 'England', identifiers }
+  const slugs: string[] = []
+  for (const [name, book] of [
+    ['Jané Austen', 'Emma'],
+    ['JANE  austen', 'Persuasion'],
+    ['Jane Austen', null]
+  ]) {
+    const answer = await create(server, headers, { ...austen, name, book })
+    t.equal(answer.statusCode, 201, String(book))
+    slugs.push(answer.json().slug)
+  }
+  t.match((await create(server, headers, { ...austen, book: 'EMMA' })).json(), {
+    code: 'AUTHOR_EXISTS',
+    detail: /\/authors\/jane-austen /
+  })
+  for (const [scheme, value] of Object.entries(identifiers)) {
+    const other = { name: 'Cassandra Austen', book: 'Letters', identifiers: { [scheme]: value } }
+    t.match((await create(server, headers, other)).json(), {
+      code: 'IDENTIFIER_TAKEN',
+      status: 409,
+      detail: new RegExp(
+        `author at /authors/jane-austen has the same ${scheme} identifier and another name; only`
+      )
+    })
+    const found = await server.inject({
+      url: `/authors?identifier.${scheme}=${value}&sort=created_at`,
+      headers
+    })
+    t.same(
+      found.json().data.map(({ slug }: { slug: string }) => slug),
+      slugs,
+      'a look-up finds all books of the person'
+    )
+  }
+
+  const change = (method: 'PUT' | 'PATCH', slug: string, payload: object) =>
+    server.inject({
+      method,
+      url: `/authors/${slug}`,
+      headers: { ...headers, ...(method === 'PATCH' && { 'content-type': 'application/merge-patch+json' }) },
+      payload: JSON.stringify(payload)
+    })
+  const renaming = { code: 'IDENTIFIER_TAKEN', detail: /\/authors\/jane-austen has .* share one \(case and/ }
+  t.match((await change('PATCH', 'jane-austen-2', { name: 'A Lady' })).json(), renaming)
+  t.match((await change('PATCH', 'jane-austen', { name: 'A Lady' })).json(), { code: 'IDENTIFIER_TAKEN' })
+  t.equal((await change('PATCH', 'jane-austen', { name: 'jane AUSTEN' })).statusCode, 200, 'not another name')
+  t.equal(
+    (await change('PATCH', 'jane-austen', { note: 'x', identifiers: { viaf: '31415' } })).statusCode,
+    200
+  )
+  t.equal((await change('PATCH', 'jane-austen-2', { name: 'A Lady', identifiers: null })).statusCode, 200)
+  t.match((await change('PATCH', 'jane-austen-2', { identifiers: { wikidata: 'Q36322' } })).json(), renaming)
+  t.equal((await create(server, headers, { name: 'Cassandra Austen' })).statusCode, 201)
+  const put = { name: 'Cassandra Austen', identifiers: { viaf: '31415' } }
+  t.match((await change('PUT', 'cassandra-austen', put)).json(), renaming)
+
+  await server.inject({ method: 'DELETE', url: '/authors/jane-austen-3', headers })
+  const restore = { method: 'POST', url: '/authors/jane-austen-3/restore', headers } as const
+  for (const slug of ['jane-austen']) {
+    await change('PATCH', slug, { identifiers: null })
+    await change('PUT', 'cassandra-austen', put)
+  }
+  t.match((await server.inject(restore)).json(), {
+    code: 'IDENTIFIER_TAKEN',
+    detail: /\/authors\/cassandra-austen has the same viaf/
+  })
+  await change('PATCH', 'cassandra-austen', { identifiers: null })
+  await change('PATCH', 'jane-austen', { identifiers })
+  t.equal((await server.inject(restore)).statusCode, 201, 'beside another book of the same person')
+})
+
+t.test('book and country may be unknown, and sameness compares what is there', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const url = '/authors/homer'
+  const bare = await create(server, headers, { name: 'Homer' })
+  t.match(bare.json(), { slug: 'homer', book: null, country: null, sort_name: null, booker_prize: false })
+  for (const same of [
+    { name: 'HOMER', book: null },
+    { name: 'hómer', country: 'Greece' }
+  ]) {
+    t.match((await create(server, headers, same)).json(), {
+      code: 'AUTHOR_EXISTS',
+      detail: /name and book exists already: \/authors\/homer /
+    })
+  }
+  t.equal((await create(server, headers, { name: 'Homer', book: 'Iliad', country: null })).statusCode, 201)
+  const send = (method: 'PUT' | 'PATCH', payload: object) =>
+    server.inject({
+      method,
+      url,
+      headers: { ...headers, ...(method === 'PATCH' && { 'content-type': 'application/merge-patch+json' }) },
+      payload: JSON.stringify(payload)
+    })
+  t.match((await send('PATCH', { book: 'iliad' })).json(), { code: 'AUTHOR_EXISTS', detail: /homer-2 / })
+  t.match((await send('PATCH', { book: 'Odyssey', country: 'Ionia' })).json(), {
+    book: 'Odyssey',
+    country: 'Ionia'
+  })
+  t.match((await send('PATCH', { note: 'blind?' })).json(), {
+    book: 'Odyssey',
+    country: 'Ionia',
+    note: 'blind?'
+  })
+  const count = async (query: string) =>
+    (await server.inject({ url: `/authors?${query}&count=true`, headers })).json().total
+  t.equal(await count('country=ionia'), 1)
+  t.equal(await count('q=ionia+odyssey'), 1)
+  t.match((await send('PATCH', { country: null })).json(), { book: 'Odyssey', country: null })
+  t.equal(await count('country=ionia'), 0)
+  t.equal(await count('q=ionia'), 0)
+  t.equal(await count('q=null'), 0, 'what is unknown is no word')
+  t.equal(await count('country=null'), 0)
+  t.match((await send('PUT', { name: 'Homer' })).json(), { book: null, country: null, note: null })
+  t.equal(await count('q=odyssey'), 0)
+  t.equal(await count('q=homer'), 2)
+  for (const field of ['book', 'country', 'sort_name'])
+    t.equal((await send('PATCH', { [field]: '' })).statusCode, 400, `an empty ${field} is not an unknown one`)
+  const { data } = (await server.inject({ url: `${url}/history`, headers })).json()
+  t.same(
+    data.map(({ record }: { record: { book: string | null } }) => record.book),
+    [null, 'Odyssey', 'Odyssey', 'Odyssey', null]
+  )
+  t.equal((await server.inject({ url: `${url}?version=2`, headers })).json().country, 'Ionia')
+  await server.inject({ method: 'DELETE', url, headers })
+  const restored = await server.inject({ method: 'POST', url: `${url}/restore`, headers })
+  t.match(restored.json(), { name: 'Homer', book: null, country: null })
+})
+
+t.test('a name to sort by is where the author stands among names, and its words are found', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  for (const [name, sort_name] of [
+    ['Virginia Woolf', 'Woolf, Virginia'],
+    ['Émile Zola', 'Zola, Émile'],
+    ['Yiyun Li', null],
+    ['Margaret Atwood', 'Átwood, Margaret'],
+    ['Brontë', undefined]
+  ]) {
+    t.equal((await create(server, headers, { name, sort_name, book: 'One' })).statusCode, 201, String(name))
+  }
+  const names = async (query: string) => {
+    const all: string[] = []
+    for (let next: string | null = `/authors?${query}&limit=2`; next !== null; ) {
+      const page: { data: { name: string }[]; next: string | null } = (
+        await server.inject({ url: next, headers })
+      ).json()
+      all.push(...page.data.map(({ name }) => name))
+      next = page.next
+    }
+    return all
+  }
+  const order = ['Margaret Atwood', 'Brontë', 'Virginia Woolf', 'Yiyun Li', 'Émile Zola']
+  t.same(await names('sort=name'), order)
+  t.same(await names('sort=-name'), order.toReversed())
+  t.same(await names('sort=name&q=one&booker_prize=false'), order)
+  t.same(await names('q=woolf,+virg'), ['Virginia Woolf'])
+  const patch = (payload: object) =>
+    server.inject({
+      method: 'PATCH',
+      url: '/authors/yiyun-li',
+      headers: { ...headers, 'content-type': 'application/merge-patch+json' },
+      payload: JSON.stringify(payload)
+    })
+  t.match((await patch({ sort_name: '李翊雲' })).json(), { sort_name: '李翊雲', name: 'Yiyun Li' })
+  t.same(await names('q=李'), ['Yiyun Li'])
+  t.same((await names('sort=name')).at(-1), 'Yiyun Li', 'a cached page is dropped')
+  t.match((await patch({ sort_name: null })).json(), { sort_name: null })
+  t.same(await names('q=李'), [])
+  t.same(await names('sort=name'), order)
+  t.equal((await patch({ sort_name: 'x'.repeat(201) })).statusCode, 400)
+  const long = { name: 'Long', sort_name: `${'ß'.repeat(199)}x`, book: 'One' }
+  t.match((await create(server, headers, long)).json(), { sort_name: long.sort_name })
 })
 
 t.test('GET /authors pages through all authors once, also while new ones come', async (t) => {

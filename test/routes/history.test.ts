@@ -127,8 +127,11 @@ t.test('what has taken the place of a deleted author is in the way of its return
     code: 'AUTHOR_EXISTS',
     detail: /\/authors\/salman-rushdie /
   })
-  await send('PUT', '/authors/salman-rushdie', { ...SHAME, identifiers: { viaf: '1' } })
-  t.match((await send('POST', `${url}/restore`)).json(), { code: 'IDENTIFIER_TAKEN' })
+  await send('PUT', '/authors/salman-rushdie', { ...SHAME, name: 'S. R.', identifiers: { viaf: '1' } })
+  t.match((await send('POST', `${url}/restore`)).json(), {
+    code: 'IDENTIFIER_TAKEN',
+    detail: /\/authors\/salman-rushdie has the same viaf identifier and another name/
+  })
   await send('PUT', '/authors/salman-rushdie', SHAME)
   const restored = (await send('POST', `${url}/restore`)).json()
   t.match(restored, { id: first.id, slug: 'salman-rushdie-2', version: 3 })
@@ -237,11 +240,12 @@ t.test('the change log from its beginning makes just the authors that are there'
 
 /** What a row has of a record, also where that is computed. */
 function allColumnsOf(record: AuthorRecord, number: number, owners: { id: string; number: number }[]) {
-  const { name, book, country, birth_year, death_year, note, created_at, owner_id } = record
+  const { name, sort_name, book, country, birth_year, death_year, note, created_at, owner_id } = record
   const owner_number = owners.find(({ id }) => id === owner_id)?.number ?? null
   const birth_key = birth_year ?? UNKNOWN_YEAR
-  const computed = { name, book, country, death_year, note, created_at, birth_key }
-  return { ...toRow(record, { number, owner_number }), ...computed }
+  const computed = { name, sort_name, book, country, death_year, note, created_at, birth_key }
+  const row = toRow(record, { number, owner_number })
+  return { ...row, ...computed, name_order: row.sort_key ?? row.name_key }
 }
 
 /** All that comes until the stream ends. */

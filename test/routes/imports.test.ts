@@ -129,8 +129,53 @@ const INTERFERENCES: Interference[] = [
     title: 'another takes an identifier',
     before: [],
     rows: [{ ...AUTHOR, identifiers: { viaf: '7' } }],
+    interfere: create({ ...SHAME, name: 'Somebody Else', identifiers: { viaf: '7' } }),
+    expected: {
+      created: 0,
+      refused: 1,
+      errors: [{ line: 1, pointer: '/identifiers/viaf', detail: /at \/authors\/somebody-else, who has/ }]
+    }
+  },
+  {
+    title: 'another creates a further book of the same person',
+    before: [],
+    rows: [{ ...AUTHOR, identifiers: { viaf: '7' } }],
     interfere: create({ ...SHAME, identifiers: { viaf: '7' } }),
-    expected: { created: 0, refused: 1, errors: [{ line: 1, pointer: '/identifiers/viaf' }] }
+    expected: { created: FILLERS + 1, unchanged: 0, refused: 0 },
+    slugs: ['salman-rushdie', 'salman-rushdie-2']
+  },
+  {
+    title: 'another renames a person whose further books are staged',
+    before: [{ ...SHAME, identifiers: { isni: '000000012146438X' } }],
+    rows: ['Fury', null, 'Shame'].map((book) => ({
+      ...AUTHOR,
+      book,
+      booker_prize: true,
+      identifiers: { isni: '000000012146438X' }
+    })),
+    interfere: (server, user) =>
+      server.run(user, replaceAuthor, {
+        ...target,
+        content: { ...SHAME, name: 'Joseph Anton', identifiers: { isni: '000000012146438X' } }
+      }),
+    expected: {
+      created: 0,
+      unchanged: 0,
+      refused: 3,
+      errors: [1, 2, 3].map((line) => ({
+        line,
+        pointer: '/identifiers/isni',
+        detail: /\/authors\/salman-rushdie, /
+      }))
+    }
+  },
+  {
+    title: 'another creates the same author, whose book is unknown',
+    before: [],
+    rows: [{ name: AUTHOR.name }, { name: AUTHOR.name.toUpperCase(), book: 'Fury' }],
+    interfere: create({ name: AUTHOR.name, book: null, country: null }),
+    expected: { created: FILLERS + 1, unchanged: 1, refused: 0 },
+    slugs: ['salman-rushdie']
   },
   {
     title: 'another takes a slug',
@@ -216,12 +261,17 @@ function random(seed: number) {
 
 function randomRows(seed: number, count: number, room: number): AuthorContent[] {
   const next = random(seed)
-  return Array.from({ length: count }, () => ({
-    name: `${['Name', 'name', 'Náme', 'Name 2'][next(4)]} ${next(room)}`,
-    book: `Book ${next(room)}`,
-    country: next(20) === 0 ? 'Here' : 'There',
-    identifiers: next(8) === 0 ? { viaf: String(1 + next(room * 8)) } : {}
-  }))
+  return Array.from({ length: count }, () => {
+    const number = next(room)
+    const viaf = [String(1 + next(room * 8)), String(1_000_000 + number), null, null, null][next(5)] as string
+    return {
+      name: `${['Name', 'name', 'Náme', 'Name 2'][next(4)]} ${number}`,
+      sort_name: next(30) === 0 ? `${number}, Name` : null,
+      book: next(12) === 0 ? null : `Book ${next(room)}`,
+      country: next(20) === 0 ? 'Here' : 'There',
+      identifiers: { viaf }
+    }
+  })
 }
 
 /** A number that is free is looked for in another way when rows are written some at a time. */

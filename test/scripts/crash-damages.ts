@@ -39,6 +39,10 @@ const AUTHOR_DAMAGES = new Map([
     /^half: the keys of an author are not those of its record: /
   ],
   [
+    "update authors set sort_key = coalesce(sort_key, '') || 'x' where id = @id",
+    /^half: the keys of an author are not those of its record: /
+  ],
+  [
     "update authors set version = version + 1, record = json_set(record, '$.version', version + 1) where id = @id",
     /^half: an author is not its last change: /
   ],
@@ -94,8 +98,8 @@ const AUTHOR_DAMAGES = new Map([
   ]
 ])
 const FOREIGN_ID = '00000000-0000-7000-8000-000000000000'
-const FOREIGN = `insert into authors (number, id, slug, booker_prize, birth_year, owner_number, version, updated_at, name_key, book_key, record)
-  select (select max(sequence) + 100000 from changes), '${FOREIGN_ID}', 'x', booker_prize, birth_year, owner_number, version, updated_at, 'x', book_key,
+const FOREIGN = `insert into authors (number, id, slug, booker_prize, birth_year, owner_number, version, updated_at, name_key, book_key, sort_key, record)
+  select (select max(sequence) + 100000 from changes), '${FOREIGN_ID}', 'x', booker_prize, birth_year, owner_number, version, updated_at, 'x', book_key, sort_key,
   json_set(record, '$.id', '${FOREIGN_ID}') from authors limit 1`
 const UNDO_LOGOUT = 'update sessions set ended_at = null, end_reason = null where id = @id'
 const ADD_USER = `insert into users (id, username, username_key, password_hash, created_at)
