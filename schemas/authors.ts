@@ -38,16 +38,17 @@ const BirthYear = Nullable(Year('The year of birth, -3000 to 2100; BC is negativ
 const DeathYear = Nullable(Year('The year of death, -3000 to 2100, not before the birth.'))
 const Note = Nullable(FreeText({ maxLength: 4000, description: 'A note, up to 4,000 characters.' }))
 
+/** None whom the seed brings along, so that it can be created beside them, and changed by whom it belongs to. */
 const CREATE_EXAMPLE = {
-  name: 'Salman Rushdie',
-  sort_name: 'Rushdie, Salman',
-  book: "Midnight's Children",
-  country: 'India',
-  booker_prize: true,
-  birth_year: 1947,
-  death_year: null,
-  identifiers: { viaf: '108299403', isni: null, wikidata: 'Q44306', openlibrary: null },
-  note: 'Best of the Booker, 2008'
+  name: 'Chinua Achebe',
+  sort_name: 'Achebe, Chinua',
+  book: 'Things Fall Apart',
+  country: 'Nigeria',
+  booker_prize: false,
+  birth_year: 1930,
+  death_year: 2013,
+  identifiers: { viaf: null, isni: null, wikidata: 'Q155845', openlibrary: null },
+  note: 'Man Booker International Prize, 2007'
 }
 
 const writable = {
@@ -67,7 +68,7 @@ export const CreateAuthor = Type.Object(writable, {
   additionalProperties: false,
   description:
     'A new author, of whom only the name must be known. Left out means false for `booker_prize` and null for the rest.',
-  examples: [{ name: 'Salman Rushdie', book: "Midnight's Children", country: 'India', booker_prize: true }]
+  examples: [{ name: 'Chinua Achebe', book: 'Things Fall Apart', country: 'Nigeria', birth_year: 1930 }]
 })
 export type CreateAuthor = Static<typeof CreateAuthor>
 
@@ -94,14 +95,14 @@ export const PatchAuthor = Type.Object(
     $id: 'PatchAuthor',
     additionalProperties: false,
     description: 'A merge patch (RFC 7396): what is left out stays, null goes back to false or null.',
-    examples: [{ birth_year: 1947, identifiers: { wikidata: 'Q44306' } }]
+    examples: [{ death_year: 2013, identifiers: { wikidata: 'Q155845' } }]
   }
 )
 export type PatchAuthor = Static<typeof PatchAuthor>
 
 const AUTHOR_EXAMPLE = {
   id: '019ab3f6-1d2e-7c44-9b1a-5e6f7a8b9c0d',
-  slug: 'salman-rushdie',
+  slug: 'chinua-achebe',
   ...CREATE_EXAMPLE,
   owner_id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21',
   version: 1,
@@ -166,7 +167,7 @@ export const AuthorParams = Type.Object({
   author: Type.String({
     maxLength: 500,
     description: 'The author’s id or slug.',
-    examples: ['salman-rushdie']
+    examples: ['chinua-achebe']
   })
 })
 

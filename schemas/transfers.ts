@@ -36,14 +36,14 @@ export const AuthorsCsv = Type.String({
   $id: 'AuthorsCsv',
   maxLength: 1_000_000_000_000,
   description: `Authors as CSV (RFC 4180) with the columns ${COLUMNS.join(', ')}. Only name must be there. An empty cell is null, an empty note is \`""\`. An import also takes semicolons, tabs or \`|\` between cells, and what spreadsheets write for booleans and years. Before what a spreadsheet would take for a formula, at the beginning of a text or after a semicolon, tab or line break in it, stands an apostrophe, which an import takes away.`,
-  examples: ["name,book,country,booker_prize\r\nSalman Rushdie,Midnight's Children,India,true\r\n"]
+  examples: ['name,book,country,booker_prize\r\nAmos Tutuola,The Palm-Wine Drinkard,Nigeria,false\r\n']
 })
 
 export const AuthorsNdjson = Type.String({
   $id: 'AuthorsNdjson',
   maxLength: 1_000_000_000_000,
   description: 'Authors as NDJSON: in each line one, as POST /authors takes it.',
-  examples: [`{"name":"Salman Rushdie","book":"Midnight's Children","country":"India","booker_prize":true}\n`]
+  examples: [`{"name":"Amos Tutuola","book":"The Palm-Wine Drinkard","country":"Nigeria"}\n`]
 })
 
 const Count = (description: string) =>

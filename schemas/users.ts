@@ -83,6 +83,8 @@ export const ChangeUser = Type.Object(
 )
 export type ChangeUser = Static<typeof ChangeUser>
 
+/** Not that of the example of registration: who only presses Execute loses no account and no password. */
+const NOT_REGISTERED = 'your current password'
 const CurrentPassword = Type.String({ maxLength: 1000, description: 'The current password.' })
 
 export const ChangePassword = Type.Object(
@@ -91,7 +93,7 @@ export const ChangePassword = Type.Object(
     $id: 'ChangePassword',
     additionalProperties: false,
     description: 'The password that is, and the one that shall be.',
-    examples: [{ current_password: 'the moors last sigh', new_password: 'shalimar the clown' }]
+    examples: [{ current_password: NOT_REGISTERED, new_password: 'shalimar the clown' }]
   }
 )
 
@@ -101,7 +103,7 @@ export const ConfirmPassword = Type.Object(
     $id: 'ConfirmPassword',
     additionalProperties: false,
     description: 'The current password, to confirm what cannot be undone.',
-    examples: [{ password: 'the moors last sigh' }]
+    examples: [{ password: NOT_REGISTERED }]
   }
 )
 

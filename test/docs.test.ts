@@ -1,7 +1,9 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import path from 'node:path'
 import t, { type Test } from 'tap'
-import { AUTHOR, buildApp, listen, PASSWORD } from './helpers.ts'
+import { AuthorParams } from '../schemas/authors.ts'
+import { AUTHOR, buildApp, listen, PASSWORD, ROOT, signIn } from './helpers.ts'
 
 const CHROMIUM = [
   process.env.CHROMIUM,
@@ -22,6 +24,11 @@ const ARGUMENTS = [
 
 const REPORT_VIOLATIONS = `document.addEventListener('securitypolicyviolation', (event) =>
   console.error('blocked by the policy:', event.violatedDirective, event.blockedURI, event.sourceFile))`
+
+/** What the accessibility rule `select-name` and its like find. */
+const NAMELESS = `[...document.querySelectorAll('select, textarea')]
+  .filter((field) => !field.ariaLabel && ![...field.labels].some(({ innerText }) => innerText.trim()))
+  .map(({ outerHTML }) => outerHTML)`
 
 // biome-ignore lint/suspicious/noExplicitAny: Playwright's types are in tools/, which the type check does without
 type Page = any
@@ -89,6 +96,12 @@ t.test(
     const listed = await execute(page, 'authors-listAuthors')
     t.match(listed, { status: '200', json: { data: [{ id: created.json.id, ...AUTHOR }], next: null } })
 
+    for (const operation of ['authors-importAuthors', 'authors-patchAuthor'])
+      await page.locator(`[id="operations-${operation}"] .opblock-summary-control`).click()
+    await page.locator('[id="operations-authors-patchAuthor"] textarea').waitFor()
+    t.ok((await page.locator('select, textarea').count()) > 20)
+    t.strictSame(await page.evaluate(NAMELESS), [], 'every field has a name that can be heard')
+
     if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT, fullPage: true })
     t.strictSame([...new Set(requests.map((address) => new URL(address).origin))], [url])
     t.strictSame(complaints, [], 'nothing is blocked, nothing fails')
@@ -121,6 +134,45 @@ t.test('a file that the docs do not have is a problem like any other', async (t)
     t.match(answer.json(), { code: 'ROUTE_NOT_FOUND', status: 404, instance: answer.headers['x-request-id'] })
   }
 })
+
+t.test(
+  'who presses Execute at each example loses no account, no password, and nothing of the seed',
+  async (t) => {
+    const server = await buildApp(t)
+    const { schemas } = (await server.inject('/openapi.json')).json().components
+    const exampleOf = (name: string) => schemas[name].examples[0]
+    const { password } = exampleOf('Registration')
+    t.not(exampleOf('ConfirmPassword').password, password)
+    t.not(exampleOf('ChangePassword').current_password, password)
+
+    const seed = readFileSync(path.join(ROOT, 'data-samples/booker-winners.csv'), 'utf8')
+    const { headers } = await signIn(server)
+    const send = (
+      method: 'POST' | 'PUT' | 'PATCH',
+      url: string,
+      payload: object | string,
+      type = 'application/json'
+    ) => server.inject({ method, url, payload, headers: { ...headers, 'content-type': type } })
+    t.equal((await send('POST', '/authors/import', seed, 'text/csv')).statusCode, 200)
+    const created = await send('POST', '/authors', exampleOf('CreateAuthor'))
+    t.equal(created.statusCode, 201)
+    const { paths } = (await server.inject('/openapi.json')).json()
+    const author = paths['/authors/{author}'].get.parameters[0].example
+    t.equal(created.json().slug, author, 'the address of the examples is that of the author')
+    for (const [method, name] of [
+      ['PUT', 'ReplaceAuthor'],
+      ['PATCH', 'PatchAuthor']
+    ] as const)
+      t.equal((await send(method, `/authors/${author}`, exampleOf(name))).statusCode, 200, name)
+    for (const [type, name] of [
+      ['text/csv', 'AuthorsCsv'],
+      ['application/x-ndjson', 'AuthorsNdjson']
+    ] as const) {
+      const answer = await send('POST', '/authors/import', exampleOf(name), type)
+      t.match(answer.json(), { refused: 0 }, name)
+    }
+  }
+)
 
 t.test('/openapi.json is OpenAPI 3.1', async (t) => {
   const server = await buildApp(t)

@@ -5,10 +5,13 @@ import { fileURLToPath } from 'node:url'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { namesVersion } from '../db/entity-tags.ts'
+import { namesVersion } from '../../db/entity-tags.ts'
 
 const PREFIX = '/docs'
 const FILES = path.join(path.dirname(fileURLToPath(import.meta.resolve('@fastify/swagger-ui'))), 'static')
+/** Our own beside them, see there. */
+const NAMES = 'accessible-names.js'
+const NAMES_FILE = path.join(import.meta.dirname, NAMES)
 const MEDIA_TYPES: Record<string, string> = {
   '.css': 'text/css; charset=utf-8',
   '.html': 'text/html; charset=utf-8',
@@ -45,7 +48,7 @@ async function docs(fastify: FastifyInstance) {
     await scope.register(swaggerUi, {
       routePrefix: PREFIX,
       staticCSP: POLICY,
-      theme: { title: 'Library API' },
+      theme: { title: 'Library API', js: [{ filename: NAMES, content: readFileSync(NAMES_FILE, 'utf8') }] },
       // Without the bar on top, in which one could type the address of another document.
       uiConfig: {
         layout: 'BaseLayout',
@@ -75,13 +78,19 @@ function sendFromMemory(scope: FastifyInstance): void {
     [`${PREFIX}/yaml`, (basePath) => scope.openApi('yaml', basePath)]
   ])
   for (const file of readdirSync(FILES)) {
+    if (!NOT_ITS_FILES.includes(file))
+      sources.set(`${PREFIX}/static/${file}`, readOnce(path.join(FILES, file)))
+  }
+  sources.set(`${PREFIX}/static/theme/${NAMES}`, readOnce(NAMES_FILE))
+
+  function readOnce(file: string): () => Buffer {
     let body: Buffer | undefined
-    const source = () => {
-      body ??= scope.share(readFileSync(path.join(FILES, file)))
+    return () => {
+      body ??= scope.share(readFileSync(file))
       return body
     }
-    if (!NOT_ITS_FILES.includes(file)) sources.set(`${PREFIX}/static/${file}`, source)
   }
+
   const etags = new WeakMap<Buffer, string>()
 
   function etagOf(body: Buffer): string {
