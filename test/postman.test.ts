@@ -52,6 +52,12 @@ t.test('the walk comes first and passes, also a second time on the same database
   }
 })
 
+t.test('baseUrl may have a path', async (t) => {
+  const { url } = await listen(t, { BASE_PATH: '/shelf' })
+  const { run } = await runNewman(`${url}/shelf`, WALK)
+  t.strictSame(failuresOf(run), [])
+})
+
 t.test('every request of the collection fits the service', async (t) => {
   const { url } = await listen(t)
   const { run } = await runNewman(url)

@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createServer, request as forward, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../config.ts'
-import { AUTHOR, basic, buildApp, listen, PASSWORD, signIn } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, listen, PASSWORD, ROOT, signIn, temporaryFolder } from '../helpers.ts'
 import { ask } from './http/sockets.ts'
 
 const NAMED = { TRUST_PROXY: 'loopback' }
@@ -22,7 +26,11 @@ async function proxy(t: Test, service: string, { path, strips, headers = {} }: P
     const target = service + (strips ? url.slice(path.length) : url)
     const passed = forward(target, { method, headers: { ...own, ...headers }, agent: false }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(response)
+      answer.pipe(response, { end: false })
+      answer.once('end', () => {
+        response.addTrailers(answer.trailers as Record<string, string>)
+        response.end()
+      })
     })
     request.pipe(passed)
     response.once('close', () => passed.destroy())
@@ -251,6 +259,24 @@ t.test('what is refused before there is a request has the path too', async (t) =
     const [answer] = await ask(t, url, bytes)
     t.match(JSON.parse(answer?.body ?? '').type, /^\/shelf\/problems\/m/)
   }
+})
+
+t.test('the command moves authors by an address with a path', async (t) => {
+  const { url, authorization } = await filled(t, NAMED)
+  const below = await proxy(t, url, {
+    path: '/shelf',
+    strips: true,
+    headers: { 'x-forwarded-prefix': '/shelf' }
+  })
+  const folder = temporaryFolder(t)
+  const command = async (...words: string[]) => {
+    const env = { ...process.env, LIBRARY_TOKEN: authorization.replace('Bearer ', '') }
+    const options = [path.join(ROOT, 'scripts/authors.ts'), ...words, '--url', `${below}/`]
+    return (await promisify(execFile)(process.execPath, options, { env, cwd: folder })).stderr
+  }
+  await command('export', 'authors.csv')
+  t.equal(readFileSync(path.join(folder, 'authors.csv'), 'utf8').split('\n').length, 4)
+  await command('import', 'authors.csv')
 })
 
 t.test('an import tells its problems below the path', async (t) => {
