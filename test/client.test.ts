@@ -26,7 +26,7 @@ const MISTAKES = {
   'an unknown header': `library.GET('/authors/{author}', { params: { ...params, header: { 'if-none': '1' } } })`,
   'a key where none is taken': `library.GET('/me', { params: { header: { 'idempotency-key': '1' } } })`,
   'no body': `library.POST('/authors')`,
-  'a body without a needed field': `library.POST('/authors', { body: { name: 'a', book: 'b' } })`,
+  'a body without a needed field': `library.POST('/authors', { body: { book: 'b', country: 'c' } })`,
   'an unknown field': `library.POST('/authors', { body: { name: 'a', book: 'b', country: 'c', prize: true } })`,
   'a field of a wrong type': `library.POST('/authors', { body: { name: 'a', book: 'b', country: 1 } })`,
   'an unknown field of a patch': `library.PATCH('/authors/{author}', { params, body: { note: '', born: 1 } })`,
@@ -34,6 +34,7 @@ const MISTAKES = {
   'a file that is no text': `library.POST('/authors/import', { body: [{ name: 'a' }] })`,
   'a field that the answer does not have': `(await library.GET('/me')).data?.name`,
   'a field that the entries do not have': `(await library.GET('/authors')).data?.data[0]?.title`,
+  'an unknown book taken for a text': `(await library.GET('/authors/{author}', { params })).data?.book.trim()`,
   'null taken for a number': `(await library.GET('/authors/{author}', { params })).data?.birth_year.toFixed()`,
   'a member that a problem does not have': `(await library.GET('/authors/{author}', { params })).error?.message`,
   'an answer that may be a problem': `(await library.GET('/me')).data.id`
