@@ -6,6 +6,8 @@ import path from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { isPortable } from '../plugins/openapi/published.ts'
+import { schemas } from '../schemas/index.ts'
+import { documentedHeader } from '../schemas/ref.ts'
 import {
   type Document,
   type Operation,
@@ -244,6 +246,23 @@ t.test('what operations share is said once, under names that make good names of 
   t.notMatch(body, /def-\d|publishedPattern/)
 })
 
+/** The objects anywhere in the value that have a title, or a name of their own. */
+function namedIn(value: unknown): { name: string; properties: object }[] {
+  if (typeof value !== 'object' || value === null) return []
+  const { title, $id: name = title, properties } = value as Schema & { title?: unknown }
+  const within = Object.values(value).flatMap(namedIn)
+  return typeof name === 'string' && properties !== undefined ? [{ name, properties }, ...within] : within
+}
+
+t.test('what has the same title in the source is the same', async (t) => {
+  const byName = Map.groupBy(namedIn(schemas), ({ name }) => name)
+  t.ok(byName.has('AuthorIdentifiers') && byName.has('Author'))
+  for (const [name, alike] of byName) {
+    t.equal(new Set(alike.map(({ properties }) => JSON.stringify(properties))).size, 1, name)
+    t.ok(sent.components.schemas[name]?.properties, `${name} is in the document`)
+  }
+})
+
 t.test('every operation says what it does, who may, and what is special', async (t) => {
   const descriptions = routesOf(document).map(({ title, operation }) => {
     const { description = '', summary } = operation as Operation & { description?: string }
@@ -353,4 +372,25 @@ t.test('so is every number of a body', async (t) => {
     }
   }
   t.ok(numbers > 0)
+})
+
+t.test('the number of an event may be as long as any that is sent', async (t) => {
+  for (const [id, status] of [
+    ['9007199254740991', 200],
+    ['0', 200],
+    ['90071992547409911', 400],
+    ['-1', 400]
+  ] as const) {
+    const asked = await server.inject({
+      url: '/changes/stream',
+      headers: { ...headers, 'last-event-id': id },
+      payloadAsStream: true
+    })
+    t.equal(asked.statusCode, status, id)
+    asked.stream().destroy()
+  }
+})
+
+t.test('a header that an error has, and nobody has described, is found at the start', async (t) => {
+  t.throws(() => documentedHeader('x-unheard-of', true), /does not say what the header x-unheard-of is/)
 })

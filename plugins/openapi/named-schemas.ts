@@ -1,16 +1,22 @@
 import type { Document, Schema } from './document.ts'
 
-/** The document with every object inside a schema that has a title as a schema of its own, so that clients get a type of that name. */
+/**
+ * The document with every object inside a schema that has a title as a schema of its own, so that clients get a type of that
+ * name. Where there is a schema of that name already, it is that one, or null.
+ */
 export function withNamedSchemas(document: Document): Document {
   const inner: Record<string, Schema> = {}
   const schemas = JSON.parse(JSON.stringify(document.components.schemas), (_key, value) => {
     if (!isTitledObject(value)) return value
     const { title, type, description } = value
     const reference = { $ref: `#/components/schemas/${title}` }
-    if (type === 'object') inner[title] = value
+    inner[title] = { ...value, type: 'object' }
     return type === 'object' ? reference : { description, anyOf: [reference, { type: 'null' }] }
   })
-  return { ...document, components: { ...document.components, schemas: { ...inner, ...schemas } } }
+  return {
+    ...document,
+    components: { ...document.components, schemas: { ...schemas, ...inner, ...schemas } }
+  }
 }
 
 function isTitledObject(value: unknown): value is Schema & { title: string } {
