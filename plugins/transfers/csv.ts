@@ -68,7 +68,7 @@ export async function* parseCsv(source: Readable, map: ColumnMap = []): AsyncGen
     delimiter: dialect.divider,
     skip_empty_lines: true,
     relax_column_count: true,
-    record_delimiter: ['\r\n', '\n', '\r'],
+    record_delimiter: dialect.recordEnds,
     max_record_size: LONGEST_RECORD,
     cast: readCell
   })

@@ -5,6 +5,8 @@ import { BrokenFile, refuseOtherFormats } from './rows.ts'
 
 export interface Dialect {
   divider: string
+  /** CR alone is one only where some are seen: each of them is looked for at every character. */
+  recordEnds: string[]
   /** The bytes of the line `sep=` that some programs begin with, and of what stands before it. */
   prelude: number
 }
@@ -55,6 +57,7 @@ function dialectOf(head: Buffer, isAll: boolean): Dialect | undefined {
   const header = firstLineOf(text.slice(begin + prelude.length))
   if (header === undefined && !isAll) return undefined
   return {
+    recordEnds: /\r(?!\n)/.test(text) ? ['\r\n', '\n', '\r'] : ['\r\n', '\n'],
     divider: named?.replace('\\t', '\t') ?? bestDivider(header ?? text),
     prelude: prelude === '' ? 0 : Buffer.byteLength(text.slice(0, begin + prelude.length))
   }
