@@ -284,7 +284,7 @@ t.test('no column is left out in silence', async (t) => {
     [
       'Autor,Titel,country',
       '',
-      /^has unknown columns \(Autor, Titel\) and lacks the columns name.*; known are name, .*; "map" .* tells .*: Autor=name,Titel=/
+      /^has unknown columns \(Autor, Titel\) and lacks the column name.*; known are name, .*; "map" .*tells .*: Autor=name,Titel=/
     ],
     ['name,book,country,Shelf', '', /^has unknown columns \(Shelf\); known are .*: Shelf=$/],
     ['name,book,country', 'autor=name', /^has no columns autor, which "map" names; known/],
