@@ -42,9 +42,8 @@ export class RefusedFile implements RefusedListener {
   async begin(): Promise<void> {
     await this.#rows?.return(undefined)
     await this.#handle.truncate(0)
-    const { format, open } = this.#source
-    this.#rows = readRawRows(open(), format)
-    this.#form = await readForm(this.#rows, format)
+    this.#rows = readRawRows(this.#source.open(), this.#source.format)
+    this.#form = await readForm(this.#rows, this.#source)
     this.#finder = new RowFinder(this.#rows)
     this.#pending = undefined
     this.#buffered = [this.#form.head]
@@ -65,8 +64,8 @@ export class RefusedFile implements RefusedListener {
 
   /** Keeps it if there are any such rows, and says what can be done with it. */
   async keep(refused: number, options: ImportOptions): Promise<void> {
-    if (refused === 0) return
     await this.#flush()
+    if (this.#count === 0) return
     await this.#write()
     await this.#handle.sync()
     this.#isKept = true
@@ -97,6 +96,7 @@ export class RefusedFile implements RefusedListener {
     if (this.#pending === undefined) return
     const { line, reasons } = this.#pending
     this.#pending = undefined
+    if (line <= this.#form.headerLine) return
     const row = await this.#finder.at(line)
     this.#buffered.push(this.#form.toRow(line, reasons.join('; '), row?.bytes ?? Buffer.alloc(0)))
     this.#count += 1

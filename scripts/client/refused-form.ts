@@ -1,45 +1,57 @@
 /** How refused rows are written: as they were, with two columns or members more. */
+import type { Readable } from 'node:stream'
 import { toCell } from '../../plugins/transfers/csv.ts'
+import { readDialect } from '../../plugins/transfers/dialect.ts'
+import { BrokenFile } from '../../plugins/transfers/rows.ts'
 import type { Format } from './arguments.ts'
 import type { RawRow } from './raw-rows.ts'
 
 export interface RefusedForm {
   /** With what the file begins. */
   head: Buffer
+  /** The line of the header, which is no row. */
+  headerLine: number
   toRow(line: number, reason: string, bytes: Buffer): Buffer
 }
 
-const DIVIDERS = [',', ';', '\t', '|']
-const PRELUDE = /^"?sep=(.)/i
+const PRELUDE = /^"?sep=/i
 /** Longer texts are no rows that somebody can correct, and what is in them is not closed. */
 const LONGEST_ROW = 1_000_000
 
 /** The form of a file, of whose rows the header is read. */
-export async function readForm(rows: AsyncGenerator<RawRow>, format: Format): Promise<RefusedForm> {
-  if (format === 'ndjson') return { head: Buffer.alloc(0), toRow: toObject }
-  const head: Buffer[] = []
-  let divider: string | undefined
+export async function readForm(
+  rows: AsyncGenerator<RawRow>,
+  { format, open }: { format: Format; open(): Readable }
+): Promise<RefusedForm> {
+  if (format === 'ndjson') return { head: Buffer.alloc(0), headerLine: 0, toRow: toObject }
+  const divider = await readDivider(open())
+  const head: string[] = []
+  let headerLine = 0
   for (let row = await rows.next(); !row.done; row = await rows.next()) {
     const { line, bytes } = row.value
-    const text = bytes.toString().replace(/^\uFEFF/, '')
-    if (line === 1 && text.length < bytes.toString().length) head.push(Buffer.from('\uFEFF'))
-    const named = line === 1 ? PRELUDE.exec(text)?.[1] : undefined
-    if (named !== undefined) {
-      divider = named === '\\' ? '\t' : named
-      head.push(Buffer.from(`${text}\r\n`))
-    } else if (text.trim() !== '') {
-      divider ??= bestDivider(text)
-      head.push(Buffer.from(`line${divider}reason${divider}${text}\r\n`))
+    const whole = bytes.toString()
+    const text = whole.replace(/^\uFEFF/, '')
+    headerLine = line
+    if (text !== whole) head.push('\uFEFF')
+    if (line === 1 && PRELUDE.test(text)) head.push(`${text}\r\n`)
+    else if (text.trim() !== '') {
+      head.push(`line${divider}reason${divider}${text}\r\n`)
       break
     }
   }
-  return { head: Buffer.concat(head), toRow: (...row) => toRecord(divider ?? ',', ...row) }
+  return { head: Buffer.from(head.join('')), headerLine, toRow: (...row) => toRecord(divider, ...row) }
 }
 
-/** That which divides the header most. */
-function bestDivider(header: string): string {
-  const count = (divider: string) => header.split(divider).length
-  return DIVIDERS.reduce((best, divider) => (count(divider) > count(best) ? divider : best))
+/** As the service finds it. */
+async function readDivider(source: Readable): Promise<string> {
+  try {
+    return (await readDialect(source)).dialect.divider
+  } catch (error) {
+    if (!(error instanceof BrokenFile)) throw error
+    return ','
+  } finally {
+    source.destroy()
+  }
 }
 
 /** What is put in stands first, so that it is in its column also in a row with too few or too many cells. */

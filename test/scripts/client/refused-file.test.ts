@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
@@ -46,8 +46,7 @@ const HEADS: [string, string, number, string][] = [
     3,
     '\uFEFFline,reason,a,b\r\n3,"/name is wrong",1,2\r\n'
   ],
-  ['lines that end in CR', 'a,b\r1,2\r3,4\r', 3, 'line,reason,a,b\r\n3,"/name is wrong",3,4\r\n'],
-  ['a header alone', 'a,b\n', 1, 'line,reason,a,b\r\n1,"/name is wrong",\r\n']
+  ['lines that end in CR', 'a,b\r1,2\r3,4\r', 3, 'line,reason,a,b\r\n3,"/name is wrong",3,4\r\n']
 ]
 for (const [title, content, line, text] of HEADS) {
   t.test(`a file with ${title}`, async (t) => {
@@ -67,6 +66,21 @@ t.test('rows are as they were, whatever is in them', async (t) => {
     '7,"/name is wrong","""never closed,3"',
     ''
   ])
+})
+
+t.test('a file whose header is refused has no rows to correct', async (t) => {
+  const source = await openSource(file(t, 'in.csv', '\na,b\n1,2\n'), 'csv')
+  const name = path.join(temporaryFolder(t), 'out.csv')
+  const refused = await RefusedFile.open(name, source)
+  await refused.begin()
+  await refused.add([{ line: 2, pointer: '', detail: 'has unknown columns' }])
+  await refused.keep(1, OPTIONS)
+  await refused.close()
+  t.notOk(existsSync(name))
+})
+
+t.test('a workbook is divided by nothing that is known', async (t) => {
+  t.equal((await written(t, 'PK\x03\x04;;\nrest\n', 'csv', [2])).text.slice(0, 12), 'line,reason,')
 })
 
 t.test('what is wrong with one row stands in one cell, and is no formula', async (t) => {
