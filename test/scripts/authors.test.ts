@@ -74,8 +74,7 @@ t.test('both formats say the same', async (t) => {
 t.test('refused rows are told by their lines; --partial keeps the others, --dry-run none', async (t) => {
   const { run, names } = await library(t)
   const mixed = file(t, 'in.csv', 'name,book,country\nOvid,Amores,Italy\n,,England\nA,B\n')
-  const refused =
-    'line 3: /name is required\nline 3: /book is required\nline 4: has 2 cells, but the header has 3\n'
+  const refused = 'line 3: /name is required\nline 4: has 2 cells, but the header has 3\n'
   t.strictSame(await run(['import', mixed, '--dry-run']), {
     code: 1,
     stdout: '1 author would be created, 0 unchanged, 2 refused.\n',
@@ -101,7 +100,7 @@ t.test(
     const { run, names, folder } = await library(t)
     const out = path.join(folder, 'refused rows.csv')
     const csv =
-      '\uFEFFAutor,Werk,Land,Regal\r\nHeinrich Böll,Ansichten eines Clowns,Germany,"A, 1"\r\n,"Two\nlines",Peru,\r\nShort\r\n'
+      '\uFEFFAutor,Werk,Land,Regal\r\nHeinrich Böll,Ansichten eines Clowns,Germany,"A, 1"\r\n,Lines,Peru,"Two\nlines"\r\nShort\r\n'
     const args = ['import', file(t, 'in.csv', csv), '--map', 'Autor=name,Werk=book,Land=country,Regal=']
     t.match(await run([...args, '--refused', out, '--partial']), {
       code: 1,
@@ -110,7 +109,7 @@ t.test(
     })
     const rows = [
       'line,reason,Autor,Werk,Land,Regal',
-      '3,"/name is required",,"Two\nlines",Peru,',
+      '3,"/name is required",,Lines,Peru,"Two\nlines"',
       '5,"has 1 cells, but the header has 4",Short'
     ]
     t.equal(readFileSync(out, 'utf8'), `\uFEFF${rows.map((row) => `${row}\r\n`).join('')}`)
@@ -123,7 +122,7 @@ t.test(
     })
     writeFileSync(
       out,
-      readFileSync(out, 'utf8').replace(',,"Two', ',Mario Vargas Llosa,"Two').replace('Short', 'A,B,C,')
+      readFileSync(out, 'utf8').replace(',,Lines', ',Mario Vargas Llosa,Lines').replace('Short', 'A,B,C,')
     )
     t.match(await run(['import', out, ...args.slice(2, 3), `${args[3]},line=,reason=`]), {
       code: 0,
@@ -134,14 +133,14 @@ t.test(
     const none = path.join(folder, 'none.csv')
     t.match(await run([...args.slice(0, 1), file(t, 'good.csv', CSV), '--refused', none]), { code: 0 })
     t.notOk(existsSync(none), 'where none is refused there is no file')
-    const lines = '{"name":"Q"}\n{"name":"Aino","book":"Kalevala","country":"Finland"}\n'
+    const lines = '{"book":"Q"}\n{"name":"Aino","book":"Kalevala","country":"Finland"}\n'
     const fromStdin = path.join(folder, 'stdin.ndjson')
     t.match(await run(['import', '-', '--format', 'ndjson', '--partial', '--refused', fromStdin], lines), {
       code: 1,
       stdout: '1 author created',
       stderr: /Correct them there, take "line" and "reason" out, and import them\.\n$/
     })
-    t.match(readFileSync(fromStdin, 'utf8'), /^\{"line":1,"reason":".+ is required.*","name":"Q"\}\n$/)
+    t.match(readFileSync(fromStdin, 'utf8'), /^\{"line":1,"reason":".+ is required.*","book":"Q"\}\n$/)
   }
 )
 

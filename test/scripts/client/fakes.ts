@@ -11,14 +11,14 @@ import { ProgressBar } from '../../../scripts/client/progress.ts'
 import { temporaryFolder } from '../../helpers.ts'
 
 export const HEADER =
-  'name,book,country,booker_prize,birth_year,death_year,viaf,isni,wikidata,openlibrary,note'
+  'name,book,country,booker_prize,birth_year,death_year,viaf,isni,wikidata,openlibrary,sort_name,note'
 
 /** As the service writes it. */
 export const CSV = [
   HEADER,
-  'Salman Rushdie,"Midnight\'s ""Children""",India,true,1947,,108299403,,Q44306,,"two\nlines, and a comma"',
-  'Ovid,Metamorphoses,Italy,false,-43,17,,,,,""',
-  "Ann,'=1+1,Nowhere,false,,,,,,,"
+  'Salman Rushdie,"Midnight\'s ""Children""",India,true,1947,,108299403,,Q44306,,,"two\nlines, and a comma"',
+  'Ovid,Metamorphoses,Italy,false,-43,17,,,,,,""',
+  "Ann,'=1+1,Nowhere,false,,,,,,,,"
 ]
   .map((line) => `${line}\r\n`)
   .join('')
@@ -29,6 +29,7 @@ const NONE = { viaf: null, isni: null, wikidata: null, openlibrary: null }
 export const NDJSON = [
   {
     name: 'Salman Rushdie',
+    sort_name: null,
     book: 'Midnight\'s "Children"',
     country: 'India',
     booker_prize: true,
@@ -39,6 +40,7 @@ export const NDJSON = [
   },
   {
     name: 'Ovid',
+    sort_name: null,
     book: 'Metamorphoses',
     country: 'Italy',
     booker_prize: false,
@@ -49,6 +51,7 @@ export const NDJSON = [
   },
   {
     name: 'Ann',
+    sort_name: null,
     book: '=1+1',
     country: 'Nowhere',
     booker_prize: false,
