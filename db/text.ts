@@ -1,11 +1,9 @@
 import CONFUSABLES from 'unhomoglyph/data.json' with { type: 'json' }
+import { foldCase, foldText } from './folding.ts'
+
+export { fold, foldText, indexedWordsOf, wordsOf, wordsOfFolded } from './folding.ts'
 
 /** The database sees only text that was folded here, so that every engine compares alike. */
-
-/** Case folding, near enough to Unicode's: upper case first joins what has several lower-case forms (ß and ss, ς and σ). */
-function foldCase(text: string): string {
-  return text.toUpperCase().toLowerCase()
-}
 
 /** Longer than any username in any of its spellings. */
 const LONGEST_USERNAME = 1000
@@ -36,39 +34,13 @@ function skeletonOf(text: string): string {
 /** The character that stands for each that looks like it (confusables.txt of UTS 39). */
 const PROTOTYPES: Record<string, string> = CONFUSABLES
 
-/** Elsewhere a mark makes another letter (й, が, मे), and Hangul falls apart without its own normal form. */
-const MARKED_LETTER = /([\p{Script=Latin}\p{Script=Greek}])\p{M}+/gu
-
-const ASCII = /^[ -~]*$/
-
-/** What two texts have in common when they differ only in case, Latin and Greek diacritics, or white space. */
-export function foldText(text: string): string {
-  // Most text is, and takes a tenth of the time.
-  if (ASCII.test(text)) return text.toLowerCase().replace(/ +/g, ' ').trim()
-  return foldCase(text.normalize('NFKD').replace(MARKED_LETTER, '$1'))
-    .normalize('NFC')
-    .replace(/\s+/gu, ' ')
-    .trim()
-}
-
 /** A slug as it is kept, however a person typed it. */
 export function foldSlug(slug: string): string {
   return foldCase(slug).normalize('NFC')
 }
 
-/** Letters and digits of any script, with their marks. */
-const WORD = /[\p{L}\p{M}\p{N}]+/gu
+/** What is neither a letter nor a digit of any script, nor one of their marks. */
 const NO_WORD = /[^\p{L}\p{M}\p{N}]+/gu
-
-/** The words of the texts, folded, each once. */
-export function wordsOf(...texts: string[]): string[] {
-  return wordsOfFolded(...texts.map(foldText))
-}
-
-/** The same of texts that are folded already; a sigma that ends one word may go on in another. */
-export function wordsOfFolded(...texts: string[]): string[] {
-  return [...new Set(texts.flatMap((text) => text.replaceAll('ς', 'σ').match(WORD) ?? []))]
-}
 
 const SLUG_LENGTH = 80
 /** What stands in the place of a slug in an address. */
@@ -89,7 +61,8 @@ export function slugify(name: string): string {
 
 export function slugOfFolded(name: string): string {
   const words = name.replace(NO_WORD, '-')
-  const slug = [...words].slice(0, SLUG_LENGTH).join('').replace(/^-|-$/g, '')
+  // In a slug, which has no other characters, a sigma may end a word that went on in the name.
+  const slug = foldSlug([...words].slice(0, SLUG_LENGTH).join('').replace(/^-|-$/g, ''))
   if (slug === '') return 'author'
   return isUuid(slug) || RESERVED_SLUGS.includes(slug) ? `author-${slug}` : slug
 }

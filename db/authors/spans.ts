@@ -1,4 +1,4 @@
-import { foldText, wordsOf } from '../text.ts'
+import { foldText, indexedWordsOf, wordsOf } from '../text.ts'
 import type { AuthorFilter } from './conditions.ts'
 import { type AuthorOrder, comparePlaces, type Place, placeOf } from './order.ts'
 import { type AuthorRecord, SCHEMES, UNKNOWN_YEAR } from './table.ts'
@@ -76,6 +76,6 @@ function isOf(country: string | null, sought: string): boolean {
 function hasWords({ name, book, country, sort_name }: AuthorRecord, prefixes: string[]): boolean {
   if (prefixes.length === 0) return true
   // In one text: a walk asks this of thousands of authors.
-  const words = wordsOf(`${name} ${book ?? ''} ${country ?? ''} ${sort_name ?? ''}`)
+  const words = indexedWordsOf(`${name}|${book ?? ''}|${country ?? ''}|${sort_name ?? ''}`)
   return prefixes.every((prefix) => words.some((word) => word.startsWith(prefix)))
 }

@@ -1,5 +1,5 @@
 import type { GeneratedAlways, Insertable } from 'kysely'
-import { foldText } from '../text.ts'
+import { fold, foldText } from '../text.ts'
 
 /** An author's JSON, and beside it what authors are found, ordered and told apart by. */
 export interface AuthorsTable {
@@ -111,6 +111,11 @@ export function parseRecord(json: string): AuthorRecord {
   return 'sort_name' in record ? record : { ...record, sort_name: null }
 }
 
+/** What an author is told apart by. */
+export function keysOf({ name, book }: Pick<AuthorRecord, 'name' | 'book'>) {
+  return { name_key: foldText(name), book_key: foldText(book ?? '') }
+}
+
 /** A record as a row. */
 export function toRow(author: AuthorRecord, { number, owner_number }: Numbers): AuthorRow {
   const { id, slug, booker_prize, birth_year, identifiers, version, updated_at } = author
@@ -124,8 +129,7 @@ export function toRow(author: AuthorRecord, { number, owner_number }: Numbers): 
     owner_number,
     version,
     updated_at,
-    name_key: foldText(author.name),
-    book_key: foldText(author.book ?? ''),
+    ...keysOf(author),
     sort_key: foldKnown(author.sort_name),
     record: JSON.stringify(author)
   }
@@ -137,19 +141,23 @@ export interface FoldedTexts {
   book: string
   country: string | null
   sort_name: string | null
+  /** What some of their words also have as their beginning: see `Folded`. */
+  endings: string[]
 }
 
-export function foldTexts({
-  name,
-  book,
-  country,
-  sort_name
-}: Pick<AuthorContent, keyof FoldedTexts>): FoldedTexts {
+export function foldTexts(
+  author: Pick<AuthorContent, 'name' | 'book' | 'country' | 'sort_name'>
+): FoldedTexts {
+  const name = fold(author.name)
+  const book = fold(author.book ?? '')
+  const country = fold(author.country ?? '')
+  const sortName = fold(author.sort_name ?? '')
   return {
-    name: foldText(name),
-    book: foldText(book ?? ''),
-    country: foldKnown(country),
-    sort_name: foldKnown(sort_name)
+    name: name.key,
+    book: book.key,
+    country: author.country == null ? null : country.key,
+    sort_name: author.sort_name == null ? null : sortName.key,
+    endings: [name, book, country, sortName].flatMap(({ endings }) => endings)
   }
 }
 

@@ -7,9 +7,10 @@ const WITH_BOOKER_PRIZE = '\uE003'
 
 /** What the word index has of an author: its words, and terms for filters; with spaces between. */
 export function termsOf(author: AuthorContent, folded: FoldedTexts = foldTexts(author)): string {
-  const { name, book, country, sort_name } = folded
+  const { name, book, country, sort_name, endings } = folded
+  const words = wordsOfFolded(name, book, country ?? '', sort_name ?? '')
   return [
-    ...wordsOfFolded(name, book, country ?? '', sort_name ?? ''),
+    ...(endings.length === 0 ? words : new Set([...words, ...endings])),
     ...(country === null ? [] : [termOfFolded(country)]),
     ...(author.booker_prize ? [WITH_BOOKER_PRIZE] : [])
   ].join(' ')

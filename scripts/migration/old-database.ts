@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto'
 import Sqlite from 'better-sqlite3'
 import { openForMigrations } from '../../db/dialect.ts'
 import { createMigrator, resultsOf } from '../../db/migrator.ts'
-import { foldText, wordsOf } from '../../db/text.ts'
+import { rebuildDown } from '../../migrations/0014-lean-rows.ts'
 import { type Author, type Change, OldLog, uuidAt } from './old-log.ts'
 
+/** How texts were folded, and split into words, then. */
+export const oldFold = rebuildDown.functions.fold
 const LAST_MIGRATION = '0013-create-account-deletions'
 const USERS_BEGAN = Date.UTC(2025, 11, 1)
 const AT = '2026-02-01T00:00:00.000Z'
@@ -138,9 +140,9 @@ export function oldRowOf(author: Author) {
     ...rest,
     ...identifiers,
     booker_prize: booker_prize ? 1 : 0,
-    name_key: foldText(author.name),
-    book_key: foldText(author.book),
-    country_key: foldText(author.country),
+    name_key: oldFold(author.name),
+    book_key: oldFold(author.book),
+    country_key: oldFold(author.country),
     words: wordsOfAuthor(author)
       .map((word) => ` ${word}`)
       .join(''),
@@ -149,8 +151,8 @@ export function oldRowOf(author: Author) {
   }
 }
 
-function wordsOfAuthor({ name, book, country }: Author): string[] {
-  return wordsOf(name, book, country)
+export function wordsOfAuthor({ name, book, country }: Pick<Author, 'name' | 'book' | 'country'>): string[] {
+  return JSON.parse(rebuildDown.functions.word_list(name, book, country))
 }
 
 /** In the order of the table, for a million authors have ten million. */

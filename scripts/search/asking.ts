@@ -84,8 +84,9 @@ function textFor(random: Random, world: World, about: AuthorRecord | undefined):
     parts.reduce((text, part) => text + pick(random, BETWEEN) + part),
     LONGEST.q
   )
-  // What has no letter or too many words is refused.
-  return /[\p{L}\p{M}\p{N}]/u.test(q) && wordsOf(q).length <= MOST_WORDS ? { q } : {}
+  // What has no letter or digit that counts, or too many words, is refused.
+  const words = wordsOf(q)
+  return words.some((word) => /[\p{L}\p{N}]/u.test(word)) && words.length <= MOST_WORDS ? { q } : {}
 }
 
 function wordFor(random: Random, { vocabulary }: World, about: AuthorRecord | undefined): string {

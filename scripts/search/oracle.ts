@@ -1,6 +1,6 @@
 /** The authors as the log of changes tells of them, and a plain scan through them: no index, no plan, nothing to be clever about. */
 import { type AuthorRecord, SCHEMES, UNKNOWN_YEAR } from '../../db/authors/table.ts'
-import { foldText, wordsOf } from '../../db/text.ts'
+import { foldText, indexedWordsOf, wordsOf } from '../../db/text.ts'
 import type { Question } from './question.ts'
 
 /** What the log says of a change. */
@@ -57,7 +57,7 @@ export class Oracle {
 function toEntry(record: AuthorRecord): Entry {
   return {
     record,
-    words: wordsOf(record.name, record.book ?? '', record.country ?? '', record.sort_name ?? ''),
+    words: indexedWordsOf(record.name, record.book ?? '', record.country ?? '', record.sort_name ?? ''),
     country: record.country === null ? null : foldText(record.country),
     name: Buffer.from(foldText(record.sort_name ?? record.name)).toString('latin1')
   }

@@ -11,7 +11,7 @@ import {
   RARE_AUTHORS,
   WORDS
 } from '../../bench/generate-authors.ts'
-import { wordsOf } from '../../db/text.ts'
+import { indexedWordsOf } from '../../db/text.ts'
 import { temporaryFolder } from '../helpers.ts'
 
 const AUTHORS = 3000
@@ -83,7 +83,7 @@ t.test('the invented authors have what they promise', async (t) => {
   const share = (has: (author: Content) => boolean) => authors.filter(has).length / AUTHORS
   const found = (beginning: string) =>
     share(({ name, book, country }) =>
-      wordsOf(name, book, country).some((word) => word.startsWith(beginning))
+      indexedWordsOf(name, book, country).some((word) => word.startsWith(beginning))
     )
   t.equal(found(WORDS.rare) * AUTHORS, RARE_AUTHORS)
   t.equal(found(WORDS.absent), 0)

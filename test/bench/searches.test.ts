@@ -3,7 +3,7 @@ import path from 'node:path'
 import t from 'tap'
 import { COUNTRY, emptyTally, searchCatalogue, WORD } from '../../bench/search-catalogue.ts'
 import { searchBench } from '../../bench/searches.ts'
-import { wordsOf } from '../../db/text.ts'
+import { indexedWordsOf } from '../../db/text.ts'
 import { temporaryFolder } from '../helpers.ts'
 
 const AUTHORS = 1000
@@ -13,7 +13,7 @@ t.test('the catalogue has what it promises', async (t) => {
   const lines = [...searchCatalogue(3000, tally)].join('').split('\n').slice(0, -1)
   const authors = lines.map((line) => JSON.parse(line) as { name: string; book: string; country: string })
   const has = (author: (typeof authors)[number], ...beginnings: string[]) => {
-    const words = wordsOf(author.name, author.book, author.country)
+    const words = indexedWordsOf(author.name, author.book, author.country)
     return beginnings.every((beginning) => words.some((word) => word.startsWith(beginning)))
   }
   const count = (...beginnings: string[]) => authors.filter((author) => has(author, ...beginnings)).length

@@ -25,7 +25,7 @@ t.test('usernames are compared in NFKC without case, but with their diacritics',
 t.test('slugs can be typed, and never look like ids', async (t) => {
   t.equal(slugify('Salman Rushdie'), 'salman-rushdie')
   t.equal(slugify('J. M. Coetzee'), 'j-m-coetzee')
-  t.equal(slugify('Ngũgĩ wa Thiong’o'), 'ngugi-wa-thiong-o')
+  t.equal(slugify('Ngũgĩ wa Thiong’o'), 'ngugi-wa-thiongo')
   t.equal(slugify('Лев Толстой'), 'лев-толстой')
   t.equal(slugify('한강'), '한강'.normalize('NFC'))
   t.equal(slugify('सलमान रुश्दी'), 'सलमान-रुश्दी')

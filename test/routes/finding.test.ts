@@ -75,8 +75,14 @@ async function getAll(server: FastifyInstance, headers: Headers, url: string): P
 }
 
 /** How the same is found without any index, and folded in another way. */
-const fold = (text: string) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase()
+const fold = (text: string) =>
+  text
+    .normalize('NFD')
+    .replace(/[\p{M}’]/gu, '')
+    .toLowerCase()
 const wordsOf = (text: string) => fold(text).split(/[^\p{L}\p{N}]+/u)
+/** What follows an apostrophe is a word too, which no query has beside the whole one. */
+const wordsIn = (text: string) => [...wordsOf(text), ...wordsOf(text.replaceAll('’', ' '))]
 
 interface Query {
   q?: string
@@ -89,7 +95,7 @@ interface Query {
 
 function expected(authors: AuthorRecord[], query: Query): string[] {
   const found = authors.filter((author) => {
-    const words = wordsOf(`${author.name} ${author.book} ${author.country ?? ''} ${author.sort_name ?? ''}`)
+    const words = wordsIn(`${author.name} ${author.book} ${author.country ?? ''} ${author.sort_name ?? ''}`)
     const { q = '', country, booker_prize, 'birth_year.gte': from, 'birth_year.lte': to } = query
     return (
       wordsOf(q).every((part) => words.some((word) => word.startsWith(part))) &&
@@ -256,13 +262,14 @@ t.test('a search that cannot be is told what would', async (t) => {
 t.test('an author is found by what it is now, no more by what it was', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
-  const url = '/authors/flann-o-brien'
+  const url = '/authors/flann-obrien'
   const found = async (q: string) =>
     (await get(server, headers, `/authors?q=${encodeURIComponent(q)}`)).data.length
   const author = { name: 'Flann O’Brien', book: 'At Swim-Two-Birds', country: 'Éire' }
   await server.inject({ method: 'POST', url: '/authors', headers, payload: author })
-  for (const q of ['flann', "o'brien", 'BRIEN fla', 'two swim', 'eire', 'éi']) t.equal(await found(q), 1, q)
-  for (const q of ['lann', 'flannel', 'swims']) t.equal(await found(q), 0, q)
+  for (const q of ['flann', "o'brien", 'OBri', 'BRIEN fla', 'two swim', 'eire', 'éi'])
+    t.equal(await found(q), 1, q)
+  for (const q of ['lann', 'flannel', 'swims', "flann'o"]) t.equal(await found(q), 0, q)
   await server.inject({ method: 'PUT', url, headers, payload: { ...author, book: 'The Third Policeman' } })
   t.strictSame([await found('swim'), await found('policeman'), await found('flann')], [0, 1, 1])
   await server.inject({ method: 'DELETE', url, headers })
@@ -270,7 +277,7 @@ t.test('an author is found by what it is now, no more by what it was', async (t)
   await server.inject({ method: 'POST', url: `${url}/restore`, headers })
   t.strictSame([await found('flann policeman'), await found('swim')], [1, 0])
   const terms = readFile(databaseFile(server.config.DATABASE_URL), indexedTerms).map(({ term }) => term)
-  const words = ['brien', 'eire', 'flann', 'o', 'policeman', 'the', 'third']
+  const words = ['brien', 'eire', 'flann', 'obrien', 'policeman', 'the', 'third']
   t.strictSame(terms, [...words, '\uE000eire'], 'all of its words, its country, and nothing else')
 })
 

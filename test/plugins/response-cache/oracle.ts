@@ -1,6 +1,6 @@
 /** What the service must answer, worked out from the change log alone, without any of its queries. */
 import type { AuthorRecord } from '../../../db/authors/table.ts'
-import { foldText, wordsOf } from '../../../db/text.ts'
+import { foldText, indexedWordsOf, wordsOf } from '../../../db/text.ts'
 
 export interface Change {
   sequence: number
@@ -91,7 +91,7 @@ function compare(a: Position, b: Position): number {
 function fits(author: AuthorRecord, query: URLSearchParams, userId: string): boolean {
   const { name, sort_name, book, country, owner_id, booker_prize, birth_year } = author
   const owner = query.get('owner')?.replace('me', userId)
-  const words = wordsOf(name, sort_name ?? '', book ?? '', country ?? '')
+  const words = indexedWordsOf(name, sort_name ?? '', book ?? '', country ?? '')
   const year = birth_year ?? Number.NaN
   return (
     (owner === undefined || owner === owner_id) &&
