@@ -11,7 +11,7 @@ import {
 import {
   isRebuilding,
   isRebuildNeeded,
-  type MigrationProgress,
+  type MigrationNews,
   type Rebuild,
   type TellingMigration
 } from './rebuild-plan.ts'
@@ -20,25 +20,25 @@ import type { Db } from './tables.ts'
 
 const MIGRATIONS = path.join(import.meta.dirname, '../migrations')
 
-/** Hears from a migration how far it is. */
-export type TellProgress = (migration: string, progress: MigrationProgress) => void
+/** Hears from a migration how far it is, and what it has found. */
+export type TellNews = (migration: string, news: MigrationNews) => void
 
 /** Kysely's migrator over `migrations/`, in the order of the file names. */
-export function createMigrator(db: Db, tell: TellProgress = () => {}): Migrator {
+export function createMigrator(db: Db, tell: TellNews = () => {}): Migrator {
   const files = new FileMigrationProvider({
     fs,
     path,
     migrationFolder: MIGRATIONS,
     import: (file) => import(pathToFileURL(file).href)
   })
-  const getMigrations = async () => withProgress(await files.getMigrations(), tell)
+  const getMigrations = async () => withNews(await files.getMigrations(), tell)
   return new Migrator({ db, provider: { getMigrations } })
 }
 
-/** The migrations, each with a second parameter that is called with how far it is. */
-function withProgress(migrations: Record<string, TellingMigration>, tell: TellProgress) {
+/** The migrations, each with a second parameter that is called with how far it is and what it has found. */
+function withNews(migrations: Record<string, TellingMigration>, tell: TellNews) {
   const entries = Object.entries(migrations).map(([name, migration]) => {
-    const tellOfThis = (progress: MigrationProgress) => tell(name, progress)
+    const tellOfThis = (news: MigrationNews) => tell(name, news)
     const { up, down } = migration
     const told = {
       up: (db: Db) => up(db, tellOfThis),
@@ -62,7 +62,7 @@ export interface Applied {
 }
 
 export interface InPlaceOptions {
-  tellProgress?: TellProgress
+  tellNews?: TellNews
   /** The last migration that is done; the newest if left out. */
   upTo?: string | undefined
 }
@@ -76,7 +76,7 @@ export async function migrateInPlace(
   options: InPlaceOptions = {}
 ): Promise<{ applied: Applied[]; rebuild?: Rebuild }> {
   await refuseNewerSchema(db)
-  const migrator = createMigrator(db, options.tellProgress)
+  const migrator = createMigrator(db, options.tellNews)
   const all = await migrator.getMigrations()
   const end = all.findIndex(({ name }) => name === options.upTo)
   const migrations = end === -1 ? all : all.slice(0, end + 1)
@@ -104,8 +104,8 @@ export async function rebuildOfDown(db: Db): Promise<Rebuild | undefined> {
 }
 
 /** Undoes the last migration in place. */
-export async function stepDown(db: Db, tellProgress?: TellProgress): Promise<Applied[]> {
-  return appliedBy(await createMigrator(db, tellProgress).migrateDown())
+export async function stepDown(db: Db, tellNews?: TellNews): Promise<Applied[]> {
+  return appliedBy(await createMigrator(db, tellNews).migrateDown())
 }
 
 async function rebuildFor(

@@ -55,10 +55,18 @@ export interface MigrationProgress {
   percent: number
 }
 
-/** A migration in place that takes long with many rows can tell how far it is. */
+/** Authors that have become the same as others, whom the database has all the same: how many, and some by their slugs. */
+export interface SameAuthors {
+  count: number
+  pairs: [first: string, later: string][]
+}
+
+export type MigrationNews = MigrationProgress | { same: SameAuthors }
+
+/** A migration in place that takes long with many rows can tell how far it is, and which authors it has found to be the same. */
 export interface TellingMigration {
-  up(db: Db, tell: (progress: MigrationProgress) => void): Promise<void>
-  down?(db: Db, tell: (progress: MigrationProgress) => void): Promise<void>
+  up(db: Db, tell: (news: MigrationNews) => void): Promise<void>
+  down?(db: Db, tell: (news: MigrationNews) => void): Promise<void>
 }
 
 /** A migration that cannot change tables with rows in place. */

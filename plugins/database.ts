@@ -83,11 +83,16 @@ function credentialOf({ id, role, sessionId, keyHash }: CallerCredential): Calle
   return keyHash === undefined ? { id, role, sessionId: sessionId ?? '' } : { id, role, keyHash }
 }
 
+const SAME_AUTHORS =
+  'some authors have become the same as others, with whom they share name and book. All were kept, each at its address: ' +
+  'compare each pair, then delete one of them, or change its name or book'
+
 function logEvent({ log }: FastifyInstance, event: DatabaseEvent): void {
   if (event.event === 'checkpoint_failed')
     log.warn(event, 'the write-ahead log could not be copied, and is kept')
   else if (event.event === 'sync_failed') log.fatal(event, 'nothing is written any more')
   else if (event.event === 'migrating') log.info(event, 'the rows are brought to the layout of this version')
+  else if (event.event === 'same_authors') log.warn(event, SAME_AUTHORS)
   else if (event.event === 'writer_ended') log.error(event, 'the writer thread ended; another one begins')
 }
 

@@ -29,14 +29,14 @@ export const AuthorSearch = Type.Object(
         minLength: 1,
         maxLength: 200,
         description:
-          'Words, up to 10; each must be the beginning of a word in name, sort name, book or country. Case and diacritics do not count.'
+          'Words, up to 10; each must be the beginning of a word in name, sort name, book or country. Case, diacritics and apostrophes do not count; `ø` is `o`, `ß` is `ss`.'
       })
     ),
     country: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 100,
-        description: 'The country; case and diacritics do not count.'
+        description: 'The country; case, diacritics and apostrophes do not count.'
       })
     ),
     booker_prize: Type.Optional(

@@ -2,6 +2,7 @@
 import { loadConfig } from '../config.ts'
 import {
   databaseFile,
+  type FoundSame,
   type Migrating,
   migrateDown,
   migrateToLatest,
@@ -16,8 +17,8 @@ const USAGE = `usage: npx library db migrate latest|down|status
   status  which there are, and when each was run`
 
 const COMMANDS: Record<string, (file: string) => Promise<string[]>> = {
-  latest: async (file) => describe(await migrateToLatest(file, { tell })),
-  down: async (file) => describe(await migrateDown(file, { tell })),
+  latest: async (file) => describe(await migrateToLatest(file, { tell, tellSame })),
+  down: async (file) => describe(await migrateDown(file, { tell, tellSame })),
   status: async (file) => {
     const db = openForMigrations(file)
     await refuseNewerSchema(db)
@@ -38,7 +39,18 @@ function tell({ migration, step, done, of, percent, secondsLeft }: Migrating): v
   console.log(`${migration}  ${percent} %, ${step}${rows}${left}`)
 }
 
+function tellSame({ migration, count, pairs }: FoundSame): void {
+  const all = count === 1 ? 'One author has' : `${count} authors have`
+  console.log(
+    `${migration}  ${all} become the same as another, with which each shares name and book. All were kept. ` +
+      'Compare each pair, then delete one of them, or change its name or book:'
+  )
+  for (const pair of pairs) console.log(`  ${pair.join('  ')}`)
+  if (count > pairs.length) console.log(`  and ${count - pairs.length} more`)
+}
+
 helpIfAsked(USAGE)
+
 const name = process.argv[2] ?? ''
 const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
 if (command === undefined) {

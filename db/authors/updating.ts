@@ -1,8 +1,10 @@
 import { compiledOnce } from '../compiled.ts'
 import type { Db } from '../tables.ts'
 import { AUTHOR_COLUMNS, type AuthorRow } from './table.ts'
-import { assertUnique } from './uniqueness.ts'
+import { assertIdentifiersFree, assertKeysFree, passKeysOn } from './uniqueness.ts'
 
+/** They are set together: one of them may have a suffix, by which the author differs from another one that has become the same. */
+const KEYS: Column[] = ['name_key', 'book_key']
 /** What a change leaves as it is, and what each of them sets. */
 const FIXED = ['number', 'id', 'slug', 'owner_number']
 const ALWAYS_SET: Column[] = ['version', 'updated_at', 'record']
@@ -33,7 +35,11 @@ function updateOf(columns: Column[]): Update {
  * what `assertUnique` throws.
  */
 export async function updateRow(trx: Db, row: AuthorRow, before: AuthorRow): Promise<void> {
-  const columns = COMPARED.filter((column) => row[column] !== before[column])
-  if (columns.length > 0) await assertUnique(trx, row)
+  const differs = (column: Column) => row[column] !== before[column]
+  const hasNewKeys = KEYS.some(differs)
+  const columns = COMPARED.filter((column) => differs(column) || (hasNewKeys && KEYS.includes(column)))
+  if (columns.length > 0) await assertIdentifiersFree(trx, row)
+  if (hasNewKeys) await assertKeysFree(trx, row)
   await updateOf(columns)(trx, row)
+  if (hasNewKeys) await passKeysOn(trx, before)
 }

@@ -15,10 +15,12 @@ import {
   type AuthorRecord,
   type AuthorRow,
   completed,
+  keysOf,
   type Numbers,
+  parseRecord,
   toRow
 } from './table.ts'
-import { assertUnique } from './uniqueness.ts'
+import { assertUnique, passKeysOn } from './uniqueness.ts'
 import { updateRow } from './updating.ts'
 import { termsOf } from './words.ts'
 
@@ -165,6 +167,7 @@ const deleteRow = compiledOnce<{ number: number }>()((db, { number }) =>
 export async function removeAuthor(trx: Db, { number, version, record }: StoredAuthor, by: By) {
   await removeTerms(trx, number)
   await deleteRow(trx, { number })
+  await passKeysOn(trx, keysOf(parseRecord(record)))
   const deletion = { operation: 'deleted', before: record } as const
   await logChange(trx, await nextSequence(trx), { number, version: version + 1 }, deletion, by)
 }

@@ -1,14 +1,15 @@
 import { statSync } from 'node:fs'
 import { Kysely } from 'kysely'
+import { addressOf } from '../authors/representation.ts'
 import {
   type Applied,
   migrateInPlace,
   rebuildOfDown,
   refuseOtherSchema,
   stepDown,
-  type TellProgress
+  type TellNews
 } from '../migrator.ts'
-import type { Rebuild } from '../rebuild-plan.ts'
+import type { MigrationProgress, Rebuild } from '../rebuild-plan.ts'
 import type { Db, Tables } from '../tables.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
@@ -20,7 +21,17 @@ interface Opened {
   db: Db
 }
 
+/** Authors that a migration has found to be the same as others; both are kept, and what to do is for people to decide. */
+export interface FoundSame {
+  event: 'same_authors'
+  migration: string
+  count: number
+  /** The addresses of some of them, each after that of the author with the same name and book. */
+  pairs: string[][]
+}
+
 interface MigrationOptions extends RebuildOptions {
+  tellSame?: (event: FoundSame) => void
   /** The last migration that is done; the newest if left out. */
   upTo?: string
 }
@@ -32,7 +43,7 @@ export async function openMigrated(
   options: MigrationOptions
 ): Promise<Opened & { applied: Applied[] }> {
   const applied: Applied[] = []
-  const inPlace = { tellProgress: progressOf(options), upTo: options.upTo }
+  const inPlace = { tellNews: newsFor(options), upTo: options.upTo }
   while (true) {
     const opened = open(file, usage)
     const due = await orClose(opened, async () => {
@@ -58,12 +69,12 @@ export async function migrateToLatest(file: string, options: MigrationOptions): 
 }
 
 /** Undoes the last migration. Throws `DatabaseRefused`. */
-export async function migrateDown(file: string, options: RebuildOptions): Promise<Applied[]> {
+export async function migrateDown(file: string, options: MigrationOptions): Promise<Applied[]> {
   const opened = open(file, {})
   const due = await orClose(opened, () => rebuildOfDown(opened.db))
   if (due === undefined) {
     try {
-      return await stepDown(opened.db, progressOf(options))
+      return await stepDown(opened.db, newsFor(options))
     } finally {
       opened.connection.close()
     }
@@ -72,10 +83,20 @@ export async function migrateDown(file: string, options: RebuildOptions): Promis
   return [rebuildFile(file, due, options)]
 }
 
+function newsFor({ tellSame = () => {}, ...options }: MigrationOptions): TellNews {
+  const tellProgress = progressOf(options)
+  return (migration, news) => {
+    if (!('same' in news)) return tellProgress(migration, news)
+    const { count, pairs } = news.same
+    const addresses = pairs.map((pair) => pair.map((slug) => addressOf({ slug })))
+    tellSame({ event: 'same_authors', migration, count, pairs: addresses })
+  }
+}
+
 /** Tells of migrations in place as of those to a new file, every few seconds, so never of short ones. */
-function progressOf({ tell = () => {}, tellEveryMs = TELL_EVERY_MS }: RebuildOptions): TellProgress {
+function progressOf({ tell = () => {}, tellEveryMs = TELL_EVERY_MS }: RebuildOptions) {
   let [current, begunAt, toldAt] = ['', 0, 0]
-  return (migration, progress) => {
+  return (migration: string, progress: MigrationProgress) => {
     const now = performance.now()
     if (migration !== current) [current, begunAt, toldAt] = [migration, now, now]
     if (now - toldAt < tellEveryMs) return

@@ -1,5 +1,6 @@
 /** What the two sides of the writer thread tell each other. */
 import type { Call } from '../command.ts'
+import type { FoundSame } from './migrating.ts'
 import type { Usage } from './open.ts'
 import type { Outcome } from './outcome.ts'
 import type { Migrating } from './rebuild/progress.ts'
@@ -33,6 +34,7 @@ export type FromThread =
   | Checkpoint
   | Failure
   | Migrating
+  | FoundSame
 
 /** What goes on, for logs and metrics. */
 export type DatabaseEvent =
@@ -40,4 +42,5 @@ export type DatabaseEvent =
   | Checkpoint
   | Failure
   | Migrating
+  | FoundSame
   | { event: 'writer_ended'; reason: string }

@@ -21,7 +21,7 @@ const post = (message: FromThread) => port.postMessage(message)
 
 async function open({ file, usage, knownAs }: ThreadData) {
   if (knownAs !== undefined && identityOf(file) !== knownAs) throw missing(file)
-  return openMigrated(file, usage, { tell: post })
+  return openMigrated(file, usage, { tell: post, tellSame: post })
 }
 
 /** Runs calls until the end; gives what hears the messages. */
