@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import { basePathFinder, rewriting } from './plugins/base-path/paths.ts'
 import { trustedProxies } from './plugins/client-address/addresses.ts'
 import { sendProblem } from './plugins/errors/index.ts'
+import { openSocketsOf } from './plugins/http/open-sockets.ts'
 import { serverFactory } from './plugins/http/server.ts'
 import { buildSerializer } from './plugins/schemas/serializers.ts'
 import { buildValidator } from './plugins/validation.ts'
@@ -82,6 +83,8 @@ async function library(fastify: FastifyInstance, { config, isJoining = false }: 
     dirNameRoutePrefix: false
   })
   await fastify.register(autoload, { dir: path.join(import.meta.dirname, 'routes') })
+  // Fastify waits for the connections of one of several addresses alone; hooks of this kind run last to first.
+  fastify.addHook('onClose', () => openSocketsOf(fastify.server).gone())
 }
 
 export const app = fp(library, { name: 'library' })

@@ -1,5 +1,4 @@
 import cluster from 'node:cluster'
-import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from './app.ts'
 import { WorkerFailed } from './cluster/member.ts'
@@ -9,6 +8,8 @@ import { type Config, ConfigRefused, loadConfig, workersOf } from './config.ts'
 import { DatabaseRefused, databaseFile } from './db/dialect.ts'
 import { dropPreparedEngine } from './db/prepare.ts'
 import { collectStartupGarbageLater } from './db/startup-garbage.ts'
+import { endWithGrace, type Skipped } from './grace.ts'
+import { openSocketsOf } from './plugins/http/open-sockets.ts'
 import { KeysRefused } from './plugins/signing-keys/index.ts'
 
 /** The process: reads the environment, then serves, or with several WORKERS lets others serve; ends gracefully on a signal. */
@@ -27,7 +28,7 @@ async function serveAlone(config: Config): Promise<string> {
   const server = Fastify(serverOptions(config))
   // In a terminal it says that this was closed; elsewhere that we should start again, while others serve.
   const isFromTerminal = process.stdin.isTTY
-  endWithGrace(server, config, isFromTerminal ? [] : ['SIGHUP'])
+  drainAtEnd(server, config, isFromTerminal ? [] : ['SIGHUP'])
   if (!isFromTerminal)
     process.on('SIGHUP', () => server.log.warn('SIGHUP does nothing with less than 2 WORKERS'))
   return listen(server, config)
@@ -35,18 +36,14 @@ async function serveAlone(config: Config): Promise<string> {
 
 async function serveForPrimary(config: Config): Promise<void> {
   const server = Fastify(serverOptions(config))
-  const { close } = endWithGrace(server, config, ['SIGINT', 'SIGTERM', 'SIGHUP'])
-  obeyPrimary(server, close)
+  obeyPrimary(server, drainAtEnd(server, config, ['SIGINT', 'SIGTERM', 'SIGHUP']))
   const isJoining = process.env[JOINING] !== undefined
   report(await listen(server, { ...config, HOST: await addressOf(config.HOST) }, isJoining))
 }
 
-function endWithGrace(server: FastifyInstance, config: Config, skip: closeWithGrace.AllEvents[]) {
-  const delay = (config.SHUTDOWN_TIMEOUT + 5) * 1000
-  return closeWithGrace({ delay, logger: server.log, skip }, async ({ err }) => {
-    if (err) server.log.fatal({ err }, 'unexpected failure')
-    await drain(server, config.SHUTDOWN_TIMEOUT * 1000)
-  })
+function drainAtEnd(server: FastifyInstance, config: Config, skip: Skipped): () => void {
+  const timeout = config.SHUTDOWN_TIMEOUT * 1000
+  return endWithGrace({ log: server.log, milliseconds: timeout + 5000, skip }, () => drain(server, timeout))
 }
 
 async function listen(server: FastifyInstance, config: Config, isJoining = false): Promise<string> {
@@ -62,13 +59,12 @@ async function listen(server: FastifyInstance, config: Config, isJoining = false
   }
 }
 
-/** Stops listening, lets running requests finish for so many milliseconds, and closes the database. */
+/** Answers what still comes on open connections, for so many milliseconds at the most, and closes the database. */
 async function drain(server: FastifyInstance, timeout: number): Promise<void> {
-  // Node closes the connections that are idle at the start of the end, not those that become so later.
-  const idle = setInterval(() => server.server.closeIdleConnections(), 50)
-  const overdue = setTimeout(() => server.server.closeAllConnections(), timeout)
+  const sockets = openSocketsOf(server.server)
+  const overdue = setTimeout(() => sockets.destroyAll(), timeout)
+  sockets.letGo()
   await server.close()
-  clearInterval(idle)
   clearTimeout(overdue)
 }
 

@@ -1,7 +1,7 @@
-import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
 import { serverOptions } from '../app.ts'
 import { type Config, workersOf } from '../config.ts'
+import { endWithGrace } from '../grace.ts'
 import { Pool } from './pool.ts'
 
 /** More than a worker takes to end by itself. */
@@ -17,11 +17,10 @@ export async function lead(config: Config): Promise<string> {
   const { log } = Fastify(serverOptions(config))
   const size = workersOf(config)
   const pool = new Pool({ size, log, variablesOf: (isJoining) => variablesOf(config, isJoining) })
-  const delay = config.SHUTDOWN_TIMEOUT * 1000 + GRACE_MS
+  const milliseconds = config.SHUTDOWN_TIMEOUT * 1000 + GRACE_MS
   // Of a terminal that is closed it means the end.
   const isFromTerminal = process.stdin.isTTY
-  closeWithGrace({ delay, logger: log, skip: isFromTerminal ? [] : ['SIGHUP'] }, async ({ err }) => {
-    if (err) log.fatal({ err }, 'unexpected failure')
+  endWithGrace({ log, milliseconds, skip: isFromTerminal ? [] : ['SIGHUP'] }, async () => {
     if (!(await pool.end())) throw new Error('a worker did not end well')
   })
   if (!isFromTerminal) process.on('SIGHUP', () => pool.roll())

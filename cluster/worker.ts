@@ -1,8 +1,7 @@
 import cluster from 'node:cluster'
 import { lookup } from 'node:dns/promises'
-import { Server as HttpServer } from 'node:http'
-import { Server } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { openSocketsOf } from '../plugins/http/open-sockets.ts'
 import type { Order, Report } from './member.ts'
 
 /** As long as the longest upload may take: other requests, and connections without one, end much earlier by themselves. */
@@ -37,9 +36,9 @@ export function report(address: string): void {
 /** Accepts no more connections, ends when clients have let go of the open ones, and until then answers that they should. */
 async function retire(server: FastifyInstance): Promise<void> {
   server.log.info({ event: 'worker_retired' }, 'this worker takes no more connections')
-  // HTTP's own would cut off the connections that are idle, on which a request may be on its way, and no longer look for slow ones.
-  HttpServer.prototype.close = Server.prototype.close as typeof HttpServer.prototype.close
-  setTimeout(() => server.server.closeAllConnections(), RETIREMENT_MS)
+  const sockets = openSocketsOf(server.server)
+  sockets.keepIdle()
+  setTimeout(() => sockets.destroyAll(), RETIREMENT_MS)
   await server.close()
   process.exit(0)
 }

@@ -481,6 +481,14 @@ export const Overloaded = problem({
   remedy: 'Read the answers that you have asked for, wait for the seconds in "Retry-After", and try again.',
   headers: { 'retry-after': '1' }
 })
+export const ShuttingDown = problem({
+  code: 'SHUTTING_DOWN',
+  status: 503,
+  title: 'The service is shutting down',
+  detail: 'The service was asked to end. It finishes what it has begun, and takes no new connections.',
+  remedy: 'Send requests to another instance, or wait until the service has been started again.',
+  headers: { 'retry-after': '5' }
+})
 export const StorageUnavailable = problem({
   code: 'STORAGE_UNAVAILABLE',
   status: 503,

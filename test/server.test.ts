@@ -1,10 +1,11 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { draintest } from '../scripts/draintest.ts'
 import { AUTHOR, basic, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
 import { answersOf, open, request } from './plugins/http/sockets.ts'
 
@@ -93,6 +94,150 @@ t.test('SIGTERM and SIGINT let running requests finish, close the database, and 
     )
     t.notOk(existsSync(path.join(folder, 'library.db-wal')), 'the database was closed')
   }
+})
+
+t.test(
+  'a service that ends answers what comes on open connections, and no longer says that it is ready',
+  async (t) => {
+    const { url, child, exited } = await startServer(t)
+    const headers = await register(url)
+    const [used, quiet, unused] = [await open(t, url), await open(t, url), await open(t, url)]
+    quiet.write(request('GET /health/live'))
+    await answersOf(quiet, 1)
+    used.write(request('GET /health/ready'))
+    t.match(await answersOf(used, 1), [{ status: 200 }])
+    child.kill('SIGTERM')
+    await refusesConnections(url)
+    const start = performance.now()
+    const gone = Promise.all([quiet, unused].map((socket) => once(socket.resume(), 'close')))
+    used.write(request('GET /health/ready'))
+    const late = await answersOf(used)
+    t.match(late, [{ status: 503, body: /"code":"SHUTTING_DOWN"/ }])
+    t.equal(late[0]?.headers.get('connection'), 'close')
+    t.equal(late[0]?.headers.get('retry-after'), '5')
+    await gone
+    const waited = performance.now() - start
+    t.ok(
+      waited > 500 && waited < 5000,
+      `the others are closed when they have been quiet for a while: ${waited}`
+    )
+    t.equal(await exited, 0)
+    t.ok(headers)
+  }
+)
+
+t.test('connections that nobody has accepted before the end are answered', async (t) => {
+  const { url, child, exited } = await startServer(t)
+  child.kill('SIGSTOP')
+  const waiting = await Promise.all(Array.from({ length: 30 }, () => open(t, url)))
+  for (const socket of waiting) socket.write(request('GET /health/live'))
+  child.kill('SIGTERM')
+  child.kill('SIGCONT')
+  const answers = await Promise.all(waiting.map((socket) => answersOf(socket, 1)))
+  t.strictSame(
+    answers.map(([answer]) => answer?.status),
+    waiting.map(() => 200)
+  )
+  t.equal(await exited, 0)
+})
+
+t.test('no request is broken by the end, however busy the connections are', async (t) => {
+  for (const [rounds, workers] of [
+    [3, 1],
+    [1, 2]
+  ] as const) {
+    const lines: string[] = []
+    const databaseFile = path.join(temporaryFolder(t), 'library.db')
+    const log = (line: string) => lines.push(line)
+    const { answered, faults } = await draintest({ rounds, clients: 50, workers, databaseFile, log })
+    t.comment(lines.join('\n'))
+    t.strictSame(faults, [])
+    t.ok(answered > rounds * 150, `${answered} requests`)
+  }
+})
+
+/** `npm start` as somebody types it; `by` comes before it. Gives the pid of npm, if need be as those see it who started it. */
+async function startByNpm(t: Test, by: string[] = []) {
+  const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
+  const { NODE_OPTIONS: _, ...inherited } = process.env
+  const env = { ...inherited, PORT: '0', DATABASE_URL, LOG_LEVEL: 'error' }
+  const [command = 'npm', ...rest] = [...by, 'npm', 'start']
+  const child = spawn(command, rest, { cwd: ROOT, env, detached: true })
+  t.teardown(() => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid as number), 'SIGKILL')
+  })
+  let output = ''
+  const exited = once(child, 'close')
+  const started = new Promise<void>((resolve) => {
+    child.stdout.on('data', (data) => {
+      output += data
+      if (/^data +/m.test(output)) resolve()
+    })
+  })
+  await Promise.race([started, exited])
+  return { child, exited, url: /^Library API +(\S+)$/m.exec(output)?.[1] as string, DATABASE_URL }
+}
+
+async function isAnswering(url: string): Promise<boolean> {
+  const answer = await fetch(`${url}/health/live`, { headers: { connection: 'close' } }).catch(
+    () => undefined
+  )
+  return answer?.ok ?? false
+}
+
+t.test(
+  'a signal to npm ends the service that npm start has started, and frees its port',
+  { skip: process.platform === 'win32' && 'no signals' },
+  async (t) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const { child, exited, url, DATABASE_URL } = await startByNpm(t)
+      t.ok(await isAnswering(url))
+      child.kill(signal)
+      await exited
+      t.notOk(await isAnswering(url), signal)
+      t.notOk(existsSync(`${DATABASE_URL}-wal`), 'the database was closed')
+    }
+  }
+)
+
+t.test('a Ctrl+C that npm passes on too is one', async (t) => {
+  const { child, exited, url, DATABASE_URL } = await startByNpm(t)
+  const held = await open(t, url)
+  process.kill(-(child.pid as number), 'SIGINT')
+  await exited
+  held.destroy()
+  t.notOk(await isAnswering(url))
+  t.notOk(existsSync(`${DATABASE_URL}-wal`), 'the database was closed')
+})
+
+const canUnshare = await run('unshare', ['--pid', '--fork', 'true']).then(
+  () => true,
+  () => false
+)
+
+t.test('npm as the first process of a container too', { skip: !canUnshare && 'not permitted' }, async (t) => {
+  const { child, exited, url, DATABASE_URL } = await startByNpm(t, ['unshare', '--pid', '--fork'])
+  t.ok(await isAnswering(url))
+  const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+  process.kill(Number(children.trim()), 'SIGTERM')
+  await exited
+  t.notOk(await isAnswering(url))
+  t.notOk(existsSync(`${DATABASE_URL}-wal`), 'the database was closed')
+})
+
+t.test('a second signal, a while after the first, ends the service at once', async (t) => {
+  const { url, child, exited, output } = await startServer(t)
+  const slow = await open(t, url)
+  slow.write(
+    'POST /register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{'
+  )
+  await fetch(`${url}/health/live`)
+  child.kill('SIGTERM')
+  await refusesConnections(url)
+  const sending = setInterval(() => child.kill('SIGTERM'), 100)
+  t.equal(await exited, 1)
+  clearInterval(sending)
+  t.match(output(), /second SIGTERM/)
 })
 
 t.test('a request that never ends is cut off when the time for the end is over', async (t) => {

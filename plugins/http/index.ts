@@ -2,12 +2,15 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { METHODS } from './bare-answers.ts'
 import { faultOf } from './faults.ts'
+import { openSocketsOf } from './open-sockets.ts'
 import { share } from './shared.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** A body that many answers share, and that takes its memory only once. */
     share(body: string | Buffer): Buffer
+    /** Whether the process has been asked to end. */
+    isEnding(): boolean
   }
 }
 
@@ -17,6 +20,7 @@ declare module 'fastify' {
  */
 async function httpPlugin(fastify: FastifyInstance) {
   fastify.decorate('share', share)
+  fastify.decorate('isEnding', () => openSocketsOf(fastify.server).isEnding)
   fastify.addHook('onRequest', ({ raw }, reply, done) => {
     const fault = faultOf(raw)
     if (fault === undefined && raw.url === '*') reply.code(204).header('allow', METHODS).send()

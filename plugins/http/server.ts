@@ -12,6 +12,7 @@ import type { FindBasePath } from '../base-path/paths.ts'
 import { answerClientError, refuse, refuseTunnel } from './bare-answers.ts'
 import { Connection } from './connection.ts'
 import { Load } from './load.ts'
+import { watchSockets } from './open-sockets.ts'
 import { isShared } from './shared.ts'
 import { cutOffStalled } from './stalled.ts'
 
@@ -79,7 +80,7 @@ function createServer(handle: RequestListener, options: Options, findBasePath: F
     requireHostHeader: false,
     shouldUpgradeCallback: () => false
   })
-  cutOffStalled(server, connectionTimeout)
+  cutOffStalled(server, watchSockets(server, handle), connectionTimeout)
   return Object.assign(server, { keepAliveTimeout, requestTimeout })
     .on('request', (request, response) => {
       if (response.socket !== null) begin(request, response)

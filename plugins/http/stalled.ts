@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import type { OpenSockets } from './open-sockets.ts'
 
 /** What Node counts of a socket as the system does: the bytes that it was given, and those of them that it has not taken. */
 type CountedSocket = Socket & { _handle: { bytesWritten: number; writeQueueSize: number } | null }
@@ -8,8 +9,7 @@ type CountedSocket = Socket & { _handle: { bytesWritten: number; writeQueueSize:
  * Cuts off the connections whose clients have read nothing for so many milliseconds, though there was something to read. It looks
  * at all of them now and then: a timer for each, as `server.setTimeout` has it, took a hundredth of the time of a read.
  */
-export function cutOffStalled(server: Server, milliseconds: number): void {
-  const sockets = new Set<CountedSocket>()
+export function cutOffStalled(server: Server, sockets: OpenSockets, milliseconds: number): void {
   const taken = new WeakMap<Socket, number>()
 
   function look(socket: CountedSocket): void {
@@ -23,11 +23,7 @@ export function cutOffStalled(server: Server, milliseconds: number): void {
   }
 
   const timer = setInterval(() => {
-    for (const socket of sockets) look(socket)
+    for (const socket of sockets) look(socket as CountedSocket)
   }, milliseconds).unref()
   server.once('close', () => clearInterval(timer))
-  server.on('connection', (socket: CountedSocket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
 }

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ShuttingDown } from '../../schemas/errors.ts'
 import { answer } from '../../schemas/ref.ts'
 import { Health } from '../../schemas/service.ts'
 
-/** For load balancers and orchestrators: live means the process answers, ready that it can also reach its data. */
+/** For load balancers and orchestrators: live means the process answers, ready that it can also reach its data and is not about to end. */
 const health: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.route({
     method: 'GET',
@@ -34,8 +35,10 @@ const health: FastifyPluginAsyncTypebox = async (fastify) => {
       security: [],
       response: { 200: answer('It can.', Health, ['Cache-Control']) }
     },
+    config: { errors: [ShuttingDown] },
     handler: async (_request, reply) => {
       reply.cacheControl('no-store')
+      if (fastify.isEnding()) throw new ShuttingDown()
       await fastify.checkDatabase()
       return { status: 'ok' as const }
     }
