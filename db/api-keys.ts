@@ -1,3 +1,4 @@
+import { latestCredible } from './clock.ts'
 import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
 import type { Role } from './users.ts'
@@ -69,8 +70,12 @@ export async function findExpiryOfKey(db: ReadDb, keyHash: string, at = new Date
   return found?.expires_at ?? undefined
 }
 
-/** Before when the last use of a key must lie, for a use at this time to be noted. */
-export function staleUse(at: string): string {
+/** Whether a use at this time is to be noted: none was within the last hour, but for one in the future, by a clock that was ahead. */
+export function isStaleUse(lastUsedAt: string | null, at: string): boolean {
+  return lastUsedAt === null || lastUsedAt <= staleUse(at) || lastUsedAt > latestCredible(at)
+}
+
+function staleUse(at: string): string {
   return new Date(Date.parse(at) - LAST_USE_PRECISION_MS).toISOString()
 }
 
@@ -105,7 +110,13 @@ export async function updateLastUse(trx: Db, id: string, at: string): Promise<vo
     .updateTable('api_keys')
     .set({ last_used_at: at })
     .where('id', '=', id)
-    .where((eb) => eb.or([eb('last_used_at', 'is', null), eb('last_used_at', '<=', staleUse(at))]))
+    .where((eb) =>
+      eb.or([
+        eb('last_used_at', 'is', null),
+        eb('last_used_at', '<=', staleUse(at)),
+        eb('last_used_at', '>', latestCredible(at))
+      ])
+    )
     .execute()
 }
 

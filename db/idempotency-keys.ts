@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely'
+import { latestCredible } from './clock.ts'
 import { compiledOnce } from './compiled.ts'
 import { inserter } from './insert-many.ts'
 import type { Db } from './tables.ts'
@@ -47,6 +48,7 @@ export async function findKeptAnswer(trx: Db, userNumber: number, key: string, a
   const [kept] = (await selectKept(trx, { userNumber, key })).rows
   if (kept === undefined) return undefined
   const { id, fingerprint, status, headers, body, created_at } = kept
+  if (created_at > latestCredible(at)) await dateBack(trx, [id], at)
   if (created_at > keptSince(at)) {
     return { fingerprint, answer: { status, headers: JSON.parse(headers), body } satisfies Answer }
   }
@@ -91,12 +93,24 @@ export async function keepAnswer(
 
 /** Deletes up to `limit` answers that are older than 24 hours at `at`; gives how many. Ids grow with age. */
 export async function deleteOldAnswers(trx: Db, at: string, limit: number): Promise<number> {
-  const { numDeletedRows } = await trx
-    .deleteFrom('idempotency_keys')
-    .where('created_at', '<=', keptSince(at))
-    .where('id', 'in', (rows) => rows.selectFrom('idempotency_keys').select('id').orderBy('id').limit(limit))
-    .executeTakeFirstOrThrow()
-  return Number(numDeletedRows)
+  const oldest = await trx
+    .selectFrom('idempotency_keys')
+    .select(['id', 'created_at'])
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  const idsOf = (rows: typeof oldest) => rows.map(({ id }) => id)
+  // They would keep those after them from being deleted.
+  await dateBack(trx, idsOf(oldest.filter(({ created_at }) => created_at > latestCredible(at))), at)
+  const old = oldest.filter(({ created_at }) => created_at <= keptSince(at))
+  await trx.deleteFrom('idempotency_keys').where('id', 'in', idsOf(old)).execute()
+  return old.length
+}
+
+/** What a clock has kept that was ahead is kept from now on, for a retry may still come, and not until that clock would have been right. */
+async function dateBack(trx: Db, ids: number[], at: string): Promise<void> {
+  if (ids.length === 0) return
+  await trx.updateTable('idempotency_keys').set({ created_at: at }).where('id', 'in', ids).execute()
 }
 
 /** Deletes up to `limit` of the answers that are kept for a user; gives how many. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { latestCredible } from './clock.ts'
 import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
 
@@ -13,6 +14,9 @@ declare module './tables.ts' {
     password_resets: PasswordResetsTable
   }
 }
+
+/** For so long a code is good. */
+export const CODE_MINUTES = 60
 
 /** Keeps the hash of a user's one reset code; one that was there before is no longer good. */
 export async function upsertPasswordReset(
@@ -29,7 +33,12 @@ export async function upsertPasswordReset(
     .execute()
 }
 
-/** Whether this is the user's code, and in time. */
+/** When a code of this time expires. */
+export function codeExpiry(at: string): string {
+  return new Date(Date.parse(at) + CODE_MINUTES * 60_000).toISOString()
+}
+
+/** Whether this is the user's code, and in time, by a clock that was not ahead. */
 export async function isResetCode(db: ReadDb, userId: string, code: string, at: string): Promise<boolean> {
   const reset = await db
     .selectFrom('password_resets')
@@ -37,6 +46,7 @@ export async function isResetCode(db: ReadDb, userId: string, code: string, at: 
     .where('user_number', '=', numberOfUser(userId))
     .where('code_hash', '=', hashCode(code))
     .where('expires_at', '>', at)
+    .where('expires_at', '<=', codeExpiry(latestCredible(at)))
     .executeTakeFirst()
   return reset !== undefined
 }

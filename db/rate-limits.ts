@@ -28,12 +28,19 @@ export interface AddedPoints {
   afresh: boolean
 }
 
-/** Adds points in one atomic statement, so that requests at the same moment never count as one; gives the row as it is then. */
+/** What is counted at the same moment by several processes may be written in another order. */
+const LATENESS_MS = 5000
+
+/**
+ * Adds points in one atomic statement, so that requests at the same moment never count as one; gives the row as it is then. A window that
+ * ends later than one that begins now was begun by a clock that was ahead, and is over.
+ */
 export async function addPoints(
   trx: Db,
   { key, points, now, expiresAt, afresh }: AddedPoints
 ): Promise<StoredPoints> {
-  const isOver = sql<boolean>`(rate_limits.expires_at <= ${now} or ${Number(afresh)} = 1)`
+  const latestEnd = expiresAt + LATENESS_MS
+  const isOver = sql<boolean>`(rate_limits.expires_at <= ${now} or rate_limits.expires_at > ${latestEnd} or ${Number(afresh)} = 1)`
   return trx
     .insertInto('rate_limits')
     .values({ key, points, expires_at: expiresAt })
@@ -47,14 +54,31 @@ export async function addPoints(
     .executeTakeFirstOrThrow()
 }
 
-/** The points of a key whose window is open at `now`. */
-export async function findPoints(db: ReadDb, key: string, now: number) {
+/** The points of a key whose window is open at `now`, and ends no later than one that begins then. */
+export async function findPoints(db: ReadDb, key: string, now: number, latestEnd: number) {
   return db
     .selectFrom('rate_limits')
     .select(['points', 'expires_at'])
     .where('key', '=', key)
     .where('expires_at', '>', now)
+    .where('expires_at', '<=', latestEnd + LATENESS_MS)
     .executeTakeFirst()
+}
+
+/** Forgets up to `limit` keys that begin like this, after which comes `.`; gives how many. */
+export async function deletePointsOf(trx: Db, beginning: string, limit: number): Promise<number> {
+  const { numDeletedRows } = await trx
+    .deleteFrom('rate_limits')
+    .where('key', 'in', (rows) =>
+      rows
+        .selectFrom('rate_limits')
+        .select('key')
+        .where('key', '>', `${beginning}.`)
+        .where('key', '<', `${beginning}/`)
+        .limit(limit)
+    )
+    .executeTakeFirstOrThrow()
+  return Number(numDeletedRows)
 }
 
 /** Forgets a key; tells whether there was anything to forget. */

@@ -1,4 +1,5 @@
 import { type NotNull, sql } from 'kysely'
+import { latestCredible } from './clock.ts'
 import { compiledOnce } from './compiled.ts'
 import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
@@ -51,34 +52,40 @@ const PUBLIC_COLUMNS = [
 ] as const
 
 /** With subqueries, for SQLite takes five times as long over a join of the same two rows. */
-const selectSessionUser = compiledOnce<{ sessionId: string; now: string }>()((db, { sessionId, now }) =>
-  db
-    .selectFrom('users')
-    .select((eb) => [
-      'id',
-      'number',
-      'role',
-      eb.selectFrom('sessions').select('expires_at').where('sessions.id', '=', sessionId).as('until')
-    ])
-    .where('number', '=', (eb) =>
-      eb
-        .selectFrom('sessions')
-        .select('user_number')
-        .where('sessions.id', '=', sessionId)
-        .where('expires_at', '>', now)
-        .where('ended_at', 'is', null)
-    )
-    .where('disabled_at', 'is', null)
-    .$narrowType<{ until: NotNull }>()
+const selectSessionUser = compiledOnce<{ sessionId: string; now: string; soon: string }>()(
+  (db, { sessionId, now, soon }) =>
+    db
+      .selectFrom('users')
+      .select((eb) => [
+        'id',
+        'number',
+        'role',
+        eb.selectFrom('sessions').select('created_at').where('sessions.id', '=', sessionId).as('since'),
+        eb.selectFrom('sessions').select('expires_at').where('sessions.id', '=', sessionId).as('until')
+      ])
+      .where('number', '=', (eb) =>
+        eb
+          .selectFrom('sessions')
+          .select('user_number')
+          .where('sessions.id', '=', sessionId)
+          .where('expires_at', '>', now)
+          .where('created_at', '<=', soon)
+          .where('ended_at', 'is', null)
+      )
+      .where('disabled_at', 'is', null)
+      .$narrowType<{ since: NotNull; until: NotNull }>()
 )
 
-/** The user of a session that is alive, with what every request must know, and when it ends at the latest; by primary key alone, for this runs before all else. */
+/**
+ * The user of a session that is alive, with what every request must know, since when, and until when at the latest; by primary key
+ * alone, for this runs before all else. A session that begins in the future outlives its time, and is not alive.
+ */
 export async function findSessionUser(
   db: ReadDb,
   sessionId: string,
   at = new Date().toISOString()
-): Promise<{ id: string; number: number; role: Role; until: string } | undefined> {
-  const { rows } = await selectSessionUser(db, { sessionId, now: at })
+): Promise<{ id: string; number: number; role: Role; since: string; until: string } | undefined> {
+  const { rows } = await selectSessionUser(db, { sessionId, now: at, soon: latestCredible(at) })
   return rows[0]
 }
 
@@ -93,6 +100,8 @@ export async function findSessionToRefresh(db: ReadDb, sessionId: string, at: st
     .where('sessions.ended_at', 'is', null)
     .where('sessions.idle_expires_at', '>', at)
     .where('sessions.expires_at', '>', at)
+    .where('sessions.created_at', '<=', latestCredible(at))
+    .where('sessions.last_used_at', '<=', latestCredible(at))
     .where('users.disabled_at', 'is', null)
     .executeTakeFirst()
 }

@@ -3,6 +3,7 @@ import jwt from '@fastify/jwt'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { CLOCK_LEEWAY_MS } from '../db/clock.ts'
 import { expired, InvalidToken } from '../schemas/errors.ts'
 import { AccessTokenClaims, AccessTokenHeader } from '../schemas/tokens.ts'
 import type { SigningKey } from './signing-keys/key-ring.ts'
@@ -31,7 +32,7 @@ interface Verified {
 
 const NAME = 'library'
 const VERIFIED_TOKENS_KEPT = 10_000
-const CLOCK_LEEWAY_SECONDS = 60
+const CLOCK_LEEWAY_SECONDS = CLOCK_LEEWAY_MS / 1000
 
 const isOurHeader = TypeCompiler.Compile(AccessTokenHeader)
 const areOurClaims = TypeCompiler.Compile(AccessTokenClaims)
@@ -47,7 +48,7 @@ async function accessTokensPlugin(fastify: FastifyInstance) {
   const verified = new Map<string, Verified>()
 
   function isStillGood({ claims, kid }: Verified): boolean {
-    return claims.exp > nowInSeconds() && signingKeys.find(kid) !== undefined
+    return claims.exp > nowInSeconds() && !isOfTheFuture(claims) && signingKeys.find(kid) !== undefined
   }
 
   function verifyAfresh(token: string): Verified {
@@ -112,7 +113,7 @@ async function registerLibrary(fastify: FastifyInstance) {
 function parse(token: string): Verified {
   const { header, claims } = decode(token)
   if (!isOurHeader.Check(header) || !areOurClaims.Check(claims)) throw new InvalidToken()
-  if (claims.iat > nowInSeconds() + CLOCK_LEEWAY_SECONDS) throw new InvalidToken()
+  if (isOfTheFuture(claims)) throw new InvalidToken()
   return { claims, kid: header.kid }
 }
 
@@ -133,6 +134,11 @@ function isCanonicalBase64Url(part: string): boolean {
 
 function parseBase64Url(part = ''): unknown {
   return JSON.parse(Buffer.from(part, 'base64url').toString())
+}
+
+/** It was issued by a clock that has been set back since, and would be good for too long. */
+function isOfTheFuture({ iat }: AccessTokenClaims): boolean {
+  return iat > nowInSeconds() + CLOCK_LEEWAY_SECONDS
 }
 
 function nowInSeconds(): number {

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { findApiKeyUser, findExpiryOfKey, type KeyScope, staleUse } from '../db/api-keys.ts'
+import { findApiKeyUser, findExpiryOfKey, isStaleUse, type KeyScope } from '../db/api-keys.ts'
 import { findBearer } from '../db/bearers.ts'
+import { CLOCK_LEEWAY_MS } from '../db/clock.ts'
 import { touchApiKey } from '../db/commands/api-keys.ts'
 import { findSessionUser } from '../db/sessions.ts'
 import { hasRole, type Role } from '../db/users.ts'
@@ -60,7 +61,8 @@ interface Finding {
   user: FastifyRequest['user']
   /** The last change of any account that was known before. */
   sequence: number
-  /** In ms since 1970. */
+  /** In ms since 1970; a clock that is set back can come before it. */
+  since: number
   until: number
 }
 
@@ -73,7 +75,7 @@ async function authenticatePlugin(fastify: FastifyInstance) {
   /** The user if it was found before, and nothing of theirs has changed since. */
   function knownUser(claims: AccessTokenClaims): FastifyRequest['user'] | undefined {
     const finding = findings.get(claims)
-    if (finding === undefined || finding.until <= Date.now()) return undefined
+    if (finding === undefined || !isWithin(finding, Date.now())) return undefined
     const { user, sequence } = finding
     return dataChanges.hasAccountChangedSince(user.id, sequence) ? undefined : user
   }
@@ -85,7 +87,7 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     const found = await findSessionUser(db, sid)
     if (found?.id !== sub) throw new InvalidToken()
     const user = Object.freeze({ id: found.id, role: found.role, sessionId: sid })
-    findings.set(claims, { user, sequence, until: Date.parse(found.until) })
+    findings.set(claims, { user, sequence, since: Date.parse(found.since), until: Date.parse(found.until) })
     return user
   }
 
@@ -106,7 +108,7 @@ async function authenticatePlugin(fastify: FastifyInstance) {
   }
 
   async function noteUse(key: { key_id: string; last_used_at: string | null }): Promise<void> {
-    if ((key.last_used_at ?? '') > staleUse(new Date().toISOString())) return
+    if (!isStaleUse(key.last_used_at, new Date().toISOString())) return
     await fastify.run('service', touchApiKey, { keyId: key.key_id })
   }
 
@@ -147,6 +149,10 @@ async function authenticatePlugin(fastify: FastifyInstance) {
         done(hasRole(request.user, role) ? undefined : new RoleRequired(role))
       }
   )
+}
+
+function isWithin({ since, until }: Finding, now: number): boolean {
+  return since <= now + CLOCK_LEEWAY_MS && until > now
 }
 
 function pass(request: FastifyRequest, user: FastifyRequest['user'], done: () => void): void {

@@ -5,6 +5,7 @@ import { app, serverOptions } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { createPasswordReset } from '../db/commands/password-resets.ts'
 import { changeUserAsOperator, type OperatorOutcome } from '../db/commands/users.ts'
+import { CODE_MINUTES, codeExpiry } from '../db/password-resets.ts'
 import type { ReadDb } from '../db/tables.ts'
 import { findCredentials, listUsers, type Role } from '../db/users.ts'
 import { helpIfAsked } from './command-line/read.ts'
@@ -16,9 +17,9 @@ const USAGE = `usage: npx library user COMMAND [NAME]
   demote NAME          makes the user an editor
   disable NAME         logs the user out everywhere, and keeps the user out
   enable NAME          lets the user in again
-  reset-password NAME  prints a one-time code for POST /password-reset`
+  reset-password NAME  prints a one-time code for POST /password-reset, and unlocks the account
+  unlock NAME          forgets the failed logins that make the user wait`
 
-const CODE_MINUTES = 60
 /** Some 137 bits. */
 const CODE_LENGTH = 28
 /** Without letters and digits that look alike. */
@@ -32,7 +33,8 @@ class Refused extends Error {}
 
 type Command = (service: FastifyInstance, name: string) => Promise<string>
 
-const COMMANDS: Record<string, Command> = {
+/** What can be done, with a service over the database. Each gives what to tell the operator, and throws what the operator can mend. */
+export const COMMANDS: Record<string, Command> = {
   list: async ({ db }) => {
     const users = await listUsers(db, { limit: 10_000, before: undefined })
     return users
@@ -40,7 +42,7 @@ const COMMANDS: Record<string, Command> = {
       .join('\n')
   },
   create: async (service, name) => {
-    if (await findCredentials(service.db, name)) throw new Refused(`There is a user ${name} already.`)
+    if (await findCredentials(service.db, name)) throw new Refused(`There is a user ${quoted(name)} already.`)
     const id = await register(service, name)
     return `Created ${name}. ${await resetCode(service, id, name)}`
   },
@@ -49,7 +51,18 @@ const COMMANDS: Record<string, Command> = {
   disable: (service, name) =>
     change(service, name, { disabled: true }, 'is disabled and logged out everywhere'),
   enable: (service, name) => change(service, name, { disabled: false }, 'may log in again'),
-  'reset-password': async (service, name) => resetCode(service, (await find(service.db, name)).id, name)
+  'reset-password': async (service, name) => {
+    const { id, username } = await find(service.db, name)
+    const code = await resetCode(service, id, username)
+    return `${await unlock(service, username)}\n${code}`
+  },
+  unlock: async (service, name) => unlock(service, (await find(service.db, name)).username)
+}
+
+async function unlock(service: FastifyInstance, username: string): Promise<string> {
+  const count = await service.rateLimits.unlock(username)
+  if (count === 0) return `${username} was not locked.`
+  return `${username} is unlocked: what was counted of failed logins and resets is forgotten (${count}).`
 }
 
 /** Registers a user as anybody does, so that no name comes in that registration does not take. */
@@ -57,14 +70,21 @@ async function register(service: FastifyInstance, username: string): Promise<str
   const payload = { username, password: randomBytes(32).toString('base64url') }
   const answer = await service.inject({ method: 'POST', url: '/register', payload })
   const { id, detail, errors } = answer.json()
-  if (answer.statusCode !== 201) throw new Refused(`${username}: ${errors?.[0].detail ?? detail}`)
+  if (answer.statusCode !== 201) throw new Refused(`${quoted(username)}: ${errors?.[0].detail ?? detail}`)
   return id
 }
 
 async function find(db: ReadDb, name: string) {
   const user = await findCredentials(db, name)
-  if (user === undefined) throw new Refused(`There is no user ${name}.`)
+  if (user === undefined) throw new Refused(`There is no user ${quoted(name)}.`)
   return user
+}
+
+/** A name that no user can have is shown so that a terminal does not take a part of it for a command. */
+function quoted(name: string): string {
+  if (/^[\p{L}\p{M}\p{N}._@+-]+$/u.test(name)) return name
+  const escaped = (character: string) => `\\u{${character.codePointAt(0)?.toString(16)}}`
+  return JSON.stringify(name).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped)
 }
 
 /** Why a change was not made, in the operator's words. */
@@ -92,14 +112,15 @@ async function resetCode(service: FastifyInstance, userId: string, name: string)
     () => CODE_ALPHABET[randomInt(CODE_ALPHABET.length)]
   ).join('')
   const code = letters.replace(/.{4}(?=.)/g, '$&-')
-  const expiresAt = new Date(Date.now() + CODE_MINUTES * 60_000).toISOString()
+  const expiresAt = codeExpiry(new Date().toISOString())
   await service.run('service', createPasswordReset, { userId, code, expiresAt })
   return `Within ${CODE_MINUTES} minutes, ${name} can set a password at POST /password-reset with the code ${code}`
 }
 
-async function main(commandName = '', name = ''): Promise<void> {
+async function main(commandName = '', name = '', ...more: string[]): Promise<void> {
+  if ([commandName, name].includes('--help')) return console.log(USAGE)
   const command = Object.hasOwn(COMMANDS, commandName) ? COMMANDS[commandName] : undefined
-  if (command === undefined || (name === '' && commandName !== 'list')) {
+  if (command === undefined || more.length > 0 || (commandName === 'list') !== (name === '')) {
     console.error(USAGE)
     process.exit(2)
   }

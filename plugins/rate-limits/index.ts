@@ -1,9 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { addressKey, keysOf } from './keys.ts'
+import { forgetPoints, forgetPointsOf, KEYS_A_SLICE } from '../../db/commands/rate-limits.ts'
+import { accountKey, addressKey, keysOf } from './keys.ts'
 import { Limiter, type Store } from './limiter.ts'
 import { type LoginLimits, loginLimits } from './login.ts'
 import {
+  LOGIN,
+  LOGIN_ACCOUNT,
   nearest,
   PASSWORD_RESET,
   PASSWORD_RESET_ADDRESS,
@@ -28,7 +31,14 @@ export interface RateLimits {
     /** Counts one for this account and address. Throws `TooManyRequests`. */
     consume(username: string, address: string): Promise<RateLimitState | undefined>
   }
+  /**
+   * Forgets what holds up logins and resets of this account: failures from any address, alone or together. Those of an address at
+   * whichever account stay. Gives how many counts there were.
+   */
+  unlock(username: string): Promise<number>
 }
+
+type Limits = Omit<RateLimits, 'unlock'>
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -44,13 +54,14 @@ declare module 'fastify' {
 async function rateLimitsPlugin(fastify: FastifyInstance) {
   const isOn = fastify.config.RATE_LIMIT === 'on'
   if (!isOn) fastify.log.warn('RATE_LIMIT is off: passwords can be guessed without a limit')
-  fastify.decorate('rateLimits', isOn ? limitsOver(fastify) : UNLIMITED)
+  const limits = isOn ? limitsOver(fastify) : UNLIMITED
+  fastify.decorate('rateLimits', { ...limits, unlock: (username) => unlock(fastify, username) })
   fastify.decorateReply('rateLimit', function rateLimit(state) {
     return state === undefined ? this : this.headers(rateLimitFields(state))
   })
 }
 
-function limitsOver(store: Store): RateLimits {
+function limitsOver(store: Store): Limits {
   return {
     login: loginLimits(store),
     registration: addressLimit(store, REGISTRATION),
@@ -76,8 +87,20 @@ function passwordResetLimit(store: Store): RateLimits['passwordReset'] {
   }
 }
 
+async function unlock({ run }: Store, username: string): Promise<number> {
+  const account = accountKey(username)
+  const ofAll = [`${LOGIN_ACCOUNT.name}:${account}`, `${LOGIN_ACCOUNT.name}:turn:${account}`]
+  let count = 0
+  for (const key of ofAll) count += Number(await run('service', forgetPoints, { key }))
+  for (const { name } of [LOGIN, PASSWORD_RESET]) {
+    for (let forgotten = KEYS_A_SLICE; forgotten === KEYS_A_SLICE; count += forgotten)
+      forgotten = await run('service', forgetPointsOf, { beginning: `${name}:${account}` })
+  }
+  return count
+}
+
 const nothing = async () => undefined
-const UNLIMITED: RateLimits = {
+const UNLIMITED: Limits = {
   login: { check: nothing, failed: nothing, succeeded: nothing },
   registration: { consume: nothing },
   refresh: { consume: nothing },

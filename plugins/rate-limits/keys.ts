@@ -3,7 +3,10 @@ import { isIPv6 } from 'node:net'
 import { usernameKey } from '../../db/text.ts'
 import { parseAddress } from '../client-address/addresses.ts'
 
-/** What attempts are counted by: an address, an account, and the pair of both; hashed, for the store is no list of visitors. */
+/**
+ * What attempts are counted by: an address, an account, and the pair of both, which begins with the account; hashed, for the store is
+ * no list of visitors.
+ */
 export interface Keys {
   address: string
   account: string
@@ -12,9 +15,15 @@ export interface Keys {
 
 /** The keys of an attempt at the account with this name, however it is written, from this address. */
 export function keysOf(username: string, address: string): Keys {
-  const account = usernameKey(username)
+  const name = usernameKey(username)
   const client = clientOf(address)
-  return { address: digest(client), account: digest(account), pair: digest(`${account}\0${client}`) }
+  const account = accountKey(username)
+  return { address: digest(client), account, pair: `${account}.${digest(`${name}\0${client}`)}` }
+}
+
+/** The key of this account, however its name is written. */
+export function accountKey(username: string): string {
+  return digest(usernameKey(username))
 }
 
 /** The key of an attempt from this address alone. */

@@ -57,7 +57,8 @@ export class Limiter extends RateLimiterStoreAbstract {
 
   /** The library's hook: null when there is nothing. */
   async _get(key: string): Promise<StoredPoints | null> {
-    return (await findPoints(this.#store.db, key, Date.now())) ?? null
+    const now = Date.now()
+    return (await findPoints(this.#store.db, key, now, now + this.#policy.window * 1000)) ?? null
   }
 
   /** The library's hook: whether there was anything. */
@@ -67,7 +68,7 @@ export class Limiter extends RateLimiterStoreAbstract {
 
   /** The library's hook: what is stored in its own words. */
   _getRateLimiterRes(_key: string, changed: number, { points, expires_at }: StoredPoints): RateLimiterRes {
-    const left = Math.max(0, expires_at - Date.now())
+    const left = Math.min(Math.max(0, expires_at - Date.now()), this.#policy.window * 1000)
     return new RateLimiterRes(Math.max(0, this.points - points), left, points, points === changed)
   }
 }

@@ -15,7 +15,7 @@ import {
 import { dirname } from 'node:path'
 import { databaseFile } from '../../db/dialect.ts'
 import { whileLocked } from '../../db/file-lock.ts'
-import { parseKeys, type StoredKey } from './key-set.ts'
+import { inOurTime, parseKeys, type StoredKey } from './key-set.ts'
 
 /** Keys that must not or cannot be used; the message says why and what to do, and holds no secret. */
 export class KeysRefused extends Error {
@@ -45,7 +45,7 @@ export function findKeys(path: string): StoredKey[] | undefined {
   const text = readPrivately(path)
   if (text === undefined) return undefined
   try {
-    return parseKeys(text)
+    return inOurTime(parseKeys(text), new Date())
   } catch {
     // What was thrown may quote the file, that is, a secret.
     throw new KeysRefused(

@@ -27,6 +27,7 @@ export class KeyRing {
   readonly #timer: NodeJS.Timeout
   #keys: LoadedKeys
   #seen: string
+  #lookedAt = Date.now()
   #lastVainSearch = Number.NEGATIVE_INFINITY
 
   constructor(path: string, log: FastifyBaseLogger) {
@@ -55,10 +56,12 @@ export class KeyRing {
     return { keys: keys.map(({ jwk }) => jwk) }
   }
 
-  /** Takes over what the file holds by now; of one that cannot be used an error is logged, and the keys stay as they are. */
+  /** Takes over what the file holds by now, and after the clock was set back as that sees it; of one that cannot be used an error is logged, and the keys stay as they are. */
   reload(): void {
     const current = fingerprint(this.#path)
-    if (current === this.#seen) return
+    const isSetBack = Date.now() < this.#lookedAt - LOOK_EVERY_MS
+    this.#lookedAt = Date.now()
+    if (current === this.#seen && !isSetBack) return
     this.#seen = current
     try {
       this.#replace(load(readKeys(this.#path)))

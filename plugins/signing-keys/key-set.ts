@@ -73,6 +73,29 @@ function retire(key: StoredKey, retired_at: string): StoredKey {
   return { ...key, retired_at, expires_at: after(new Date(retired_at), KEPT_AFTER_RETIREMENT_MS) }
 }
 
+/**
+ * The same set in the time of a clock that was ahead when keys were made, and has been set right since: such a key was made now, and is
+ * announced for as long as it was to be; who retires for it, does so then.
+ */
+export function inOurTime(keys: StoredKey[], now: Date): StoredKey[] {
+  const ahead = keys.filter(({ created_at }) => Date.parse(created_at) > now.getTime() + LEEWAY * 1000)
+  if (ahead.length === 0) return keys
+  const activeFrom = new Map(ahead.map((key) => [key.active_from, after(now, announcementOf(key))]))
+  return inOrder(keys.map((key) => shifted(key, now, ahead.includes(key), activeFrom)))
+}
+
+function shifted(key: StoredKey, now: Date, isAhead: boolean, activeFrom: Map<string, string>): StoredKey {
+  const own = isAhead
+    ? { ...key, created_at: now.toISOString(), active_from: activeFrom.get(key.active_from) as string }
+    : key
+  const retiredAt = activeFrom.get(key.retired_at ?? '')
+  return retiredAt === undefined ? own : retire(own, retiredAt)
+}
+
+function announcementOf({ created_at, active_from }: StoredKey): number {
+  return Date.parse(active_from) - Date.parse(created_at)
+}
+
 /** What the key is good for at this time: only one that is not expired verifies tokens. */
 export function stateOf(key: StoredKey, now: Date): KeyState {
   if (key.expires_at !== undefined && isPast(key.expires_at, now)) return 'expired'

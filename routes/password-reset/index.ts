@@ -29,7 +29,8 @@ const passwordReset: FastifyPluginAsyncTypebox = async (fastify) => {
       // Hashed before the code is looked at, so that the clock does not tell who exists.
       const newHash = await passwords.hash(new_password)
       const userId = await fastify.run('service', resetPassword, { username, code, newHash })
-      request.log.info({ event: 'password_reset', user_id: userId }, 'password reset')
+      const unlocked = await rateLimits.unlock(username)
+      request.log.info({ event: 'password_reset', user_id: userId, unlocked }, 'password reset')
       return reply.code(204).send(null)
     }
   })

@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { basic, buildApp, directly, ROOT, signIn, temporaryFolder } from '../helpers.ts'
+import { COMMANDS } from '../../scripts/user.ts'
+import { basic, buildApp, directly, PASSWORD, ROOT, signIn, temporaryFolder } from '../helpers.ts'
 
 const run = promisify(execFile)
 
@@ -95,4 +96,148 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
   await t.rejects(user(), { code: 2, stderr: /usage: npx library user/ })
   await t.rejects(user('promote'), { code: 2 })
   await t.rejects(user('explode', 'anna'), { code: 2 })
+  await t.rejects(user('create', 'two', 'words'), { code: 2 })
+  t.match(await user('--help'), /unlock NAME/)
+})
+
+/** Right and wrong in as many ways as a name can be; some are the same as, or look like, one before them. */
+const NAMES = [
+  'mulk',
+  'Mulk',
+  'muIk',
+  'mu',
+  'm',
+  'mül',
+  'raj',
+  'r'.repeat(64),
+  'r'.repeat(65),
+  'r'.repeat(2000),
+  'two words',
+  ' lead',
+  'trail ',
+  'a:b',
+  'tab\tbed',
+  'line\nbreak',
+  'nul\0byte',
+  'bell\u0007ring',
+  'c1\u009bcsi',
+  '<b>bold</b>',
+  "o'brien",
+  '-dash',
+  '.dot',
+  '_low',
+  '@at',
+  '+plus',
+  'dash-ed',
+  'dot.ted',
+  'low_er',
+  'me@example.org',
+  'a+b',
+  '1947',
+  '१९४७',
+  'عربي',
+  '२24ab',
+  '1عربي',
+  'рaj',
+  'ｍｕｌｋ',
+  'ﬁona',
+  'josé',
+  'jose\u0301',
+  'e\u0301\u0301va',
+  'zero\u200bwidth',
+  'soft\u00adhyphen',
+  '\ufefflead',
+  '\u202eltr',
+  'सलमान',
+  '村上春樹',
+  'haruki村上',
+  '김영하',
+  'lone\ud800half',
+  '😀😀😀',
+  'admin',
+  'null',
+  'constructor',
+  '__proto__',
+  'toString'
+]
+
+t.test('the operator may give the names that registration takes, and no others', async (t) => {
+  const [open, own] = [await buildApp(t, { RATE_LIMIT: 'off' }), await buildApp(t, { RATE_LIMIT: 'off' })]
+  const register = async (username: string) => {
+    const payload = { username, password: 'a password of my own' }
+    const answer = await open.inject({ method: 'POST', url: '/register', payload })
+    return answer.statusCode === 201
+  }
+  const create = (name: string) =>
+    COMMANDS.create?.(own, name).then(
+      () => true,
+      (error: Error) => {
+        t.match(error.message, /^(?:There is a user )?\S/)
+        t.notMatch(error.message, /[\p{Cc}\p{Cs}\u202e\u200b]/u, 'nothing that a terminal obeys')
+        return false
+      }
+    )
+  const verdicts = []
+  for (const name of NAMES) verdicts.push([name, await register(name), await create(name)])
+  t.strictSame(
+    verdicts.filter(([, taken, made]) => taken !== made),
+    []
+  )
+  t.ok(verdicts.filter(([, taken]) => taken).length > 10)
+  t.ok(verdicts.filter(([, taken]) => !taken).length > 30)
+})
+
+t.test('a user whose name is older than the rule is found', async (t) => {
+  const server = await buildApp(t)
+  const { id } = await signIn(server, 'plain')
+  const odd = { username: 'a b:<c>', username_key: 'a b:<c>', username_skeleton: null }
+  await directly(t, server).updateTable('users').set(odd).where('id', '=', id).execute()
+  t.match(await COMMANDS.disable?.(server, 'A B:<C>'), /a b:<c> is disabled/)
+  t.match(await COMMANDS.enable?.(server, 'a b:<c>'), /may log in/)
+  t.match(await COMMANDS['reset-password']?.(server, 'a b:<c>'), /the code \S+$/)
+  t.match(await COMMANDS.unlock?.(server, 'a b:<c>'), /was not locked/)
+  await t.rejects(COMMANDS.unlock?.(server, 'no\u009bone') as Promise<string>, {
+    message: 'There is no user "no\\u{9b}one".'
+  })
+})
+
+t.test('unlock and a reset lift what makes a user wait, of this account alone', async (t) => {
+  const server = await buildApp(t)
+  for (const name of ['anita', 'kiran']) await signIn(server, name)
+  const { login, passwordReset } = server.rateLimits
+  const logIn = async (username: string, remoteAddress: string) => {
+    const headers = { authorization: basic(username, PASSWORD) }
+    return (await server.inject({ method: 'POST', url: '/login', remoteAddress, headers })).statusCode
+  }
+  const lock = async (username: string) => {
+    for (const address of ['192.0.2.8', '2001:db8::8'])
+      for (let i = 0; i < 10; i++) await login.failed(username, address)
+    for (let i = 0; i < 40; i++) await login.failed(username, `198.51.100.${i}`)
+    for (let i = 0; i < 5; i++) await passwordReset.consume(username, '192.0.2.8')
+  }
+  const addresses = ['192.0.2.8', '2001:db8::8', '203.0.113.1']
+  const statuses = async (name: string) => {
+    const all = []
+    for (const address of addresses) all.push(await logIn(name, address))
+    return all
+  }
+  await lock('anita')
+  await lock('kiran')
+  t.strictSame((await statuses('anita')).slice(0, 2), [429, 429])
+  t.match(await COMMANDS.unlock?.(server, 'ANITA'), /^anita is unlocked: .* \(4\d\)\.$/)
+  t.strictSame(await statuses('anita'), [200, 200, 200])
+  await passwordReset.consume('anita', '192.0.2.8')
+  t.strictSame((await statuses('kiran')).slice(0, 2), [429, 429], 'of another account nothing is forgotten')
+  t.match(await COMMANDS.unlock?.(server, 'anita'), /unlocked/)
+  t.equal(await COMMANDS.unlock?.(server, 'anita'), 'anita was not locked.')
+
+  await lock('anita')
+  const told = await COMMANDS['reset-password']?.(server, 'kiran')
+  t.match(told, /^kiran is unlocked/)
+  t.strictSame((await statuses('kiran')).slice(0, 2), [200, 200])
+  for (let i = 0; i < 10; i++) await login.failed('kiran', '192.0.2.8')
+  const payload = { username: 'kiran', code: /\S+$/.exec(told ?? '')?.[0], new_password: PASSWORD }
+  t.equal((await server.inject({ method: 'POST', url: '/password-reset', payload })).statusCode, 204)
+  t.equal(await logIn('kiran', '192.0.2.8'), 200, 'and the code does so again when it is used')
+  t.equal(await logIn('anita', '192.0.2.8'), 429)
 })
