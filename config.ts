@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, homedir } from 'node:os'
+import path from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
@@ -24,9 +25,9 @@ const Whole = (minimum: number, maximum: number, byDefault: number, unit = '') =
 /** Every setting, as environment variables name it; each `description` says what the variable expects. */
 export const Config = Type.Object({
   HOST: Type.String({
-    minLength: 1,
+    format: 'host',
     default: '127.0.0.1',
-    description: 'an address or host name of this machine'
+    description: 'an address or host name of this machine, without a scheme or a port; 0.0.0.0 for all'
   }),
   PORT: Whole(0, 65535, 3000),
   DATABASE_URL: Type.String({
@@ -82,29 +83,32 @@ interface Violation {
 
 /**
  * The configuration from the given variables, with defaults for what is missing.
- * With `dotenv`, a `.env` file in the working directory fills in what the variables leave out.
+ * With `dotenv`, a `.env` file in the working directory fills in what the variables leave out, or where there is none, that of the project.
  * Throws `ConfigRefused`.
  */
 export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}): Config {
-  if (dotenv) refuseUnknownSettings()
+  const file = dotenv ? settingsFile() : undefined
+  if (file !== undefined) refuseUnknownSettings(file)
   try {
-    return envSchema<Config>({
+    const config = envSchema<Config>({
       schema: Config,
       data: variables,
       env: false,
-      dotenv,
+      dotenv: file !== undefined && { path: file },
       ajv: {
         customOptions: {
           verbose: true,
           allErrors: true,
           formats: {
-            database: isDatabase,
+            database: (text: string) => whyNoDatabase(text) === undefined,
+            host: isHost,
             proxies: isProxyList,
             'base-path': (text: string) => toBasePath(text) !== undefined
           }
         }
       } as never
     })
+    return { ...config, HOST: withoutBrackets(config.HOST) }
   } catch (error) {
     const violations = (error as { errors?: Violation[] }).errors ?? []
     if (violations.length === 0) throw error
@@ -117,10 +121,28 @@ export function workersOf({ WORKERS }: Pick<Config, 'WORKERS'>): number {
   return WORKERS === 'auto' ? Math.min(64, availableParallelism()) : Number(WORKERS)
 }
 
-/** A file, or a URL of an engine that there is. */
-function isDatabase(text: string): boolean {
-  if (text.startsWith('sqlite:')) return text !== 'sqlite:'
-  return text !== '' && !/^[a-z][a-z0-9+.-]+:/i.test(text)
+/** As in URLs. */
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1')
+}
+
+function isHost(text: string): boolean {
+  const host = withoutBrackets(text)
+  return isIP(host) !== 0 || (host === text && /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?$/i.test(text))
+}
+
+/** Why this names no file; undefined where it does. */
+function whyNoDatabase(text: string): string | undefined {
+  const file = text.replace(/^sqlite:(\/\/)?/, '')
+  if (file === '') return 'no file is named'
+  if (/^file:/i.test(file)) return 'leave file: out'
+  if (file.includes(':memory:')) return 'what is in memory would be gone at the end'
+  if (/^[a-z][a-z0-9+.-]+:/i.test(file)) return 'only SQLite is there'
+  if (file.startsWith('~'))
+    return `~ is not replaced here; write ${/^~(?![^/])/.test(file) ? path.join(homedir(), file.slice(1)) : 'the folder out'}`
+  if (file.includes('?')) return 'options after ? are not taken, and it is always opened for writing'
+  if (/[/\\]$/.test(file)) return 'it is a folder; add the name of a file'
+  return file === file.trim() ? undefined : 'it begins or ends with a space'
 }
 
 const LONGEST_BASE_PATH = 200
@@ -168,10 +190,13 @@ function isProxy(entry: string): boolean {
   return rest.length === 0 && /^\d{1,3}$/.test(range) && bits > 0 && bits <= (version === 4 ? 32 : 128)
 }
 
+function settingsFile(): string | undefined {
+  return ['.env', path.join(import.meta.dirname, '.env')].find((file) => existsSync(file))
+}
+
 /** In the environment there is much that is not ours; in `.env` it is a setting misspelt, and would open what it should close. */
-function refuseUnknownSettings(): void {
-  if (!existsSync('.env')) return
-  const unknown = Object.keys(parseEnv(readFileSync('.env', 'utf8'))).filter(
+function refuseUnknownSettings(file: string): void {
+  const unknown = Object.keys(parseEnv(readFileSync(file, 'utf8'))).filter(
     (name) => !(name in Config.properties)
   )
   if (unknown.length === 0) return
@@ -180,5 +205,16 @@ function refuseUnknownSettings(): void {
 }
 
 function describe({ instancePath, data, parentSchema }: Violation): string {
-  return `${instancePath.slice(1)} is ${JSON.stringify(data)}, but must be ${parentSchema.description}.`
+  const name = instancePath.slice(1)
+  const reason = name === 'DATABASE_URL' ? whyNoDatabase(String(data)) : undefined
+  const because = reason === undefined ? '' : `: ${reason}`
+  return `${name} is ${JSON.stringify(masked(data))}, but must be ${parentSchema.description}${because}.`
+}
+
+/** Without the passwords of a URL. */
+function masked(data: unknown): unknown {
+  if (typeof data !== 'string') return data
+  return data
+    .replace(/(:\/*[^:/?#@\s]*):\S*@/g, '$1:***@')
+    .replace(/([?&;][^=&;]*(?:pass|pwd|secret|token|key)[^=&;]*=)[^&;]*/gi, '$1***')
 }

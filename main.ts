@@ -4,34 +4,40 @@ import { app, serverOptions } from './app.ts'
 import { WorkerFailed } from './cluster/member.ts'
 import { JOINING, lead } from './cluster/primary.ts'
 import { addressOf, obeyPrimary, report } from './cluster/worker.ts'
-import { type Config, ConfigRefused, loadConfig, workersOf } from './config.ts'
-import { DatabaseRefused, databaseFile } from './db/dialect.ts'
+import { type Config, loadConfig, workersOf } from './config.ts'
+import { claimDatabase } from './db/claim.ts'
+import { countContents } from './db/contents.ts'
+import { databaseFile } from './db/dialect.ts'
 import { dropPreparedEngine } from './db/prepare.ts'
 import { collectStartupGarbageLater } from './db/startup-garbage.ts'
+import { explain } from './explain.ts'
 import { endWithGrace, type Skipped } from './grace.ts'
 import { openSocketsOf } from './plugins/http/open-sockets.ts'
-import { KeysRefused } from './plugins/signing-keys/index.ts'
+import { announce, type Started } from './start-line.ts'
 
 /** The process: reads the environment, then serves, or with several WORKERS lets others serve; ends gracefully on a signal. */
 async function main(): Promise<void> {
   const config = loadConfig(process.env, { dotenv: true })
-  if (cluster.isWorker) await serveForPrimary(config)
-  else announce(await (workersOf(config) > 1 ? leadWorkers(config) : serveAlone(config)), config)
+  databaseUrl = config.DATABASE_URL
+  if (cluster.isWorker) return serveForPrimary(config)
+  const { isNew } = claimDatabase(databaseFile(config.DATABASE_URL))
+  const { started, log } = await (workersOf(config) > 1 ? leadWorkers(config) : serveAlone(config))
+  announce(started, { config, log, isNew })
 }
 
-function leadWorkers(config: Config): Promise<string> {
+function leadWorkers(config: Config) {
   dropPreparedEngine()
   return lead(config)
 }
 
-async function serveAlone(config: Config): Promise<string> {
+async function serveAlone(config: Config) {
   const server = Fastify(serverOptions(config))
   // In a terminal it says that this was closed; elsewhere that we should start again, while others serve.
   const isFromTerminal = process.stdin.isTTY
   drainAtEnd(server, config, isFromTerminal ? [] : ['SIGHUP'])
   if (!isFromTerminal)
     process.on('SIGHUP', () => server.log.warn('SIGHUP does nothing with less than 2 WORKERS'))
-  return listen(server, config)
+  return { started: await listen(server, config), log: server.log }
 }
 
 async function serveForPrimary(config: Config): Promise<void> {
@@ -46,12 +52,13 @@ function drainAtEnd(server: FastifyInstance, config: Config, skip: Skipped): () 
   return endWithGrace({ log: server.log, milliseconds: timeout + 5000, skip }, () => drain(server, timeout))
 }
 
-async function listen(server: FastifyInstance, config: Config, isJoining = false): Promise<string> {
+async function listen(server: FastifyInstance, config: Config, isJoining = false): Promise<Started> {
   try {
     await server.register(app, { config, isJoining })
     const address = await server.listen({ host: config.HOST, port: config.PORT })
+    const contents = await countContents(server.db)
     collectStartupGarbageLater()
-    return address
+    return { address, ...contents }
   } catch (error) {
     // Or else the next start would take this one for a crash.
     await server.close()
@@ -68,23 +75,12 @@ async function drain(server: FastifyInstance, timeout: number): Promise<void> {
   clearTimeout(overdue)
 }
 
-function announce(address: string, config: Config): void {
-  console.log(`Library API   ${address}`)
-  console.log(`docs          ${address}/docs`)
-  console.log(`data          ${databaseFile(config.DATABASE_URL)}`)
-}
-
 /** What the operator can mend is told in a sentence; anything else with its stack. */
-function fail(error: NodeJS.ErrnoException & { address?: string; port?: number }): void {
-  const isExplained =
-    error instanceof ConfigRefused ||
-    error instanceof DatabaseRefused ||
-    error instanceof KeysRefused ||
-    error instanceof WorkerFailed ||
-    error.syscall !== undefined
+function fail(error: Error): void {
   const isToldAlready = error instanceof WorkerFailed && error.hasSaidWhy
-  if (!isToldAlready) console.error(isExplained ? error.message : error)
+  if (!isToldAlready) console.error(explain(error, { databaseUrl }) ?? error)
   process.exit(1)
 }
 
+let databaseUrl: string | undefined
 main().catch(fail)

@@ -1,9 +1,8 @@
 import cluster, { type Worker } from 'node:cluster'
+import type { Started } from '../start-line.ts'
 
 /** What a worker tells its primary once it listens. */
-export interface Report {
-  address: string
-}
+export type Report = Started
 
 /** What a primary tells a worker: to end soon, or to end when its clients have let go of their connections. */
 export type Order = 'end' | 'retire'
@@ -29,9 +28,9 @@ export class WorkerFailed extends Error {
 export class Member {
   readonly #worker: Worker
   readonly #forkedAt = performance.now()
-  #address: string | undefined
-  /** Resolves to its address; rejects with `WorkerFailed`. */
-  readonly listening: Promise<string>
+  #hasListened = false
+  /** Resolves to what it reports; rejects with `WorkerFailed`. */
+  readonly listening: Promise<Report>
   readonly exited: Promise<Exit>
 
   /** Forks it with these variables beside those of this process. */
@@ -44,9 +43,9 @@ export class Member {
       worker.on('error', () => worker.process.pid === undefined && resolve({ code: null, signal: null }))
     })
     this.listening = new Promise((resolve, reject) => {
-      worker.once('message', ({ address }: Report) => {
-        this.#address = address
-        resolve(address)
+      worker.once('message', (report: Report) => {
+        this.#hasListened = true
+        resolve(report)
       })
       this.exited.then((exit) => reject(new WorkerFailed(exit)))
     })
@@ -57,7 +56,7 @@ export class Member {
   }
 
   get hasListened(): boolean {
-    return this.#address !== undefined
+    return this.#hasListened
   }
 
   get ageInMs(): number {

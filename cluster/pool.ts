@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { type Exit, Member } from './member.ts'
+import { type Exit, Member, type Report } from './member.ts'
 
 /** Younger than this a death tells that the next one may come soon too. */
 const YOUNG_MS = 10_000
@@ -38,11 +38,11 @@ export class Pool {
     return this.#isEnding
   }
 
-  /** Starts the first worker, which prepares the data, then the others; gives the address. Throws `WorkerFailed`. */
-  async start(): Promise<string> {
-    const address = await (await this.#join()).listening
+  /** Starts the first worker, which prepares the data, then the others; gives what it reports. Throws `WorkerFailed`. */
+  async start(): Promise<Report> {
+    const report = await (await this.#join()).listening
     await Promise.all(Array.from({ length: this.#options.size - 1 }, () => this.#join()))
-    return address
+    return report
   }
 
   /** Puts a new worker in the place of each, one after the other; asked for meanwhile, once more after that. */

@@ -2,6 +2,7 @@ import Fastify from 'fastify'
 import { serverOptions } from '../app.ts'
 import { type Config, workersOf } from '../config.ts'
 import { endWithGrace } from '../grace.ts'
+import type { Report } from './member.ts'
 import { Pool } from './pool.ts'
 
 /** More than a worker takes to end by itself. */
@@ -10,10 +11,10 @@ const GRACE_MS = 10_000
 export const JOINING = 'LIBRARY_WORKER_JOINS'
 
 /**
- * The process that starts the workers, replaces those that die, and ends them all; it serves nothing itself. Gives the address
- * when all of them listen. Throws `WorkerFailed`.
+ * The process that starts the workers, replaces those that die, and ends them all; it serves nothing itself. Gives what
+ * they have found when all of them listen. Throws `WorkerFailed`.
  */
-export async function lead(config: Config): Promise<string> {
+export async function lead(config: Config) {
   const { log } = Fastify(serverOptions(config))
   const size = workersOf(config)
   const pool = new Pool({ size, log, variablesOf: (isJoining) => variablesOf(config, isJoining) })
@@ -25,14 +26,14 @@ export async function lead(config: Config): Promise<string> {
   })
   if (!isFromTerminal) process.on('SIGHUP', () => pool.roll())
   process.once('exit', () => pool.kill())
-  return startIn(pool)
+  return { started: await startIn(pool), log }
 }
 
 /** Of a pool that is ended while it starts nothing more is told: who ended it has its exit code already. */
-async function startIn(pool: Pool): Promise<string> {
+async function startIn(pool: Pool): Promise<Report> {
   try {
-    const address = await pool.start()
-    if (!pool.isEnding) return address
+    const report = await pool.start()
+    if (!pool.isEnding) return report
   } catch (error) {
     if (!pool.isEnding) {
       await pool.end()

@@ -29,8 +29,8 @@ export async function addressOf(host: string): Promise<string> {
 }
 
 /** Tells the primary that this worker listens. */
-export function report(address: string): void {
-  process.send?.({ address } satisfies Report, undefined, undefined, () => {})
+export function report(started: Report): void {
+  process.send?.(started, undefined, undefined, () => {})
 }
 
 /** Accepts no more connections, ends when clients have let go of the open ones, and until then answers that they should. */

@@ -1,5 +1,5 @@
 /** The engine, and the only door to it: how it is opened, what its errors mean, and what only it can say in SQL. */
-import { resolve } from 'node:path'
+import path from 'node:path'
 import { type Dialect, type Expression, Kysely, sql } from 'kysely'
 import { Connection } from './sqlite/connection.ts'
 import { ConnectionDialect } from './sqlite/dialect.ts'
@@ -11,6 +11,7 @@ export { checkFile } from './sqlite/check.ts'
 export { Engine, type EngineOptions } from './sqlite/engine.ts'
 export { DatabaseRefused, DatabaseUnavailable, isUnavailable } from './sqlite/errors.ts'
 export { type FoundSame, migrateDown, migrateToLatest } from './sqlite/migrating.ts'
+export { prepareFile } from './sqlite/open.ts'
 export type { DatabaseEvent } from './sqlite/protocol.ts'
 export type { Migrating } from './sqlite/rebuild/progress.ts'
 export { STAGED } from './sqlite/staged.ts'
@@ -26,9 +27,12 @@ export {
   replaceTerms
 } from './sqlite/word-index.ts'
 
+/** A relative path begins here, in whichever folder the process was started. */
+const PROJECT = path.join(import.meta.dirname, '..')
+
 /** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */
 export function databaseFile(url: string): string {
-  return resolve(url.replace(/^sqlite:(\/\/)?/, ''))
+  return path.resolve(PROJECT, url.replace(/^sqlite:(\/\/)?/, ''))
 }
 
 /** The database by itself, for migrations by hand; the service must write through commands. Throws `DatabaseRefused` at first use. */

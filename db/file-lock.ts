@@ -1,12 +1,48 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { isBusy } from './sqlite/errors.ts'
 
 const PATIENCE_MS = 2000
 
+/** Where SQLite keeps its `user_version`. */
+const PID_OFFSET = 60
+
 /** Another process holds the lock, and has for a while. */
 export class FileLocked extends Error {
   override readonly name = 'FileLocked'
+  /** Of the process, if it is one that `holdLock` is for. */
+  readonly pid: number
+
+  constructor(lockFile: string) {
+    super(`${lockFile} is held by another process: try again.`)
+    this.pid = pidIn(lockFile)
+  }
+}
+
+const held: Sqlite.Database[] = []
+
+/** Holds a lock of the same kind until this process ends, with its id in the file for others to read. Throws `FileLocked`. */
+export function holdLock(lockFile: string): void {
+  closeSync(openSync(lockFile, 'a', 0o600))
+  const lock = new Sqlite(lockFile, { timeout: PATIENCE_MS })
+  // A page that the disk writes whole. This mode keeps the lock after the commit.
+  lock.exec('pragma page_size = 512; pragma locking_mode = exclusive')
+  try {
+    acquire(lock, lockFile)
+    lock.exec(`pragma user_version = ${process.pid}; commit`)
+    held.push(lock)
+  } catch (error) {
+    lock.close()
+    throw error
+  }
+}
+
+function pidIn(lockFile: string): number {
+  const bytes = Buffer.alloc(4)
+  const file = openSync(lockFile, 'r')
+  readSync(file, bytes, 0, bytes.length, PID_OFFSET)
+  closeSync(file)
+  return bytes.readInt32BE()
 }
 
 /**
@@ -30,6 +66,6 @@ function acquire(lock: Sqlite.Database, lockFile: string): void {
     // In memory, for a journal on the disk could not be made where the disk is full.
     lock.exec('pragma journal_mode = memory; begin exclusive')
   } catch (error) {
-    throw isBusy(error) ? new FileLocked(`${lockFile} is held by another process: try again.`) : error
+    throw isBusy(error) ? new FileLocked(lockFile) : error
   }
 }

@@ -2,6 +2,7 @@
 import { loadConfig } from '../config.ts'
 import { checkFile, databaseFile } from '../db/dialect.ts'
 import { helpIfAsked } from './command-line/read.ts'
+import { complain } from './complain.ts'
 
 helpIfAsked(
   'usage: npx library db check\n  checks the whole database that DATABASE_URL names, closed or in use, and changes nothing'
@@ -18,6 +19,5 @@ try {
     process.exitCode = 1
   } else console.log(`${file} is sound`)
 } catch (error) {
-  console.error((error as Error).message)
-  process.exitCode = 1
+  complain(error)
 }

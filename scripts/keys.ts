@@ -11,6 +11,7 @@ import { newKey, rotate, type StoredKey, stateOf } from '../plugins/signing-keys
 import { KeptOptions } from './command-line/kept-options.ts'
 import { NUMBER, UsageError } from './command-line/options.ts'
 import { helpIfAsked, readCommandLine } from './command-line/read.ts'
+import { complain } from './complain.ts'
 
 const USAGE = `usage: npx library keys list|rotate [--announce SECONDS]|create
   list        the keys that sign tokens, and until when
@@ -71,6 +72,5 @@ try {
   const path = keyFileOf(loadConfig(process.env, { dotenv: true }).DATABASE_URL)
   for (const key of command(path, announceSeconds)) console.log(describe(key))
 } catch (error) {
-  console.error((error as Error).message)
-  process.exit(1)
+  complain(error)
 }

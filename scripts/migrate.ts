@@ -10,6 +10,7 @@ import {
 } from '../db/dialect.ts'
 import { type Applied, createMigrator, refuseNewerSchema } from '../db/migrator.ts'
 import { helpIfAsked } from './command-line/read.ts'
+import { complain } from './complain.ts'
 
 const USAGE = `usage: npx library db migrate latest|down|status
   latest  runs the migrations that are not done yet, as each start does
@@ -61,6 +62,5 @@ try {
   const file = databaseFile(loadConfig(process.env, { dotenv: true }).DATABASE_URL)
   for (const line of await command(file)) console.log(line)
 } catch (error) {
-  console.error((error as Error).message)
-  process.exit(1)
+  complain(error)
 }

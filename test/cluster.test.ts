@@ -170,7 +170,7 @@ t.test('several workers are one service', async (t) => {
   t.test('what makes a start impossible is told once', async (t) => {
     const cases: [Record<string, string>, RegExp][] = [
       [{ WORKERS: '65' }, /^WORKERS is "65", but must be auto .* or a whole number from 1 to 64\.$/],
-      [{ PORT: new URL(url).port }, /^bind EADDRINUSE 127\.0\.0\.1:\d+$/]
+      [{ PORT: new URL(url).port }, /^Port \d+ of 127\.0\.0\.1 is already in use \(EADDRINUSE\)/]
     ]
     const refuse = async ([variables, message]: (typeof cases)[number]) => {
       const refused = await startServer(t, { WORKERS: '2', ...variables })

@@ -1,6 +1,14 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync
+} from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -46,7 +54,10 @@ t.test('it starts without any configuration, and says where everything is', asyn
 })
 
 t.test('a start that cannot be is ended with one sentence that says what to do', async (t) => {
-  const { url } = await startServer(t)
+  const { url, folder, child } = await startServer(t)
+  const truncated = path.join(temporaryFolder(t), 'short.db')
+  copyFileSync(path.join(folder, 'library.db'), truncated)
+  truncateSync(truncated, 3000)
   const cases: [Record<string, string>, RegExp][] = [
     [{ PORT: 'abc' }, /^PORT is "abc", but must be a whole number from 0 to 65535\.$/],
     [{ DATABASE_URL: 'postgres://x/y' }, /^DATABASE_URL is "postgres:.*PostgreSQL is not supported yet/],
@@ -55,8 +66,34 @@ t.test('a start that cannot be is ended with one sentence that says what to do',
       /package\.json is not an SQLite database; it was left untouched/
     ],
     [{ DATABASE_URL: path.join(ROOT, 'package.json/x.db') }, /cannot be used .ENOTDIR.*Set DATABASE_URL/],
-    [{ PORT: new URL(url).port }, /EADDRINUSE.*already in use/],
-    [{ HOST: 'no.such.host.invalid' }, /ENOTFOUND|EAI_AGAIN|EAI_FAIL/]
+    [{ DATABASE_URL: temporaryFolder(t) }, / is a folder\. Set DATABASE_URL to a file in it\.$/],
+    [{ DATABASE_URL: '/dev/zero' }, /^\/dev\/zero is a device and no file/],
+    [{ DATABASE_URL: '/proc/1/nowhere/x.db' }, /cannot be used .*Set DATABASE_URL/],
+    [{ DATABASE_URL: 'data/:memory:' }, /in memory would be gone at the end\.$/],
+    [
+      { DATABASE_URL: '~/books.db' },
+      /^DATABASE_URL is "~\/books\.db".*~ is not replaced here; write \/\S*\/books\.db\.$/
+    ],
+    [{ DATABASE_URL: 'books.db?immutable=1' }, /options after \? are not taken/],
+    [
+      { DATABASE_URL: 'mariadb://me:a@b/c@db.example/x?passwd=tip' },
+      /^DATABASE_URL is "mariadb:\/\/me:\*\*\*@db\.example\/x\?passwd=\*\*\*"/
+    ],
+    [{ DATABASE_URL: truncated }, /is damaged .*Restore it from a backup/],
+    [
+      { PORT: new URL(url).port },
+      /^Port \d+ of 127\.0\.0\.1 is already in use \(EADDRINUSE\)\. Set PORT to another, .* shows it\.$/
+    ],
+    [{ HOST: 'no.such.host.invalid' }, /^HOST is no\.such\.host\.invalid, for which no address was found/],
+    [
+      { HOST: '203.0.113.250' },
+      /^HOST is 203\.0\.113\.250, which is no address of this machine .*127\.0\.0\.1/
+    ],
+    [{ HOST: 'http://127.0.0.1' }, /^HOST is .* without a scheme or a port/],
+    [
+      { DATABASE_URL: path.join(folder, 'library.db') },
+      new RegExp(`is in use by another service \\(process ${child.pid}\\)`)
+    ]
   ]
   for (const [variables, message] of cases) {
     const { exited, output, folder } = await startServer(t, variables)
@@ -377,6 +414,7 @@ t.test(
     t.strictSame(
       events.filter((event) => !event.startsWith('signing')),
       [
+        'data_opened',
         'user_registered',
         'login_succeeded',
         'access_refused TOKEN_REQUIRED',
@@ -393,8 +431,66 @@ t.test('a Node that does not know TypeScript is told to be too old', async (t) =
   const started = run(process.execPath, ['--no-strip-types', path.join(ROOT, 'server.js')])
   await t.rejects(started, {
     code: 1,
-    stderr: /^Node \S+ is too old, 22.18 or newer is needed: npm start brings it.\n$/
+    stderr: /^Node \S+ is too old: 22\.18 or newer is needed\. Install Node 24 .*without --omit=dev.*\n$/
   })
+})
+
+t.test('the operator’s commands tell an old Node so too, and what they refuse in a sentence', async (t) => {
+  const scripts = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')).scripts
+  for (const name of ['seed', 'authors', 'user', 'keys', 'db:migrate', 'db:check']) {
+    const [command, ...args] = scripts[name].split(' ')
+    t.equal(command, 'node')
+    const started = run(process.execPath, ['--no-strip-types', ...args], { cwd: ROOT })
+    await t.rejects(started, { code: 1, stderr: /^Node \S+ is too old: [^\n]+\n$/ }, name)
+  }
+  const env = { ...process.env, DATABASE_URL: 'postgres://me:tip@h/db' }
+  for (const args of [['user', 'list'], ['keys', 'list'], ['migrate', 'status'], ['check']]) {
+    const started = run(process.execPath, [`scripts/${args[0]}.ts`, ...args.slice(1)], { cwd: ROOT, env })
+    await t.rejects(
+      started,
+      { code: 1, stderr: /^DATABASE_URL is "postgres:\/\/me:\*\*\*@h\/db"[^\n]+\n$/ },
+      String(args[0])
+    )
+  }
+})
+
+t.test('the start says what data it has found, wherever it was started', async (t) => {
+  const first = await startServer(t)
+  t.match(first.output(), new RegExp(`^data +${first.folder}/library\\.db \\(new\\)$`, 'm'))
+  await register(first.url)
+  first.child.kill('SIGTERM')
+  await first.exited
+  const DATABASE_URL = path.relative(ROOT, path.join(first.folder, 'library.db'))
+  const limits = `cd ${temporaryFolder(t)}; set -- ${path.join(ROOT, 'server.js')}; exec "$0" "$1"`
+  for (const WORKERS of ['1', '2']) {
+    const again = await startServer(t, { DATABASE_URL, WORKERS, LOG_LEVEL: 'info' }, limits)
+    t.match(again.output(), new RegExp(`^data +${first.folder}/library\\.db \\(0 authors, 1 user\\)$`, 'm'))
+    const opened = {
+      event: 'data_opened',
+      database: path.join(first.folder, 'library.db'),
+      new: false,
+      users: 1
+    }
+    const lines = again
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('data_opened'))
+    t.match(
+      lines.map((line) => JSON.parse(line)),
+      [opened]
+    )
+    again.child.kill('SIGTERM')
+    t.equal(await again.exited, 0)
+  }
+})
+
+t.test('a killed service leaves no claim behind, and one in brackets is taken', async (t) => {
+  const first = await startServer(t, { HOST: '[::1]' })
+  t.match(first.url, /^http:\/\/\[::1\]:\d+$/)
+  first.child.kill('SIGKILL')
+  await first.exited
+  const again = await startServer(t, { DATABASE_URL: path.join(first.folder, 'library.db') })
+  t.equal((await fetch(`${again.url}/health/ready`)).status, 200)
 })
 
 t.test('.env is read', async (t) => {

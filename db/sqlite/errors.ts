@@ -25,9 +25,27 @@ export function asRefusal(error: unknown, path: string): unknown {
   return new DatabaseRefused(`${path} cannot be used (${code}: ${message}). ${adviceOn(code)}`)
 }
 
+/** What the system says about the file or its folder, in a sentence for who starts the service. */
+export function fileRefused({ code = '', message }: NodeJS.ErrnoException, path: string): string {
+  return `${path} cannot be used (${message}). ${FILE_ADVICE[code] ?? 'See to its disk.'} Set DATABASE_URL to another file otherwise.`
+}
+
+const WRITABLE = 'Let the user of this process write to it and its folder.'
+const FILE_ADVICE: Record<string, string> = {
+  EACCES: WRITABLE,
+  EPERM: WRITABLE,
+  EROFS: 'Its disk can only be read.',
+  ENOSPC: 'Its disk is full: make room.',
+  EDQUOT: 'Its disk is full for this user: make room.',
+  ENOTDIR: 'A part of the path is a file and no folder.',
+  ENAMETOOLONG: 'The name is too long.'
+}
+
 function adviceOn(code: string): string {
   if (code.startsWith('SQLITE_BUSY')) return 'Another process writes to it: try again.'
   if (code === 'SQLITE_READONLY_DBMOVED') return 'Another file has taken its place meanwhile: try again.'
+  if (code === 'SQLITE_FULL') return 'Its disk is full: make room.'
+  if (/^SQLITE_(CANTOPEN|READONLY)/.test(code)) return WRITABLE
   return 'See to its disk and permissions.'
 }
 

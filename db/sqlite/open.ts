@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { asRefusal, DatabaseRefused, damaged } from './errors.ts'
+import { asRefusal, DatabaseRefused, damaged, fileRefused } from './errors.ts'
 import { patiently } from './patience.ts'
 
 /** "LibA" in the file's header marks it as ours (https://sqlite.org/pragma.html#pragma_application_id). */
@@ -53,16 +53,18 @@ export function openReader(path: string): Sqlite.Database {
 export function prepareFile(path: string): void {
   try {
     makeFolder(dirname(path))
-    const isNew = !existsSync(path) || statSync(path).size === 0
-    if (!isNew) refuseForeignFile(path)
+    const found = existsSync(path) ? statSync(path) : undefined
+    if (found?.isDirectory())
+      throw new DatabaseRefused(`${path} is a folder. Set DATABASE_URL to a file in it.`)
+    if (found !== undefined && !found.isFile())
+      throw new DatabaseRefused(`${path} is a device and no file. Set DATABASE_URL to a file.`)
+    if (found !== undefined && found.size > 0) refuseForeignFile(path)
     // SQLite gives its -wal and -shm files the mode of this one.
     closeSync(openSync(path, 'a', 0o600))
     chmodSync(path, 0o600)
   } catch (error) {
     if (error instanceof DatabaseRefused) throw error
-    throw new DatabaseRefused(
-      `${path} cannot be used (${(error as Error).message}). Set DATABASE_URL to another file.`
-    )
+    throw new DatabaseRefused(fileRefused(error as NodeJS.ErrnoException, path))
   }
 }
 

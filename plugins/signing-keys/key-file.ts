@@ -73,7 +73,9 @@ function readPrivately(path: string): string | undefined {
     if (error instanceof KeysRefused) throw error
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
-    throw new KeysRefused(`${path} cannot be read (${code}): let the service's user read it.`)
+    throw new KeysRefused(
+      `${path} cannot be read (${code}): ${code === 'EISDIR' ? 'it is a folder and no file' : "let the service's user read it"}.`
+    )
   } finally {
     if (file !== undefined) closeSync(file)
   }
@@ -119,6 +121,10 @@ function writeWhole<T>(path: string, keys: StoredKey[], publish: (draft: string)
     const result = publish(draft)
     syncFolder(dirname(path))
     return result
+  } catch (error) {
+    throw new KeysRefused(
+      `${path} cannot be written (${(error as Error).message}): let this user write to its folder, and see that its disk has room.`
+    )
   } finally {
     rmSync(draft, { force: true })
   }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { COMMANDS } from '../../scripts/user.ts'
+import { COMMANDS } from '../../scripts/user/commands.ts'
 import { basic, buildApp, directly, PASSWORD, ROOT, signIn, temporaryFolder } from '../helpers.ts'
 
 const run = promisify(execFile)

@@ -1,0 +1,54 @@
+/** What the operator can mend, in sentences that say how. */
+import { networkInterfaces } from 'node:os'
+import { WorkerFailed } from './cluster/member.ts'
+import { ConfigRefused } from './config.ts'
+import { DatabaseRefused, databaseFile, isUnavailable } from './db/dialect.ts'
+import { FileLocked } from './db/file-lock.ts'
+import { KeysRefused } from './plugins/signing-keys/index.ts'
+
+type SystemError = NodeJS.ErrnoException & { address?: string; port?: number; hostname?: string }
+
+const REFUSALS = [ConfigRefused, DatabaseRefused, FileLocked, KeysRefused, WorkerFailed]
+const WHO_LISTENS: Partial<Record<NodeJS.Platform, (port: number) => string>> = {
+  win32: (port) => `netstat -ano | findstr :${port}`,
+  linux: (port) => `ss -ltnp 'sport = :${port}'`
+}
+
+/** A sentence or two about the error, if there is something that the operator can do; else nothing. */
+export function explain(error: unknown, { databaseUrl }: { databaseUrl?: string } = {}): string | undefined {
+  if (REFUSALS.some((refusal) => error instanceof refusal)) return (error as Error).message
+  const { syscall = '', message } = error as SystemError
+  if (databaseUrl !== undefined && isUnavailable(error))
+    return `${databaseFile(databaseUrl)} cannot be used (${message}). See to its disk, or restore it from a backup.`
+  if (['listen', 'bind', 'getaddrinfo', 'lookup'].includes(syscall))
+    return explainAddress(error as SystemError)
+  return syscall === '' ? undefined : `${message}.`
+}
+
+function explainAddress({ code, address, hostname, port = 0, message }: SystemError): string {
+  if (code === 'EADDRINUSE') return inUse(address, port)
+  if (code === 'EACCES')
+    return `Port ${port} needs rights that this user lacks (EACCES). Set PORT to one of 1024 or above, and put a proxy in front.`
+  if (code === 'EADDRNOTAVAIL' || code === 'EINVAL' || code === 'EAFNOSUPPORT')
+    return `HOST is ${address}, which is no address of this machine (${code}). Set HOST to one of ${ownAddresses().join(', ')}, or to 0.0.0.0 for all.`
+  if (hostname !== undefined)
+    return `HOST is ${hostname}, for which no address was found (${code}). Correct the name, or set HOST to an address such as 127.0.0.1.`
+  return `${message}.`
+}
+
+function inUse(address = '', port: number): string {
+  const command =
+    WHO_LISTENS[process.platform] ?? ((number: number) => `lsof -nP -iTCP:${number} -sTCP:LISTEN`)
+  return (
+    `Port ${port} of ${address} is already in use (EADDRINUSE). Set PORT to another, as in PORT=${anotherPort(port)} npm start, ` +
+    `or end what holds it: ${command(port)} shows it.`
+  )
+}
+
+function anotherPort(port: number): number {
+  return port < 65_535 ? port + 1 : port - 1
+}
+
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address))
+}

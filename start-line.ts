@@ -1,0 +1,27 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Config } from './config.ts'
+import type { Contents } from './db/contents.ts'
+import { databaseFile } from './db/dialect.ts'
+
+/** What a start has found. */
+export interface Started extends Contents {
+  address: string
+}
+
+/** Says where everything is, and what data there is. */
+export function announce(
+  { address, authors, users }: Started,
+  { config, log, isNew }: { config: Config; log: FastifyBaseLogger; isNew: boolean }
+): void {
+  const database = databaseFile(config.DATABASE_URL)
+  log.info({ event: 'data_opened', database, new: isNew, authors, users }, 'the service has its data')
+  console.log(`Library API   ${address}`)
+  console.log(`docs          ${address}/docs`)
+  console.log(
+    `data          ${database} (${isNew ? 'new' : `${count(authors, 'author')}, ${count(users, 'user')}`})`
+  )
+}
+
+function count(number: number, noun: string): string {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`
+}
