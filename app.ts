@@ -5,6 +5,7 @@ import autoload from '@fastify/autoload'
 import { type FastifyHttpOptions, type FastifyInstance, LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from './config.ts'
+import { logStream } from './log-format.ts'
 import { basePathFinder, rewriting } from './plugins/base-path/paths.ts'
 import { trustedProxies } from './plugins/client-address/addresses.ts'
 import { sendProblem } from './plugins/errors/index.ts'
@@ -28,6 +29,7 @@ const SECRETS = ['authorization', 'cookie', 'password', 'access_token', 'refresh
 export function serverOptions(config: Config): FastifyHttpOptions<Server> {
   const timeout = config.REQUEST_TIMEOUT * 1000
   const findBasePath = basePathFinder(config)
+  const stream = logStream(config)
   return {
     trustProxy: config.TRUST_PROXY === '' ? false : trustedProxies(config.TRUST_PROXY),
     // A migration of many rows takes minutes.
@@ -60,6 +62,7 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     }),
     logger: {
       level: config.LOG_LEVEL,
+      ...(stream && { stream }),
       redact: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
       // Without the query, where a confused client may have put a token.
       serializers: {

@@ -8,6 +8,7 @@ import { reportRefused, summarize } from './client/report.ts'
 import { run, type Terminal } from './client/run.ts'
 import { UsageError } from './command-line/options.ts'
 import { readCommandLine } from './command-line/read.ts'
+import { findSeedAccount, keepSeedAccount } from './seed-account.ts'
 
 const USAGE = `usage: npx library seed [FILE] [--url URL]
   FILE   authors as for "npx library authors import", by default the winners of the Booker Prize
@@ -29,7 +30,15 @@ async function seed({ signal, progress }: Terminal): Promise<number> {
 }
 
 async function registerAndTell(service: Service) {
+  const known = await findSeedAccount(service)
+  if (known !== undefined) {
+    console.log(
+      `No account was made: ${known.username} is that of an earlier run, with the password ${known.password}`
+    )
+    return known
+  }
   const account = await register(service)
+  keepSeedAccount(service, account)
   console.log(`Registered ${account.username} with the password ${account.password}`)
   return account
 }

@@ -41,11 +41,9 @@ function curlBlocks(page: string): Block[] {
 const EXPECTATION = /^#.*\((\d{3})\).*(?=\n.*\bcurl\b)/gm
 
 /**
- * curl as it is, but for a note of each call in the folder $NOTES. Where it writes to the standard output of the script, which
- * is also 3, a new line follows the answer; in a pipe or a file there must be none.
+ * curl as it is, but for a note of each call in the folder $NOTES.
  */
 const CURL = `
-exec 3>&1
 curl() {
   local note exit=0
   note=$(mktemp "$NOTES/$(printf '%04d' "$(ls "$NOTES" | wc -l)").XXXXXX")
@@ -53,7 +51,6 @@ curl() {
   rm -f "$NOTES/expected"
   command curl "$@" --verbose --stderr "$note.log" || exit=$?
   printf '%s\n' "$exit" "$BLOCK" "curl $*" >>"$note"
-  if [ /dev/fd/1 -ef /dev/fd/3 ]; then echo; fi
   return $exit
 }
 `
