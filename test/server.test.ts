@@ -465,6 +465,8 @@ t.test('the start says what data it has found, wherever it was started', async (
   for (const WORKERS of ['1', '2']) {
     const again = await startServer(t, { DATABASE_URL, WORKERS, LOG_LEVEL: 'info' }, limits)
     t.match(again.output(), new RegExp(`^data +${first.folder}/library\\.db \\(0 authors, 1 user\\)$`, 'm'))
+    again.child.kill('SIGTERM')
+    t.equal(await again.exited, 0)
     const opened = {
       event: 'data_opened',
       database: path.join(first.folder, 'library.db'),
@@ -479,8 +481,6 @@ t.test('the start says what data it has found, wherever it was started', async (
       lines.map((line) => JSON.parse(line)),
       [opened]
     )
-    again.child.kill('SIGTERM')
-    t.equal(await again.exited, 0)
   }
 })
 

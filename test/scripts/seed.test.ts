@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { SEED_ACCOUNT_FILE } from '../../scripts/seed-account.ts'
 import { basic, listen, PASSWORD, ROOT, signIn } from '../helpers.ts'
 import { file } from './client/fakes.ts'
 
@@ -125,4 +126,17 @@ t.test('what stops it is told in one sentence', async (t) => {
   for (const [args, code, stderr] of cases) {
     t.match(await seed(args), { code, stdout: '', stderr }, args.join(' '))
   }
+})
+
+t.test('a second seed makes no second account, and says so', async (t) => {
+  const { server, url } = await listen(t)
+  const first = await seed(['--url', url])
+  const [, username] = /^Registered (\S+) with/m.exec(first.stdout) ?? []
+  const again = await seed(['--url', url])
+  t.match(again.stdout, new RegExp(`^No account was made: ${username} is that of an earlier run`))
+  t.match(again.stdout, / 0 authors created, |\n0 authors created, /)
+  t.equal((await server.db.selectFrom('users').select('id').execute()).length, 1)
+  t.equal(statSync(SEED_ACCOUNT_FILE).mode & 0o777, 0o600)
+  const other = await listen(t)
+  t.match((await seed(['--url', other.url])).stdout, /^Registered/m, 'nor is it taken for another service')
 })
