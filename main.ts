@@ -20,9 +20,9 @@ async function main(): Promise<void> {
   const config = loadConfig(process.env, { dotenv: true })
   databaseUrl = config.DATABASE_URL
   if (cluster.isWorker) return serveForPrimary(config)
-  const { isNew } = claimDatabase(databaseFile(config.DATABASE_URL))
+  const claim = claimDatabase(databaseFile(config.DATABASE_URL))
   const { started, log } = await (workersOf(config) > 1 ? leadWorkers(config) : serveAlone(config))
-  announce(started, { config, log, isNew })
+  announce(started, { config, log, ...claim })
 }
 
 function leadWorkers(config: Config) {

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from './config.ts'
+import type { Claim } from './db/claim.ts'
 import type { Contents } from './db/contents.ts'
 import { databaseFile } from './db/dialect.ts'
 
@@ -11,10 +12,16 @@ export interface Started extends Contents {
 /** Says where everything is, and what data there is. */
 export function announce(
   { address, authors, users }: Started,
-  { config, log, isNew }: { config: Config; log: FastifyBaseLogger; isNew: boolean }
+  { config, log, isNew, servedBy }: { config: Config; log: FastifyBaseLogger } & Claim
 ): void {
   const database = databaseFile(config.DATABASE_URL)
   log.info({ event: 'data_opened', database, new: isNew, authors, users }, 'the service has its data')
+  if (servedBy !== undefined) {
+    log.warn(
+      { event: 'database_shared', database, pid: servedBy },
+      'another service has this database too: both are right, and WORKERS is the way to have more processes over one file'
+    )
+  }
   console.log(`Library API   ${address}`)
   console.log(`docs          ${address}/docs`)
   console.log(

@@ -178,8 +178,6 @@ const DECORATIONS: readonly ((text: string) => string)[] = [
   (text) => `+${text}`,
   (text) => `-${text}`,
   (text) => `@${text}`,
-  (text) => `\t${text}`,
-  (text) => `\r${text}`,
   (text) => `'${text}`,
   (text) => `''=${text}`,
   (text) => `＝${text}`,
@@ -187,14 +185,19 @@ const DECORATIONS: readonly ((text: string) => string)[] = [
   (text) => `${text}, or "${text}"`,
   (text) => `"" , ${text}`,
   (text) => text.replace(' ', ', '),
-  (text) => text.replace(' ', '\n'),
-  (text) => text.replace(' ', '\r\n'),
-  (text) => `${text}\r\n`,
   (text) => `  ${text}`,
   (text) => `${text} `,
   (text) => `${text} 👩🏽‍🚀📚`,
   (text) => `\u202B${text}\u202C`,
-  (text) => `\uFEFF${text}`,
+  (text) => `\uFEFF${text}`
+]
+/** Of texts that may have several lines. */
+const BREAKS: readonly ((text: string) => string)[] = [
+  (text) => `\t${text}`,
+  (text) => `\r${text}`,
+  (text) => text.replace(' ', '\n'),
+  (text) => text.replace(' ', '\r\n'),
+  (text) => `${text}\r\n`,
   (text) => text.replace(' ', '\u2028')
 ]
 const DECORATED = 0.03
@@ -267,7 +270,7 @@ function inventNote(random: Random, { note }: Lexicon): string | null {
   const length = random() < 0.005 ? 500 : 3 + below(random, 25)
   const words = Array.from({ length }, () => pickZipf(random, note))
   const text = capital(words.join(' ')).slice(0, LONGEST_NOTE) + pick(random, NOTE_ENDS)
-  return random() < 0.2 ? pick(random, DECORATIONS)(text) : text
+  return random() < 0.2 ? pick(random, [...DECORATIONS, ...BREAKS])(text) : text
 }
 
 /** The authors: the same ones for the same count, no two with the same name and book. */

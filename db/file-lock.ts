@@ -10,30 +10,29 @@ const PID_OFFSET = 60
 /** Another process holds the lock, and has for a while. */
 export class FileLocked extends Error {
   override readonly name = 'FileLocked'
-  /** Of the process, if it is one that `holdLock` is for. */
-  readonly pid: number
 
   constructor(lockFile: string) {
     super(`${lockFile} is held by another process: try again.`)
-    this.pid = pidIn(lockFile)
   }
 }
 
 const held: Sqlite.Database[] = []
 
-/** Holds a lock of the same kind until this process ends, with its id in the file for others to read. Throws `FileLocked`. */
-export function holdLock(lockFile: string): void {
+/** Holds a lock of the same kind until this process ends, with its id in the file; gives the id of the process that has it already. */
+export function holdLock(lockFile: string): number | undefined {
   closeSync(openSync(lockFile, 'a', 0o600))
-  const lock = new Sqlite(lockFile, { timeout: PATIENCE_MS })
+  const lock = new Sqlite(lockFile, { timeout: 0 })
   // A page that the disk writes whole. This mode keeps the lock after the commit.
   lock.exec('pragma page_size = 512; pragma locking_mode = exclusive')
   try {
     acquire(lock, lockFile)
     lock.exec(`pragma user_version = ${process.pid}; commit`)
     held.push(lock)
+    return undefined
   } catch (error) {
     lock.close()
-    throw error
+    if (!(error instanceof FileLocked)) throw error
+    return pidIn(lockFile)
   }
 }
 

@@ -54,7 +54,7 @@ t.test('it starts without any configuration, and says where everything is', asyn
 })
 
 t.test('a start that cannot be is ended with one sentence that says what to do', async (t) => {
-  const { url, folder, child } = await startServer(t)
+  const { url, folder } = await startServer(t)
   const truncated = path.join(temporaryFolder(t), 'short.db')
   copyFileSync(path.join(folder, 'library.db'), truncated)
   truncateSync(truncated, 3000)
@@ -89,11 +89,7 @@ t.test('a start that cannot be is ended with one sentence that says what to do',
       { HOST: '203.0.113.250' },
       /^HOST is 203\.0\.113\.250, which is no address of this machine .*127\.0\.0\.1/
     ],
-    [{ HOST: 'http://127.0.0.1' }, /^HOST is .* without a scheme or a port/],
-    [
-      { DATABASE_URL: path.join(folder, 'library.db') },
-      new RegExp(`is in use by another service \\(process ${child.pid}\\)`)
-    ]
+    [{ HOST: 'http://127.0.0.1' }, /^HOST is .* without a scheme or a port/]
   ]
   for (const [variables, message] of cases) {
     const { exited, output, folder } = await startServer(t, variables)
@@ -482,6 +478,22 @@ t.test('the start says what data it has found, wherever it was started', async (
       [opened]
     )
   }
+})
+
+t.test('a second service on a database is told, and right', async (t) => {
+  const first = await startServer(t)
+  const DATABASE_URL = path.join(first.folder, 'library.db')
+  const second = await startServer(t, { DATABASE_URL, LOG_LEVEL: 'warn' })
+  const told = second
+    .output()
+    .split('\n')
+    .filter((line) => line.includes('database_shared'))
+  t.match(
+    told.map((line) => JSON.parse(line)),
+    [{ event: 'database_shared', database: DATABASE_URL, pid: first.child.pid }]
+  )
+  const headers = await register(second.url)
+  t.equal((await fetch(`${first.url}/me`, { headers })).status, 200)
 })
 
 t.test('a killed service leaves no claim behind, and one in brackets is taken', async (t) => {

@@ -1,7 +1,7 @@
 /** What the service has given so far, which later requests name again. */
 import { randomUUID } from 'node:crypto'
 import { uuidv7 } from 'uuidv7'
-import { upsertPasswordReset } from '../../db/password-resets.ts'
+import { codeExpiry, upsertPasswordReset } from '../../db/password-resets.ts'
 import type { Db } from '../../db/tables.ts'
 import { findCredentials, insertUser, type Role, updateUser } from '../../db/users.ts'
 import type { Answer, Client, Sent } from './client.ts'
@@ -130,7 +130,7 @@ export class State {
       passwordHash: this.#passwordHash
     })
     await updateUser(this.#db, id, { role })
-    await upsertPasswordReset(this.#db, id, CODE, '9999-12-31T00:00:00.000Z')
+    await upsertPasswordReset(this.#db, id, CODE, codeExpiry(new Date().toISOString()))
     const pair = Buffer.from(`${username}:${PASSWORD}`).toString('base64')
     const token = await this.#logIn(pair)
     const authorization: [string, string] = ['authorization', `Bearer ${token}`]

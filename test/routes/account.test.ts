@@ -54,7 +54,7 @@ t.test('a username with what cannot be seen is refused, and the refusal names it
       const payload = { username, password: PASSWORD }
       const answer = (await server.inject({ method: 'POST', url: '/register', payload })).json()
       t.match(answer, { code: 'VALIDATION_FAILED', status: 400, errors: [{ pointer: '/username' }] })
-      t.ok(answer.errors[0].detail.includes(`has ${code}, which cannot be seen`), code)
+      t.match(answer.errors[0].detail, `has ${code}, a character that cannot be seen`)
     }
   }
 })
@@ -344,7 +344,7 @@ t.test('a password that Basic cannot carry is refused with the character that is
     ]
     for (const answer of answers) {
       t.match(answer.json(), { code: 'VALIDATION_FAILED', status: 400 })
-      t.ok(answer.json().errors[0].detail.includes(`has ${code}, which cannot be seen`), code)
+      t.ok(answer.json().errors[0].detail.startsWith(`has ${code}, a `), code)
     }
   }
 })

@@ -90,7 +90,10 @@ t.test('a key file that cannot be read stops the start', async (t) => {
 
 t.test('a key that cannot be written stops the start', async (t) => {
   const folder = temporaryFolder(t)
-  t.throws(() => createKeyFile(path.join(folder, 'nowhere/keys.json'), [newKey(NOW)]), { code: 'ENOENT' })
+  t.throws(() => createKeyFile(path.join(folder, 'nowhere/keys.json'), [newKey(NOW)]), {
+    name: 'KeysRefused',
+    message: /nowhere\/keys\.json cannot be written \(ENOENT/
+  })
 })
 
 t.test('a key that is missing though there are users stops the start, and no new one is made', async (t) => {
