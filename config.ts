@@ -212,10 +212,27 @@ function describe({ instancePath, data, parentSchema }: Violation): string {
   return `${name} is ${JSON.stringify(masked(data))}, but must be ${parentSchema.description}${because}.`
 }
 
-/** Without the passwords of a URL. */
+/** Without the password before the host of a URL, and without the secrets that it names. */
 function masked(data: unknown): unknown {
-  if (typeof data !== 'string') return data
-  return data
-    .replace(/(:\/*[^:/?#@\s]*):\S*@/g, '$1:***@')
-    .replace(/([?&;][^=&;]*(?:pass|pwd|secret|token|key)[^=&;]*=)[^&;]*/gi, '$1***')
+  return typeof data === 'string'
+    ? withoutPassword(data)
+        .split(/([&;])/)
+        .map(withoutSecret)
+        .join('')
+    : data
+}
+
+/** It begins behind a user, such as `//me`, and ends at the last `@`, for it may have any character in it. */
+function withoutPassword(text: string): string {
+  const end = text.lastIndexOf('@')
+  const parts = text.slice(0, Math.max(end, 0)).split(':')
+  const user = parts.findIndex((part, index) => index > 0 && /^\/*[^/?#@\s]*$/.test(part))
+  const isThere = user !== -1 && user < parts.length - 1
+  return isThere ? `${parts.slice(0, user + 1).join(':')}:***${text.slice(end)}` : text
+}
+
+function withoutSecret(pair: string): string {
+  const name = pair.search(/pass|pwd|secret|token|key/i)
+  const value = name === -1 ? -1 : pair.indexOf('=', name)
+  return value === -1 ? pair : `${pair.slice(0, value)}=***`
 }

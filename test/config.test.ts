@@ -96,6 +96,25 @@ t.test('other engines are refused until they are supported', async (t) => {
   }
 })
 
+t.test('no secret of a refused DATABASE_URL is shown', async (t) => {
+  const cases = {
+    'mysql://eve:my:own @ pass/?#@sea.example:3306/books': 'mysql://eve:***@sea.example:3306/books',
+    'jdbc:oracle:thin://eve:tide@sea.example/x': 'jdbc:oracle:***@sea.example/x',
+    'redis://:tide@sea.example': 'redis://:***@sea.example',
+    'libsql://sea.example?tls=1&authToken=a?b=c&x=2': 'libsql://sea.example?tls=1&authToken=***&x=2',
+    'sqlserver://sea.example;user=eve;PASSWORD=tide;x=1': 'sqlserver://sea.example;user=eve;PASSWORD=***;x=1',
+    'mysql://eve@sea.example:3306/books?tls=1': 'mysql://eve@sea.example:3306/books?tls=1'
+  }
+  for (const [url, shown] of Object.entries(cases)) {
+    const read = () => loadConfig({ DATABASE_URL: url })
+    t.throws(
+      read,
+      { message: new RegExp(`^DATABASE_URL is ${RegExp.escape(JSON.stringify(shown))}, but`) },
+      url
+    )
+  }
+})
+
 t.test('.env fills in what the environment leaves out', async (t) => {
   const before = process.cwd()
   process.chdir(temporaryFolder(t))
