@@ -24,6 +24,8 @@ const LONGEST_QUOTE = 60
 /** So many digits are always kept by a double. */
 const DIGITS_KEPT = 15
 const LONGEST_NUMBER = 1000
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
 
 /**
  * The value of a JSON text (RFC 8259) of which nothing is lost: every name stands once in its object (section 4), every number
@@ -113,7 +115,11 @@ class Objects {
 /** Where the string ends that begins here: at its closing quote, or behind the text. */
 function endOfString(text: string, begin: number): number {
   let end = begin
-  while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1
+  while (end < text.length) {
+    const code = text.charCodeAt(end)
+    if (code === QUOTE) return end
+    end += code === BACKSLASH ? 2 : 1
+  }
   return end
 }
 

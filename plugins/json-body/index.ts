@@ -7,8 +7,6 @@ import { hasAcceptedType, unsupportedMediaType } from '../errors/media-types.ts'
 import { JsonRefused, parseExactJson } from './exact-json.ts'
 import { placeOf } from './json-fault.ts'
 
-const REPLACEMENT = '\ufffd'
-const REPLACEMENT_BYTES = '\xef\xbf\xbd'
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
 /**
@@ -41,18 +39,18 @@ function parseBody(body: Buffer): unknown {
   return parseExactJson(body.toString())
 }
 
-/** Where a character stands in the decoded text that stands for bytes which are none. */
+/** The decoded text has another character for bytes that are none; encoded again, it differs there for the first time. */
 function placeOfBrokenByte(body: Buffer): string {
   const text = body.toString()
-  let at = text.indexOf(REPLACEMENT)
-  let bytes = Buffer.byteLength(text.slice(0, at))
-  // It may have been sent as what it is.
-  while (body.toString('latin1', bytes, bytes + 3) === REPLACEMENT_BYTES) {
-    const next = text.indexOf(REPLACEMENT, at + 1)
-    bytes += Buffer.byteLength(text.slice(at, next))
-    at = next
-  }
-  return placeOf(text, at)
+  const encoded = Buffer.from(text)
+  let at = 0
+  while (encoded[at] === body[at]) at += 1
+  while (isWithinCharacter(encoded[at])) at -= 1
+  return placeOf(text, encoded.toString('utf8', 0, at).length)
+}
+
+function isWithinCharacter(byte = 0): boolean {
+  return (byte & 0xc0) === 0x80
 }
 
 export default fp(jsonBody, { name: 'json-body' })

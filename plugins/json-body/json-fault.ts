@@ -8,8 +8,16 @@ export interface JsonFault {
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
-const ESCAPE = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y
-const WORDS = ['true', 'false', 'null']
+const UNICODE_ESCAPE = /\\u[\da-fA-F]{4}/y
+const SHORT_ESCAPES = '"\\/bfnrt'
+// Codes are compared where a text is long: characters take several times as long.
+const TAB = 0x09
+const LINE_FEED = 0x0a
+const CARRIAGE_RETURN = 0x0d
+const SPACE = 0x20
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const WORDS: Record<string, string> = { t: 'true', f: 'false', n: 'null' }
 const A_VALUE = 'a value'
 const A_NAME = 'a name in double quotes'
 
@@ -76,26 +84,38 @@ class Search {
       this.#ends.push(opened.end)
       return this.#pass(1, opened.next)
     }
-    const word = WORDS.find((candidate) => this.#text.startsWith(candidate, this.#at))
-    const length = word?.length ?? this.#lengthOf(NUMBER)
+    const word = WORDS[character]
+    const length = word === undefined ? this.#lengthOf(NUMBER) : this.#lengthOfWord(word)
     return length > 0 ? this.#pass(length, 'comma') : this.#nameOfNext()
   }
 
   #string(next: Next): string | undefined {
-    this.#at += 1
-    for (let character = this.#text[this.#at]; character !== '"'; character = this.#text[this.#at]) {
-      if (character === undefined) return 'the double quote that ends the text'
-      if (character < ' ') return 'an escape such as \\n in place of a control character'
-      const length = character === '\\' ? this.#lengthOf(ESCAPE) : 1
-      if (length === 0) return 'an escape of JSON: \\" \\\\ \\/ \\b \\f \\n \\r \\t or \\u and four digits'
-      this.#at += length
+    const text = this.#text
+    let at = this.#at + 1
+    let [code, length] = [0, 1]
+    for (; at < text.length && length > 0; at += length) {
+      code = text.charCodeAt(at)
+      if (code === QUOTE || code < SPACE) break
+      length = code === BACKSLASH ? this.#lengthOfEscape(at) : 1
     }
-    return this.#pass(1, next)
+    this.#at = at
+    if (at >= text.length) return 'the double quote that ends the text'
+    return code === QUOTE ? this.#pass(1, next) : faultInString(code)
   }
 
-  #lengthOf(token: RegExp): number {
-    token.lastIndex = this.#at
-    return token.exec(this.#text)?.[0].length ?? 0
+  #lengthOfEscape(at: number): number {
+    const escaped = this.#text[at + 1]
+    if (escaped !== undefined && SHORT_ESCAPES.includes(escaped)) return 2
+    return this.#lengthOf(UNICODE_ESCAPE, at)
+  }
+
+  #lengthOfWord(word: string): number {
+    return this.#text.startsWith(word, this.#at) ? word.length : 0
+  }
+
+  #lengthOf(token: RegExp, at = this.#at): number {
+    token.lastIndex = at
+    return token.test(this.#text) ? token.lastIndex - at : 0
   }
 
   #close(): undefined {
@@ -109,7 +129,9 @@ class Search {
   }
 
   #skipSpace(): void {
-    while (' \t\r\n'.includes(this.#text[this.#at] ?? 'x')) this.#at += 1
+    let at = this.#at
+    while (isSpace(this.#text.charCodeAt(at))) at += 1
+    this.#at = at
   }
 
   #nameOfNext(): string {
@@ -131,9 +153,31 @@ class Search {
   }
 }
 
+function faultInString(code: number): string {
+  return code < SPACE
+    ? 'an escape such as \\n in place of a control character'
+    : 'an escape of JSON: \\" \\\\ \\/ \\b \\f \\n \\r \\t or \\u and four digits'
+}
+
+function isSpace(code: number): boolean {
+  return code === SPACE || code === LINE_FEED || code === CARRIAGE_RETURN || code === TAB
+}
+
 /** Such as `line 2, column 5`: characters after a line break, the first being 1. `firstLine` is the number of the first line. */
 export function placeOf(text: string, at: number, firstLine = 1): string {
-  const lines = text.slice(0, at).split(/\r\n|\r|\n/)
-  const column = [...(lines.at(-1) as string)].length + 1
-  return `line ${firstLine + lines.length - 1}, column ${column}`
+  let [line, column, before] = [firstLine, 1, 0]
+  for (let passed = 0; passed < at; passed += 1) {
+    const code = text.charCodeAt(passed)
+    if (code === LINE_FEED || code === CARRIAGE_RETURN) {
+      if (code === CARRIAGE_RETURN || before !== CARRIAGE_RETURN) line += 1
+      column = 1
+    } else if (!isPair(before, code)) column += 1
+    before = code
+  }
+  return `line ${line}, column ${column}`
+}
+
+/** The two halves of a character. */
+function isPair(first: number, second: number): boolean {
+  return (first & 0xfc00) === 0xd800 && (second & 0xfc00) === 0xdc00
 }

@@ -61,6 +61,7 @@ const BODIES: Record<string, string> = {
   'unknown names within': `{"identifiers":{${list(9_000, (i) => `"${i}${'~'.repeat(100)}":1`)}}}`,
   'numbers as names': `{${list(MIB / 12, (i) => `"${i}":1`)}}`,
   'one name': `{${list(MIB / 9, () => '"name":1')}}`,
+  'one name, and numbers': `{"name":1,"name":[${list(MIB / 2 - 20, () => '1')}]}`,
   'nested lists': '['.repeat(MIB / 2) + ']'.repeat(MIB / 2),
   'fewer nested lists': `{"name":${'['.repeat(19_000)}${' '.repeat(MIB / 2)}${']'.repeat(19_000)}}`,
   'nested objects': '{"a":'.repeat(MIB / 6),
@@ -73,6 +74,7 @@ const BODIES: Record<string, string> = {
   'a long exponent': `{"birth_year":1e${'0'.repeat(MIB - 30)}}`,
   prototypes: `{"name":[${list(9_000, () => `"__proto__"${' '.repeat(90)}`)},{"__proto__":1}]}`,
   'white space': `{"name"${' '.repeat(MIB - 30)}:1}`,
+  'line breaks': `{"name"${'\n'.repeat(MIB - 30)}1}`,
   'a string without an end': `{"name":"${'\\"'.repeat(MIB / 2 - 10)}`,
   escapes: `{"${'\\u0061'.repeat(MIB / 6 - 10)}":1}`
 }

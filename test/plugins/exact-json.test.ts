@@ -2,7 +2,7 @@ import { deepStrictEqual, match } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
 import { JsonRefused, parseExactJson } from '../../plugins/json-body/exact-json.ts'
-import { findJsonFault } from '../../plugins/json-body/json-fault.ts'
+import { findJsonFault, placeOf } from '../../plugins/json-body/json-fault.ts'
 
 /** A JSON text, and whether something that it says would be lost. */
 interface Text {
@@ -159,6 +159,20 @@ t.test('the place of a fault is found where JSON.parse finds one, and nowhere el
     { at: 400_000, expected: 'a value or "]"' },
     'however deep'
   )
+})
+
+t.test('a place is told by its line, and by the characters before it', async (t) => {
+  const texts = fc.string({
+    unit: fc.constantFrom('a', 'é', '\u{1f600}', '\ud83d', '\udc00', '\r', '\n', '\r\n')
+  })
+  const telling = fc.property(texts, fc.nat(), fc.nat(), (text, number, firstLine) => {
+    const at = number % (text.length + 1)
+    const lines = text.slice(0, at).split(/\r\n|\r|\n/)
+    const column = [...(lines.at(-1) as string)].length + 1
+    deepStrictEqual(placeOf(text, at, firstLine), `line ${firstLine + lines.length - 1}, column ${column}`)
+  })
+  fc.assert(telling, { numRuns: RUNS })
+  t.pass(`in ${RUNS} texts`)
 })
 
 t.test('what would be lost, and what would not', async (t) => {
