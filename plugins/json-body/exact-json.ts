@@ -51,7 +51,7 @@ function whatIsWrong(text: string, error: unknown, firstLine: number | undefined
   return 'has a "__proto__" or "constructor" key, which is not taken'
 }
 
-/** It reads before the parser does, which then refuses whatever is not JSON. */
+/** It reads before the parser does, which then refuses whatever is not JSON; to the end, for what is too large is looked at no more. */
 function refuseLosses(text: string): void {
   const objects = new Objects()
   let [begin, end, arrays] = [0, 0, 0]
@@ -78,14 +78,18 @@ function refuseLosses(text: string): void {
         break
       default:
         if (!beginsNumber(text.charCodeAt(at))) break
-        objects.count()
-        at = refuseLostNumber(text, at)
+        end = endOfNumber(text, at)
+        objects.addNumber(text.slice(at, end), at)
+        at = end - 1
     }
   }
+  if (objects.lost !== undefined) throw objects.lost
 }
 
 /** The names of the object that is being read, and of those round it. */
 class Objects {
+  /** What is lost first. */
+  lost: Lost | undefined
   readonly #outer: Set<string>[] = []
   #names = new Set<string>()
   #parts = 0
@@ -101,9 +105,16 @@ class Objects {
   }
 
   addName(written: string, at: number): void {
+    if (this.lost !== undefined) return
     const name = written.includes('\\') ? unescaped(written) : written
-    if (this.#names.has(name)) throw new Lost(`names ${quote(JSON.stringify(name))} twice`, at)
+    if (this.#names.has(name)) this.lost = new Lost(`names ${quote(JSON.stringify(name))} twice`, at)
     this.#names.add(name)
+  }
+
+  addNumber(written: string, at: number): void {
+    this.count()
+    if (this.lost === undefined && !isKept(written))
+      this.lost = new Lost(`has the number ${quote(written)}, which cannot be kept as it is`, at)
   }
 
   count(): void {
@@ -131,13 +142,10 @@ function unescaped(written: string): string {
   }
 }
 
-/** Throws `Lost` unless the number that begins here is kept; gives where its last character stands. */
-function refuseLostNumber(text: string, begin: number): number {
+function endOfNumber(text: string, begin: number): number {
   let end = begin + 1
   while (isInNumber(text.charCodeAt(end))) end += 1
-  if (!isKept(text.slice(begin, end)))
-    throw new Lost(`has the number ${quote(text.slice(begin, end))}, which cannot be kept as it is`, begin)
-  return end - 1
+  return end
 }
 
 /** A digit or a minus. */

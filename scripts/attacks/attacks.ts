@@ -74,7 +74,7 @@ const BODIES: Record<string, string> = {
   'a long exponent': `{"birth_year":1e${'0'.repeat(MIB - 30)}}`,
   prototypes: `{"name":[${list(9_000, () => `"__proto__"${' '.repeat(90)}`)},{"__proto__":1}]}`,
   'white space': `{"name"${' '.repeat(MIB - 30)}:1}`,
-  'line breaks': `{"name"${'\n'.repeat(MIB - 30)}1}`,
+  'line breaks': `{"name"${'\r'.repeat(MIB - 30)}1}`,
   'a string without an end': `{"name":"${'\\"'.repeat(MIB / 2 - 10)}`,
   escapes: `{"${'\\u0061'.repeat(MIB / 6 - 10)}":1}`
 }
