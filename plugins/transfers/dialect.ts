@@ -16,6 +16,11 @@ const BYTE_ORDER_MARK = '\ufeff'
 /** Excel's own way to name the divider; what comes after it are empty cells of a program that did not know it. */
 const PRELUDE = /^"?sep=(?:(\\t|[^"\r\n])"?[,;\t| ]*)?(\r\n|\r|\n|$)/iu
 const LONGEST_HEADER = 1_000_000
+/** Of a column, with quotes and blanks; what is longer is not looked at. */
+const LONGEST_NAME = 1000
+const QUOTE = 0x22
+const LINE_FEED = 0x0a
+const CARRIAGE_RETURN = 0x0d
 
 /** The file from its beginning, of which so much has been read as tells its dialect. Throws `BrokenFile`. */
 export async function readDialect(
@@ -24,12 +29,15 @@ export async function readDialect(
   const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   let head: Buffer = Buffer.alloc(0)
   let dialect: Dialect | undefined
-  let isWhole = false
+  let [isWhole, enough] = [false, 0]
   while (dialect === undefined) {
     const { done = false, value } = await chunks.next()
     isWhole = done
     if (value !== undefined) head = head.length === 0 ? value : Buffer.concat([head, value])
+    if (head.length < enough && !isWhole) continue
     dialect = dialectOf(head, isWhole || head.length > LONGEST_HEADER)
+    // It is looked at from its beginning, so only when it is twice as long.
+    enough = Math.min(2 * head.length, LONGEST_HEADER + 1)
   }
   return { dialect, bytes: goingOn(head.subarray(dialect.prelude), chunks, isWhole) }
 }
@@ -76,24 +84,32 @@ function firstLineOf(text: string): string | undefined {
   if (begin === -1) return undefined
   let isQuoted = false
   for (let at = begin; at < text.length; at += 1) {
-    if (text[at] === '"') isQuoted = !isQuoted
-    else if (!isQuoted && (text[at] === '\n' || text[at] === '\r')) return text.slice(begin, at)
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) isQuoted = !isQuoted
+    else if (!isQuoted && (code === LINE_FEED || code === CARRIAGE_RETURN)) return text.slice(begin, at)
   }
   return undefined
 }
 
 /** The one by which most names of columns are found; among equals the one that divides most. */
 function bestDivider(header: string): string {
-  const parts = (divider: string) => header.split(divider)
-  const known = (divider: string) => parts(divider).filter((name) => columnOf(name) !== undefined).length
-  return DIVIDERS.reduce((best, divider) => {
-    const gain = known(divider) - known(best) || parts(divider).length - parts(best).length
-    return gain > 0 ? divider : best
+  const divided = DIVIDERS.map((divider) => {
+    const cells = header.split(divider)
+    return {
+      divider,
+      parts: cells.length,
+      known: cells.filter((cell) => columnOf(cell) !== undefined).length
+    }
   })
+  return divided.reduce((best, other) =>
+    (other.known - best.known || other.parts - best.parts) > 0 ? other : best
+  ).divider
 }
 
 /** The column that a cell of the header names, in any case and with blanks or hyphens in place of low lines. */
 export function columnOf(cell: string): (typeof COLUMNS)[number] | undefined {
-  const name = cell.replaceAll('"', '').trim().toLowerCase().replace(/[\s-]/g, '_')
+  const written = cell.trim()
+  if (written === '' || written.length > LONGEST_NAME) return undefined
+  const name = written.replaceAll('"', '').trim().toLowerCase().replace(/[\s-]/g, '_')
   return COLUMNS.find((column) => column === name)
 }

@@ -8,9 +8,12 @@ const CARRIAGE_RETURN = 0x0d
 /** Counts the lines of what passes, which CR, LF or both end, so that a place in it can be told by its line, and lets nothing pass but UTF-8. */
 export class LineCounter {
   readonly #decoder = new TextDecoder('utf-8', { fatal: true })
-  /** Where the lines end that nobody has asked for yet. */
+  /** Where lines end, from the first that nobody had asked for when the last chunk came. */
   #ends: number[] = []
+  /** How many of them were asked for since. */
+  #asked = 0
   #passed = 0
+  /** The number of the first of them. */
   #line: number
   #isAfterReturn = false
 
@@ -30,14 +33,15 @@ export class LineCounter {
 
   /** The line of a byte; each time of a later one than before. */
   at(offset: number): number {
-    let passed = 0
-    while (passed < this.#ends.length && (this.#ends[passed] as number) < offset) passed += 1
-    this.#ends.splice(0, passed)
-    this.#line += passed
-    return this.#line
+    while (this.#asked < this.#ends.length && (this.#ends[this.#asked] as number) < offset) this.#asked += 1
+    return this.#line + this.#asked
   }
 
   #count(chunk: Buffer): void {
+    // Not at each line: all that follow would be moved.
+    this.#ends.splice(0, this.#asked)
+    this.#line += this.#asked
+    this.#asked = 0
     for (let at = 0; at < chunk.length; at += 1) {
       const byte = chunk[at]
       if (byte === CARRIAGE_RETURN || (byte === LINE_FEED && !this.#isAfterReturn))

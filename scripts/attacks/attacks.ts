@@ -211,6 +211,9 @@ export function importFiles(): { title: string; mediaType: string; text: string 
 const CSV_COLUMNS = 'name,book,country,isni'
 const LONGEST_ROW = 990_000
 const CSV_FILES = [
+  `name,"${'""'.repeat(LONGEST_ROW / 2)}`,
+  `name,${'-'.repeat(LONGEST_ROW)}\n`,
+  `name${','.repeat(400_000)}\nx\n`,
   `${list(150_000, (i) => i.toString(36))}\n`,
   `${list(150_000, () => 'name')}\n`,
   `${CSV_COLUMNS}\n${','.repeat(400_000)}\n`,

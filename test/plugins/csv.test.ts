@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import t from 'tap'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { Unreadable } from '../../plugins/errors/field-errors.ts'
 import { CSV_HEADER, parseCsv, toCsv } from '../../plugins/transfers/csv.ts'
+import { LineCounter } from '../../plugins/transfers/lines.ts'
 
 type Texts = Pick<AuthorRecord, 'name' | 'book' | 'country' | 'note'> & { sort_name?: string | null }
 
@@ -154,6 +156,16 @@ t.test('lines end in LF, CRLF or CR, and are counted, also in quotes and between
       message: /not closed/
     })
   }
+})
+
+t.test('lines that come at once are counted in a time that is linear', async (t) => {
+  const lines = new LineCounter(1)
+  lines.counting.resume().end(Buffer.from('x\n'.repeat(200_000)))
+  await finished(lines.counting)
+  const { user: before } = process.cpuUsage()
+  const counted = Array.from({ length: 200_001 }, (_, line) => lines.at(2 * line))
+  t.ok(counted.every((line, index) => line === index + 1))
+  t.ok(process.cpuUsage().user - before < 1_000_000, 'and not its square, which would be many seconds')
 })
 
 t.test('the divider is that of the header, or of a line sep=', async (t) => {
