@@ -11,10 +11,10 @@ import Fastify from 'fastify'
 import { Kysely, type Selectable, SqliteDialect } from 'kysely'
 import { uuidv7 } from 'uuidv7'
 
-const COLUMNS = `id, slug, name, book, country, booker_prize, birth_year, death_year, viaf, isni, wikidata, openlibrary, note,
+const COLUMNS = `id, slug, name, sort_name, book, country, booker_prize, birth_year, death_year, viaf, isni, wikidata, openlibrary, note,
   record ->> 'owner_id', version, created_at, updated_at`
 const TABLE = `create table authors (
-    id text primary key, slug text not null unique, name text not null, book text not null, country text not null,
+    id text primary key, slug text not null unique, name text not null, sort_name text, book text not null, country text not null,
     booker_prize integer not null, birth_year integer, death_year integer, viaf text, isni text, wikidata text,
     openlibrary text, note text, owner_id text, version integer not null, created_at text not null, updated_at text not null,
     unique (name, book)
@@ -24,6 +24,7 @@ interface AuthorsTable {
   id: string
   slug: string
   name: string
+  sort_name: string | null
   book: string
   country: string
   booker_prize: number
@@ -53,6 +54,7 @@ const Author = Type.Object({
   id: Text,
   slug: Text,
   ...Content,
+  sort_name: TextOrNull,
   birth_year: YearOrNull,
   death_year: YearOrNull,
   identifiers: Type.Object({
@@ -96,7 +98,8 @@ function newRow(
   owner_id: string
 ) {
   const now = new Date().toISOString()
-  const unknown = { death_year: null, viaf: null, isni: null, wikidata: null, openlibrary: null, note: null }
+  const unknown = { sort_name: null, death_year: null, note: null }
+  const identifiers = { viaf: null, isni: null, wikidata: null, openlibrary: null }
   return {
     ...{
       id: uuidv7(),
@@ -105,7 +108,7 @@ function newRow(
       booker_prize: Number(booker_prize),
       birth_year
     },
-    ...{ ...unknown, owner_id, version: 1, created_at: now, updated_at: now }
+    ...{ ...unknown, ...identifiers, owner_id, version: 1, created_at: now, updated_at: now }
   }
 }
 

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Recipe, readPage } from './clients/page.ts'
 import { runRecipe } from './clients/run.ts'
+import { helpIfAsked } from './command-line/read.ts'
 import { startService } from './service-process.ts'
 
 const NEEDED: Record<string, string[]> = {
@@ -16,6 +17,7 @@ const NEEDED: Record<string, string[]> = {
   'Python: OpenAPI Generator': ['java']
 }
 
+helpIfAsked('usage: npm run clients -- [WORD...]')
 const words = process.argv.slice(2).map((word) => word.toLowerCase())
 const folder = mkdtempSync(path.join(tmpdir(), 'library-clients-'))
 const service = await startService(path.join(folder, 'library.db'), { RATE_LIMIT: 'off' })

@@ -4,8 +4,10 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { helpIfAsked } from './command-line/read.ts'
 import { type Headers, signIn, startService } from './service-process.ts'
 
+const USAGE = 'usage: npm run draintest -- ROUNDS CLIENTS WORKERS'
 /** Shorter than a connection must have been quiet for before it is closed. */
 const LONGEST_PAUSE_MS = 400
 /** Before the signal. */
@@ -103,8 +105,7 @@ async function send(
 }
 
 async function main(rounds: number, clients: number, workers: number): Promise<void> {
-  if (!(rounds > 0 && clients > 0 && workers > 0))
-    throw new Error('usage: npm run draintest -- ROUNDS CLIENTS WORKERS')
+  if (!(rounds > 0 && clients > 0 && workers > 0)) throw new Error(USAGE)
   const folder = mkdtempSync(path.join(tmpdir(), 'library-drain-'))
   const databaseFile = path.join(folder, 'library.db')
   const { answered, faults } = await draintest({ rounds, clients, workers, databaseFile, log: console.log })
@@ -114,6 +115,7 @@ async function main(rounds: number, clients: number, workers: number): Promise<v
 }
 
 if (import.meta.main) {
+  helpIfAsked(USAGE)
   const [rounds = 20, clients = 50, workers = 1] = process.argv.slice(2).map(Number)
   await main(rounds, clients, workers).catch(({ message }) => {
     console.error(message)

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import anyAscii from 'any-ascii'
+import { helpIfAsked } from './command-line/read.ts'
 
 export const LATIN_LETTERS_FILE = path.join(import.meta.dirname, '../db/latin-letters.json')
 const LAST_CODE_POINT = 0x10ffff
@@ -28,4 +29,7 @@ function typedAs(letter: string): string {
   return ascii === '`' ? "'" : ascii.toLowerCase().replace(/[^a-z0-9']/g, '')
 }
 
-if (import.meta.main) writeFileSync(LATIN_LETTERS_FILE, generateLatinLetters())
+if (import.meta.main) {
+  helpIfAsked('usage: npm run latin-letters')
+  writeFileSync(LATIN_LETTERS_FILE, generateLatinLetters())
+}

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { BatchSize } from '../../db/batch-size.ts'
 import { type Change, lastSequence, listChanges } from '../../db/changes.ts'
 import { ChangePage, ChangeStream, ChangesQuery, StreamHeaders, StreamQuery } from '../../schemas/changes.ts'
-import { TooManyStreams } from '../../schemas/errors.ts'
+import { refusedParameter, TooManyStreams } from '../../schemas/errors.ts'
 import { answer, answerAs } from '../../schemas/ref.ts'
 
 const HEARTBEAT_MS = 15_000
@@ -60,6 +60,8 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       const { user, query, headers } = request
       const since = Number(headers['last-event-id'] ?? query.since ?? (await lastSequence(db)))
+      if (!Number.isSafeInteger(since))
+        throw refusedParameter('last-event-id', `must be at most ${Number.MAX_SAFE_INTEGER}`)
       reply.type('text/event-stream; charset=utf-8').header('cache-control', 'no-store')
       if (request.method === 'HEAD') return reply.headers(UNBUFFERED).send()
       const close = fastify.streams.open('streams of changes', user.id, reply)

@@ -77,10 +77,8 @@ const COUNTRIES = [
     'NOT',
     'NEAR(a b)',
     "'; drop table authors; --",
-    '\tTab',
-    'Tab',
-    'Line\nbreak',
-    'Line break'
+    'No-break\u00a0space',
+    'No-break space'
   ],
   ...[
     'x'.repeat(LONGEST.country),

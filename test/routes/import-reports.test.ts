@@ -289,7 +289,7 @@ t.test('no column is left out in silence', async (t) => {
     ['name,book,country,Shelf', '', /^has unknown columns \(Shelf\); known are .*: Shelf=$/],
     ['name,book,country', 'autor=name', /^has no columns autor, which "map" names; known/],
     ['name,book,country,autor', 'autor=name', /^has columns twice \(name\)/],
-    ['name,book,country', 'name=', /^lacks the columns name/]
+    ['name,book,country', 'name=', /^lacks the column name/]
   ]
   for (const [header, map, detail] of cases) {
     const answer = await post(`${header}\na,b,c,d\n`, map && `?map=${encodeURIComponent(map)}`)

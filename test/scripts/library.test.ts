@@ -138,7 +138,12 @@ const hasNpm = await run('npm', ['--version']).then(({ code }) => code === 0)
 t.test('npm keeps no option in silence', { skip: !hasNpm && 'npm is not installed' }, async (t) => {
   const { variables, names } = await service(t)
   const sample = file(t, 'in.csv', CSV)
-  const quiet = { ...variables, npm_config_loglevel: 'error', npm_config_update_notifier: 'false' }
+  const quiet = {
+    ...variables,
+    npm_config_cache: temporaryFolder(t),
+    npm_config_loglevel: 'error',
+    npm_config_update_notifier: 'false'
+  }
   const cases: [string[], string, string][] = [
     [['run', 'authors', 'import', sample, '--dry-run'], '--dry-run', `authors import ${sample} --dry-run`],
     [

@@ -97,7 +97,7 @@ V. S. Naipaul,In a Free State,Trinidad and Tobago,perhaps,c. 1932,2018,
   t.equal(stdout, `1 author created, 0 unchanged, 2 refused. See ${url}/docs\n`, 'and nobody is registered')
   t.match(
     stderr,
-    /^line 3: \/name is required\nline 4: \/booker_prize must be .+\nline 4: \/birth_year must be .+\n$/
+    /^line 3: \/name is required\nline 4: \/booker_prize is "perhaps", .+\nline 4: \/birth_year is "c\. 1932", .+\n$/
   )
 })
 

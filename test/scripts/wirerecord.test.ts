@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t, { type Test } from 'tap'
 import { differencesOf } from '../../scripts/wire/comparing.ts'
@@ -25,18 +25,10 @@ async function recordingOf(t: Test, folder = ROOT): Promise<string> {
 function copyWith(t: Test, changes: [file: string, before: string, after: string][]): string {
   const folder = temporaryFolder(t)
   const parts = [
-    'app.ts',
-    'cluster',
-    'config.ts',
-    'db',
-    'main.ts',
-    'migrations',
-    'package.json',
-    'plugins',
-    'routes'
+    ...readdirSync(ROOT).filter((name) => /\.[jt]s$/.test(name)),
+    ...['bin', 'cluster', 'db', 'migrations', 'package.json', 'plugins', 'routes', 'schemas', 'scripts']
   ]
-  for (const part of [...parts, 'schemas', 'scripts', 'server.js'])
-    cpSync(path.join(ROOT, part), path.join(folder, part), { recursive: true })
+  for (const part of parts) cpSync(path.join(ROOT, part), path.join(folder, part), { recursive: true })
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'))
   for (const [file, before, after] of changes) {
     const source = readFileSync(path.join(folder, file), 'utf8')
