@@ -1,14 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  copyFileSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  truncateSync,
-  writeFileSync
-} from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -54,10 +46,12 @@ t.test('it starts without any configuration, and says where everything is', asyn
 })
 
 t.test('a start that cannot be is ended with one sentence that says what to do', async (t) => {
-  const { url, folder } = await startServer(t)
-  const truncated = path.join(temporaryFolder(t), 'short.db')
-  copyFileSync(path.join(folder, 'library.db'), truncated)
-  truncateSync(truncated, 3000)
+  const { url } = await startServer(t)
+  const ended = await startServer(t)
+  ended.child.kill('SIGTERM')
+  await ended.exited
+  const truncated = path.join(ended.folder, 'library.db')
+  truncateSync(truncated, statSync(truncated).size / 2)
   const cases: [Record<string, string>, RegExp][] = [
     [{ PORT: 'abc' }, /^PORT is "abc", but must be a whole number from 0 to 65535\.$/],
     [{ DATABASE_URL: 'postgres://x/y' }, /^DATABASE_URL is "postgres:.*PostgreSQL is not supported yet/],

@@ -163,6 +163,8 @@ t.test('npm keeps no option in silence', { skip: !hasNpm && 'npm is not installe
     ],
     [['run', 'keys', 'rotate', '--announce', '7'], '--announce', 'keys rotate --announce 7']
   ]
+  // From then on npm has the command, and a dry run of its own does not keep it from running it.
+  t.match(await run('npm', ['exec', 'library', '--', '--version'], quiet), { code: 0 })
   for (const [args, names, line] of cases) {
     const { code, stdout, stderr } = await run('npm', args, quiet)
     t.equal(code, 2, args.join(' '))
