@@ -488,6 +488,8 @@ t.test('a second service on a database is told, and right', async (t) => {
   )
   const headers = await register(second.url)
   t.equal((await fetch(`${first.url}/me`, { headers })).status, 200)
+  second.child.kill('SIGTERM')
+  t.equal(await second.exited, 0)
 })
 
 t.test('a killed service leaves no claim behind, and one in brackets is taken', async (t) => {

@@ -34,8 +34,9 @@ function generate(count: number): AuthorContent[] {
   return Array.from({ length: count }, (_, i) => {
     const given = one(GIVEN)
     const family = one(FAMILY)
-    const sort_name = i % 7 === 0 ? `${family}, ${given}` : null
-    return { name: `${given} ${family}`, sort_name, ...rest(i, LATE.includes(given) ? ' Lately' : '') }
+    const isLate = LATE.includes(given)
+    const sort_name = i % 7 === 0 && !isLate ? `${family}, ${given}` : null
+    return { name: `${given} ${family}`, sort_name, ...rest(i, isLate ? ' Lately' : '') }
   })
 
   function rest(i: number, word: string) {
