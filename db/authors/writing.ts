@@ -15,9 +15,12 @@ import {
   type AuthorRecord,
   type AuthorRow,
   completed,
+  foldTexts,
+  haveSameTexts,
   keysOf,
   type Numbers,
   parseRecord,
+  toColumns,
   toRow
 } from './table.ts'
 import { assertUnique, passKeysOn } from './uniqueness.ts'
@@ -120,10 +123,11 @@ async function insertUnique(
   { sequence, operation, ...numbers }: Numbers & { sequence: number; operation: 'created' | 'restored' },
   by: By
 ): Promise<AuthorRow> {
-  const row = toRow(author, numbers)
+  const folded = foldTexts(author)
+  const row = toRow(author, numbers, folded)
   await assertUnique(trx, row)
   await insertRows(trx, [row])
-  await addTerms(trx, [{ number: row.number, terms: termsOf(author) }])
+  await addTerms(trx, [{ number: row.number, terms: termsOf(author, folded) }])
   await logChange(trx, sequence, row, { operation, before: null }, by)
   return row
 }
@@ -149,12 +153,14 @@ export async function changeAuthor(
   operation: Extract<Operation, 'replaced' | 'patched'>,
   by: By
 ): Promise<AuthorRow> {
-  const current: AuthorRecord = JSON.parse(stored.record)
+  const current = parseRecord(stored.record)
   const author = { ...current, ...completed(content), version: current.version + 1, updated_at: by.at }
-  const row = toRow(author, stored)
-  await updateRow(trx, row, toRow(current, stored))
-  const terms = termsOf(author)
-  if (terms !== termsOf(current)) await replaceTerms(trx, { number: row.number, terms })
+  const before = foldTexts(current)
+  const after = haveSameTexts(author, current) ? before : foldTexts(author)
+  const row = toRow(author, stored, after)
+  await updateRow(trx, row, { ...toColumns(current, stored, before), record: stored.record })
+  const terms = termsOf(author, after)
+  if (terms !== termsOf(current, before)) await replaceTerms(trx, { number: row.number, terms })
   await logChange(trx, await nextSequence(trx), row, { operation, before: stored.record }, by)
   return row
 }
