@@ -33,7 +33,8 @@ export const Config = Type.Object({
   DATABASE_URL: Type.String({
     format: 'database',
     default: 'data/library.db',
-    description: 'a file path or a sqlite: URL (PostgreSQL is not supported yet)'
+    description:
+      'a file path, a sqlite: URL or a postgres: URL such as postgres://user:password@host:5432/library'
   }),
   WORKERS: Type.String({
     pattern: '^(auto|[1-9]|[1-5]\\d|6[0-4])$',
@@ -132,13 +133,24 @@ function isHost(text: string): boolean {
   return isIP(host) !== 0 || (host === text && /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?$/i.test(text))
 }
 
-/** Why this names no file; undefined where it does. */
+/** Why this names no database; undefined where it does. */
 function whyNoDatabase(text: string): string | undefined {
+  return /^postgres(ql)?:/i.test(text) ? whyNoServer(text) : whyNoFile(text)
+}
+
+function whyNoServer(text: string): string | undefined {
+  if (!URL.canParse(text)) return 'it is no URL'
+  const { hostname, pathname } = new URL(text)
+  if (hostname === '') return 'no host is named'
+  return /^\/[^/]+$/.test(pathname) ? undefined : 'no database is named; add its name after the host and a /'
+}
+
+function whyNoFile(text: string): string | undefined {
   const file = text.replace(/^sqlite:(\/\/)?/, '')
   if (file === '') return 'no file is named'
   if (/^file:/i.test(file)) return 'leave file: out'
   if (file.includes(':memory:')) return 'what is in memory would be gone at the end'
-  if (/^[a-z][a-z0-9+.-]+:/i.test(file)) return 'only SQLite is there'
+  if (/^[a-z][a-z0-9+.-]+:/i.test(file)) return 'only SQLite and PostgreSQL are there'
   if (file.startsWith('~'))
     return `~ is not replaced here; write ${/^~(?![^/])/.test(file) ? path.join(homedir(), file.slice(1)) : 'the folder out'}`
   if (file.includes('?')) return 'options after ? are not taken, and it is always opened for writing'

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from './config.ts'
 import type { Claim } from './db/claim.ts'
 import type { Contents } from './db/contents.ts'
-import { databaseFile } from './db/dialect.ts'
+import { describeDatabase } from './db/dialect.ts'
 
 /** What a start has found. */
 export interface Started extends Contents {
@@ -14,8 +14,11 @@ export function announce(
   { address, authors, users }: Started,
   { config, log, isNew, servedBy }: { config: Config; log: FastifyBaseLogger } & Claim
 ): void {
-  const database = databaseFile(config.DATABASE_URL)
-  log.info({ event: 'data_opened', database, new: isNew, authors, users }, 'the service has its data')
+  const database = describeDatabase(config.DATABASE_URL)
+  log.info(
+    { event: 'data_opened', database, new: isNew ?? users === 0, authors, users },
+    'the service has its data'
+  )
   if (servedBy !== undefined) {
     log.warn(
       { event: 'database_shared', database, pid: servedBy },
@@ -25,7 +28,7 @@ export function announce(
   console.log(`Library API   ${address}`)
   console.log(`docs          ${address}/docs`)
   console.log(
-    `data          ${database} (${isNew ? 'new' : `${count(authors, 'author')}, ${count(users, 'user')}`})`
+    `data          ${database} (${(isNew ?? users === 0) ? 'new' : `${count(authors, 'author')}, ${count(users, 'user')}`})`
   )
 }
 

@@ -1,5 +1,5 @@
 /** The service as it is, but for its group commit: each write has a commit, and so a sync of the disk, of its own. */
-import { Engine } from '../db/sqlite/engine.ts'
+import { SqliteEngine } from '../db/sqlite/engine.ts'
 
-Engine.mostCalls = 1
+SqliteEngine.mostCalls = 1
 await import('../main.ts')

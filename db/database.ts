@@ -1,26 +1,31 @@
 import { Kysely } from 'kysely'
 import type { Call } from './command.ts'
-import { type DatabaseEvent, Engine, type EngineOptions } from './dialect.ts'
+import { engineFor } from './dialect.ts'
+import type { EngineOptions } from './engine.ts'
+import type { DatabaseEvent } from './events.ts'
 import type { ReadDb, Tables } from './tables.ts'
 
 /** The database of the service. */
 export interface Database {
   readonly reads: ReadDb
+  /** Where the names of files begin that are of this process alone. */
+  readonly files: string
   /** Runs a command, and resolves to its output once that is on the disk. Throws a `Problem`, or what `isUnavailable` knows. */
   run(call: Call): Promise<unknown>
-  /** Another number whenever anything was changed, by this process or another; only to be compared. */
-  dataVersion(): number
-  /** Resolves when all that was called is done, and the files are closed. */
+  /** Another number whenever anything was changed, by this process or another; a promise where a server is asked for it. */
+  dataVersion(): number | Promise<number>
+  /** Resolves when all that was called is done, and nothing of it is open. */
   close(): Promise<void>
 }
 
-/** Opens the database, makes it if need be, and brings its schema up to date. Throws `DatabaseRefused`. */
-export async function openDatabase(file: string, options: EngineOptions = {}): Promise<Database> {
-  const engine = new Engine(file, options)
+/** Opens the database that a `DATABASE_URL` names, makes it if need be, and brings its schema up to date. Throws `DatabaseRefused`. */
+export async function openDatabase(url: string, options: EngineOptions = {}): Promise<Database> {
+  const engine = await engineFor(url, options)
   await engine.open()
   const reads = new Kysely<Tables>({ dialect: engine.reads })
   return {
     reads,
+    files: engine.files,
     run: (call) => engine.run(call),
     dataVersion: () => engine.dataVersion(),
     async close() {

@@ -1,34 +1,51 @@
 /** The engine, and the only door to it: how it is opened, what its errors mean, and what only it can say in SQL. */
 import path from 'node:path'
-import { type Dialect, type Expression, Kysely, sql } from 'kysely'
+import { type Dialect, Kysely } from 'kysely'
+import type { Engine, EngineOptions } from './engine.ts'
+import { isUnavailable as isUnavailablePostgres } from './postgres/errors.ts'
 import { Connection } from './sqlite/connection.ts'
 import { ConnectionDialect } from './sqlite/dialect.ts'
+import { SqliteEngine } from './sqlite/engine.ts'
+import { isUnavailable as isUnavailableSqlite } from './sqlite/errors.ts'
 import { openDatabase, openReader } from './sqlite/open.ts'
 import { openStagedFile } from './sqlite/staged.ts'
 import type { Db } from './tables.ts'
 
+export { DatabaseRefused, DatabaseUnavailable } from './refusals.ts'
 export { checkFile } from './sqlite/check.ts'
-export { Engine, type EngineOptions } from './sqlite/engine.ts'
-export { DatabaseRefused, DatabaseUnavailable, isUnavailable } from './sqlite/errors.ts'
 export { type FoundSame, migrateDown, migrateToLatest } from './sqlite/migrating.ts'
 export { prepareFile } from './sqlite/open.ts'
-export type { DatabaseEvent } from './sqlite/protocol.ts'
 export type { Migrating } from './sqlite/rebuild/progress.ts'
 export { STAGED } from './sqlite/staged.ts'
-export {
-  addTerms,
-  addTermsFrom,
-  amongNumbers,
-  countMatches,
-  listMatches,
-  matching,
-  matchOf,
-  removeTerms,
-  replaceTerms
-} from './sqlite/word-index.ts'
+export { addTermsFrom } from './sqlite/word-index.ts'
 
 /** A relative path begins here, in whichever folder the process was started. */
 const PROJECT = path.join(import.meta.dirname, '..')
+
+/** Whether the engine could not do it now though nothing is wrong with the request. */
+export function isUnavailable(error: unknown): boolean {
+  return isUnavailableSqlite(error) || isUnavailablePostgres(error)
+}
+
+/** Whether a `DATABASE_URL` names a server, and no file. */
+export function isServer(url: string): boolean {
+  return /^postgres(ql)?:/i.test(url)
+}
+
+/** The engine that a `DATABASE_URL` names. */
+export async function engineFor(url: string, options: EngineOptions): Promise<Engine> {
+  if (!isServer(url)) return new SqliteEngine(databaseFile(url), options)
+  // Who has a file need not load the driver.
+  const { PostgresEngine } = await import('./postgres/engine.ts')
+  return new PostgresEngine(url, options)
+}
+
+/** The database that a `DATABASE_URL` names, for people: without a password. */
+export function describeDatabase(url: string): string {
+  if (!isServer(url)) return databaseFile(url)
+  const { protocol, username, host, pathname } = new URL(url)
+  return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`
+}
 
 /** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */
 export function databaseFile(url: string): string {
@@ -48,14 +65,4 @@ export function readDialect(file: string): Dialect {
 /** For a new file of rows that are staged, which one command is to read. */
 export function stagedDialect(file: string): Dialect {
   return new ConnectionDialect(() => new Connection(openStagedFile(file)))
-}
-
-/** All texts of a query in its order, with commas between. */
-export function joined(text: Expression<string>) {
-  return sql<string | null>`group_concat(${text}, ',')`
-}
-
-/** The same in UTF-8; SQLite aggregates in the order of a subquery that has a limit. */
-export function joinedBytes(text: Expression<string>) {
-  return sql<Buffer | null>`cast(group_concat(${text}, ',') as blob)`
 }

@@ -8,6 +8,7 @@ import {
   type MigrationResultSet,
   Migrator
 } from 'kysely/migration'
+import { adapterOf } from './engine.ts'
 import {
   isRebuilding,
   isRebuildNeeded,
@@ -31,7 +32,11 @@ export function createMigrator(db: Db, tell: TellNews = () => {}): Migrator {
     migrationFolder: MIGRATIONS,
     import: (file) => import(pathToFileURL(file).href)
   })
-  const getMigrations = async () => withNews(await files.getMigrations(), tell)
+  const { ownMigrations } = adapterOf(db)
+  const getMigrations = async () => {
+    const all = withNews(await files.getMigrations(), tell)
+    return ownMigrations?.(all) ?? all
+  }
   return new Migrator({ db, provider: { getMigrations } })
 }
 

@@ -112,12 +112,17 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     await fastify.run('service', touchApiKey, { keyId: key.key_id })
   }
 
+  /** How to find the user of a token once it is known what has changed. Throws `InvalidToken`. */
+  function userBy(token: string, method: string): () => User | Promise<User> {
+    if (apiKeys.isKey(token)) return () => userOfKey(token, method)
+    const claims = accessTokens.verify(token)
+    return () => knownUser(claims) ?? findUser(claims)
+  }
+
   /** The bearer, at once where that needs no look at the database. */
   function bearerOf(request: FastifyRequest): FastifyRequest['user'] | Promise<FastifyRequest['user']> {
     const token = bearerToken(request.headers.authorization)
-    if (apiKeys.isKey(token)) return userOfKey(token, request.method)
-    const claims = accessTokens.verify(token)
-    const user = (): User | Promise<User> => knownUser(claims) ?? findUser(claims)
+    const user = userBy(token, request.method)
     const looking = dataChanges.catchUp()
     return looking === undefined ? user() : looking.then(user)
   }

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { lastAccountSequence, listAccountChanges } from '../db/account-changes.ts'
 import { type AuthorChange, listChangedAuthors } from '../db/changed-authors.ts'
 import { lastSequence } from '../db/changes.ts'
+import { isServer } from '../db/dialect.ts'
 
 /** What has changed in the database, by whichever process, in the order of the commits. */
 export interface DataChanges {
@@ -10,6 +11,8 @@ export interface DataChanges {
   readonly known: { authors: number; accounts: number }
   /** Learns what has changed until now. Gives nothing when that needed no look at the database. */
   catchUp(): Promise<void> | undefined
+  /** The same where no server has to be asked, else nothing. */
+  catchUpAtHand(): Promise<void> | undefined
   /** The changes of authors after this sequence number, the oldest first; undefined when that is too long ago. */
   authorsSince(sequence: number): readonly AuthorChange[] | undefined
   /** Calls `forget` with each author that has changed, as soon as that is known, or with undefined when it may be any. */
@@ -34,6 +37,7 @@ const MOST_USERS = 10_000
  */
 async function dataChangesPlugin(fastify: FastifyInstance) {
   const { db } = fastify
+  const asksServer = isServer(fastify.config.DATABASE_URL)
   const known = { authors: Number.NaN, accounts: Number.NaN }
   let knownVersion = Number.NaN
   let looking: Promise<void> | undefined
@@ -43,10 +47,25 @@ async function dataChangesPlugin(fastify: FastifyInstance) {
   const forgetters: ((id: string | undefined) => void)[] = []
   const lastChangeOfUser = new Map<string, number>()
 
-  async function look(): Promise<void> {
-    const version = fastify.dataVersion()
+  async function look(version: number): Promise<void> {
     await (Number.isNaN(known.authors) ? begin() : learn())
     knownVersion = version
+  }
+
+  function lookOnce(version: number): Promise<void> {
+    looking ??= look(version).finally(() => {
+      looking = undefined
+    })
+    return looking
+  }
+
+  function lookIfOther(version: number): Promise<void> | undefined {
+    return version === knownVersion ? undefined : lookOnce(version)
+  }
+
+  /** A look that is under way may have begun before this version was there. Those of a server grow. */
+  async function lookUpTo(version: number): Promise<void> {
+    while (!(knownVersion >= version)) await lookOnce(version)
   }
 
   async function begin(): Promise<void> {
@@ -98,12 +117,10 @@ async function dataChangesPlugin(fastify: FastifyInstance) {
   fastify.decorate('dataChanges', {
     known,
     catchUp() {
-      if (fastify.dataVersion() === knownVersion) return undefined
-      looking ??= look().finally(() => {
-        looking = undefined
-      })
-      return looking
+      const version = fastify.dataVersion()
+      return typeof version === 'number' ? lookIfOther(version) : version.then(lookUpTo)
     },
+    catchUpAtHand: () => (asksServer ? undefined : lookIfOther(fastify.dataVersion() as number)),
     authorsSince(sequence) {
       if (sequence < forgotten.authors) return undefined
       return recent.slice(recent.findLastIndex((change) => change.sequence <= sequence) + 1)

@@ -10,7 +10,6 @@ import {
 } from '../db/command.ts'
 import { checkWriting } from '../db/commands/checking.ts'
 import { type DatabaseEvent, openDatabase } from '../db/database.ts'
-import { databaseFile } from '../db/dialect.ts'
 import type { Answer } from '../db/idempotency-keys.ts'
 import { Problem } from '../db/problems.ts'
 import type { ReadDb } from '../db/tables.ts'
@@ -20,8 +19,10 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** For reading; what writes is a command. */
     db: ReadDb
-    /** Another number whenever anything in the database was changed, by whichever process; only to be compared. */
-    dataVersion(): number
+    /** Another number whenever anything in the database was changed, by whichever process; only to be compared. A promise where a server is asked. */
+    dataVersion(): number | Promise<number>
+    /** Where the names of files begin that are of this process alone. */
+    databaseFiles: string
     /**
      * The one door to everything that writes (docs/architecture.md): runs a command for this caller, who is looked at again in its
      * transaction, and resolves to its output once that is on the disk. Throws `InvalidToken`, `RoleRequired`, what the command refuses
@@ -47,7 +48,7 @@ declare module 'fastify' {
 /** `fastify.db` and `fastify.run`: the migrated database that DATABASE_URL names, closed with the service. Throws `DatabaseRefused`. */
 async function databasePlugin(fastify: FastifyInstance) {
   const { config, isJoining } = fastify
-  const database = await openDatabase(databaseFile(config.DATABASE_URL), {
+  const database = await openDatabase(config.DATABASE_URL, {
     isInUse: isJoining,
     signal: (event) => logEvent(fastify, event)
   })
@@ -69,6 +70,7 @@ async function databasePlugin(fastify: FastifyInstance) {
   }
 
   fastify.decorate('db', database.reads)
+  fastify.decorate('databaseFiles', database.files)
   fastify.decorate('dataVersion', () => database.dataVersion())
   fastify.decorate('run', call as FastifyInstance['run'])
   fastify.decorate('runToAnswer', call as FastifyInstance['runToAnswer'])

@@ -141,8 +141,9 @@ async function responseCachePlugin(fastify: FastifyInstance) {
     return answer
   }
 
+  /** A server was asked for this request when it was authenticated; a second look costs a round trip, and a file none. */
   function whenUpToDate<Answer>(find: () => Answer | Promise<Answer>): Answer | Promise<Answer> {
-    const looking = dataChanges.catchUp()
+    const looking = dataChanges.catchUpAtHand()
     return looking === undefined ? find() : looking.then(find)
   }
 

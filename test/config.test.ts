@@ -83,17 +83,27 @@ t.test('proxies are named, never counted', async (t) => {
   }
 })
 
-t.test('other engines are refused until they are supported', async (t) => {
-  for (const url of ['postgres://localhost/library', 'postgresql://x', 'mysql://x', 'file:x.db', '']) {
+t.test('a database is a file or a PostgreSQL server, with its host and its name', async (t) => {
+  for (const url of [
+    'postgresql://x',
+    'postgres:///library',
+    'postgres://h:x/y',
+    'mysql://x',
+    'file:x.db',
+    ''
+  ]) {
     t.throws(
       () => loadConfig({ DATABASE_URL: url }),
-      { message: /^DATABASE_URL is .*PostgreSQL is not supported yet/ },
+      { message: /^DATABASE_URL is .*but must be a file path, a sqlite: URL or a postgres: URL/ },
       url
     )
   }
-  for (const url of ['x.db', './x.db', '/tmp/x.db', 'sqlite:x.db', 'sqlite:///tmp/x.db', 'C:\\x.db']) {
-    t.equal(loadConfig({ DATABASE_URL: url }).DATABASE_URL, url)
-  }
+  const files = ['x.db', './x.db', '/tmp/x.db', 'sqlite:x.db', 'sqlite:///tmp/x.db', 'C:\\x.db']
+  const servers = [
+    'postgres://localhost/library',
+    'postgresql://me:secret@[::1]:5433/library?sslmode=require'
+  ]
+  for (const url of [...files, ...servers]) t.equal(loadConfig({ DATABASE_URL: url }).DATABASE_URL, url)
 })
 
 t.test('no secret of a refused DATABASE_URL is shown', async (t) => {

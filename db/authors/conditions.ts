@@ -1,6 +1,6 @@
 /** What authors are looked for by, as conditions of a query. */
 import { type Expression, type SqlBool, sql } from 'kysely'
-import { countMatches, matchOf } from '../dialect.ts'
+import { sqlOf } from '../engine.ts'
 import type { ReadDb } from '../tables.ts'
 import { wordsOf } from '../text.ts'
 import { numberOfUser } from '../user-numbers.ts'
@@ -45,7 +45,8 @@ export async function searchFor(db: ReadDb, filter: AuthorFilter): Promise<Searc
     ...(country === undefined ? [] : [countryTerm(country)]),
     ...(bookerPrize === true ? [bookerPrizeTerm] : [])
   ]
-  const match = prefixes.length + terms.length === 0 ? undefined : await matchOf(db, { terms, prefixes })
+  const match =
+    prefixes.length + terms.length === 0 ? undefined : await sqlOf(db).matchOf(db, { terms, prefixes })
   return { match, conditions: conditionsOf(filter) }
 }
 
@@ -119,7 +120,7 @@ export async function findFewest(db: ReadDb, { match, conditions }: Search, most
     if (count < fewest.count) fewest = { count, condition }
   }
   if (match !== undefined && fewest.count > 0) {
-    const count = await countMatches(db, match, fewest.count)
+    const count = await sqlOf(db).countMatches(db, match, fewest.count)
     if (count < fewest.count) fewest = { count }
   }
   return fewest.count < most ? fewest : undefined

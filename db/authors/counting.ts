@@ -1,4 +1,4 @@
-import { countMatches } from '../dialect.ts'
+import { sqlOf } from '../engine.ts'
 import type { ReadDb } from '../tables.ts'
 import { candidatesOf } from './candidates.ts'
 import {
@@ -19,7 +19,8 @@ export async function countAuthors(db: ReadDb, filter: AuthorFilter): Promise<nu
   const { match, conditions } = search
   const authors = db.selectFrom('authors')
   if (match === undefined && conditions.length === 0) return countRows(authors)
-  if (match !== undefined && conditions.length === 0) return countMatches(db, match, Number.MAX_SAFE_INTEGER)
+  if (match !== undefined && conditions.length === 0)
+    return sqlOf(db).countMatches(db, match, Number.MAX_SAFE_INTEGER)
   const [{ through } = {} as Partial<Condition>, ...others] = conditions
   if (match === undefined && others.length === 0 && through !== undefined) return countRows(through(authors))
   const fewest = await findFewest(db, search, FEW)

@@ -3,7 +3,7 @@
  * many, the authors are looked at in the order that is asked for, some at a time, until the page is full.
  */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
-import { amongNumbers, matching } from '../dialect.ts'
+import { sqlOf } from '../engine.ts'
 import type { ReadDb } from '../tables.ts'
 import { candidatesOf } from './candidates.ts'
 import {
@@ -96,7 +96,8 @@ function select<O>(query: Query<O>, { order, after, most }: Bounds): Promise<Fou
 
 function findByWords(db: ReadDb, match: string, { order, after, most }: Bounds): Promise<Found[]> {
   const { descending } = order
-  return matching(db, match, { after: after?.[0] as number | undefined, descending })
+  return sqlOf(db)
+    .matching(db, match, { after: after?.[0] as number | undefined, descending })
     .select(['authors.number', 'authors.id', 'authors.record'])
     .limit(most)
     .execute()
@@ -112,7 +113,7 @@ export async function findAmongFew(
 ): Promise<Found[]> {
   const others = conditions.filter((one) => one !== condition)
   if (condition?.through === undefined) {
-    return select(fulfilling(matching(db, match as string), others), bounds)
+    return select(fulfilling(sqlOf(db).matching(db, match as string), others), bounds)
   }
   const few = fulfilling(condition.through(db.selectFrom('authors')), others)
   if (match === undefined) return select(few, bounds)
@@ -136,7 +137,7 @@ async function* rowsOf(db: ReadDb, few: Query<object>, { order, after }: Bounds)
   const places = sorted(afterPlace(few, order, after), order).select('authors.number')
   const numbers = (await places.execute()).map(({ number }) => number)
   for (let from = 0; from < numbers.length; from += WALKED_AT_ONCE) {
-    const some = amongNumbers(numbers.slice(from, from + WALKED_AT_ONCE))
+    const some = sqlOf(db).amongNumbers(numbers.slice(from, from + WALKED_AT_ONCE))
     const bounds = { order, after: undefined, most: WALKED_AT_ONCE }
     yield await select(db.selectFrom('authors').where(some), bounds)
   }

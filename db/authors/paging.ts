@@ -1,7 +1,7 @@
 /** Pages of all authors, which most readers ask for. */
 import { type QueryResult, sql } from 'kysely'
 import { compiledOnce } from '../compiled.ts'
-import { joined, joinedBytes } from '../dialect.ts'
+import { sqlOf } from '../engine.ts'
 import type { ReadDb } from '../tables.ts'
 import {
   type AuthorOrder,
@@ -41,10 +41,15 @@ export async function listAll(db: ReadDb, order: AuthorOrder, { limit, after }: 
   const edge = ({ key, number, id }: PageRow) => ({ number, id, [KEYS[order.by]]: key }) as Edge
   const end = next && placeOf(edge(next), order)
   return {
-    records: page?.records ?? Buffer.alloc(0),
+    records: bytesOf(page?.records ?? ''),
     last: end && positionOf(edge(last as PageRow), order),
     span: { filter: {}, order, after, end, numbers: numbersOf(order, page?.id, next?.number) }
   }
+}
+
+/** An engine gives them as it can without another copy. */
+function bytesOf(records: Buffer | string): Buffer {
+  return typeof records === 'string' ? Buffer.from(records) : records
 }
 
 /** In the order of creation none need be known: there, each author keeps its place. */
@@ -64,7 +69,7 @@ type Edge = { number: number; id: string }
 
 /** The first row has the records, and all numbers in the place of an id; the second is the page's last author, the third the next one. */
 interface PageRow {
-  records: Buffer | null
+  records: Buffer | string | null
   key: string | number | null
   number: number | null
   id: string | null
@@ -87,6 +92,7 @@ function statementFor(order: AuthorOrder, after: Place | undefined): Statement {
 function makeStatement(order: AuthorOrder, hasStart: boolean): Statement {
   const key = KEYS[order.by]
   return compiledOnce<Bounds>()((db, { value, number, limit, offset }) => {
+    const { joined, joinedBytes } = sqlOf(db)
     const start: Place = key === 'number' ? [number] : [value, number]
     const rest = sorted(afterPlace(db.selectFrom('authors'), order, hasStart ? start : undefined), order)
     const page = rest.select(['number', 'record']).limit(limit)
@@ -105,7 +111,7 @@ function makeStatement(order: AuthorOrder, hasStart: boolean): Statement {
       .unionAll(
         db
           .selectFrom(edge.as('edge'))
-          .select([sql<Buffer | null>`null`.as('records'), 'key', 'number', 'id'])
+          .select([sql<PageRow['records']>`null`.as('records'), 'key', 'number', 'id'])
           .$castTo<PageRow>()
       )
   })

@@ -2,7 +2,7 @@ import type { NotNull } from 'kysely'
 import { logChanges, nextSequence, type Operation } from '../changes.ts'
 import type { Actor } from '../command.ts'
 import { compiledOnce } from '../compiled.ts'
-import { addTerms, removeTerms, replaceTerms } from '../dialect.ts'
+import { sqlOf } from '../engine.ts'
 import { inserter } from '../insert-many.ts'
 import type { Db, ReadDb } from '../tables.ts'
 import { slugify, timeOf } from '../text.ts'
@@ -86,7 +86,7 @@ export async function insertAuthors(
   }))
   const rows = authors.map(({ number, author }) => toRow(author, { number, owner_number: actor.number }))
   await insertRows(trx, rows)
-  await addTerms(
+  await sqlOf(trx).addTerms(
     trx,
     authors.map(({ number, author }) => ({ number, terms: termsOf(author) }))
   )
@@ -127,7 +127,7 @@ async function insertUnique(
   const row = toRow(author, numbers, folded)
   await assertUnique(trx, row)
   await insertRows(trx, [row])
-  await addTerms(trx, [{ number: row.number, terms: termsOf(author, folded) }])
+  await sqlOf(trx).addTerms(trx, [{ number: row.number, terms: termsOf(author, folded) }])
   await logChange(trx, sequence, row, { operation, before: null }, by)
   return row
 }
@@ -160,7 +160,7 @@ export async function changeAuthor(
   const row = toRow(author, stored, after)
   await updateRow(trx, row, { ...toColumns(current, stored, before), record: stored.record })
   const terms = termsOf(author, after)
-  if (terms !== termsOf(current, before)) await replaceTerms(trx, { number: row.number, terms })
+  if (terms !== termsOf(current, before)) await sqlOf(trx).replaceTerms(trx, { number: row.number, terms })
   await logChange(trx, await nextSequence(trx), row, { operation, before: stored.record }, by)
   return row
 }
@@ -171,7 +171,7 @@ const deleteRow = compiledOnce<{ number: number }>()((db, { number }) =>
 
 /** Deletes an author; its history stays. The deletion is a version too. */
 export async function removeAuthor(trx: Db, { number, version, record }: StoredAuthor, by: By) {
-  await removeTerms(trx, number)
+  await sqlOf(trx).removeTerms(trx, number)
   await deleteRow(trx, { number })
   await passKeysOn(trx, keysOf(parseRecord(record)))
   const deletion = { operation: 'deleted', before: record } as const

@@ -9,7 +9,9 @@ import {
   SqliteQueryCompiler
 } from 'kysely'
 import type { DirectAdapter } from '../compiled.ts'
+import type { EngineAdapter } from '../engine.ts'
 import type { Connection } from './connection.ts'
+import { SQLITE_SQL } from './sql.ts'
 
 /** Kysely's dialect over one connection, which `open` gives at the first use. A connection that writes must have one user only. */
 export class ConnectionDialect extends SqliteDialect {
@@ -42,7 +44,8 @@ function connectedBy(open: () => Connection): Connected {
   }
 }
 
-class Adapter extends SqliteAdapter implements DirectAdapter {
+class Adapter extends SqliteAdapter implements DirectAdapter, EngineAdapter {
+  readonly engineSql = SQLITE_SQL
   readonly #connected: Connected
 
   constructor(connected: Connected) {

@@ -1,19 +1,12 @@
 import type { Call } from '../command.ts'
+import type { Engine, EngineOptions } from '../engine.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
-import { openReader, type Usage } from './open.ts'
-import type { DatabaseEvent } from './protocol.ts'
+import { openReader } from './open.ts'
 import { Writer } from './writer.ts'
 
-export interface EngineOptions extends Usage {
-  /** Learns of what goes on. */
-  signal?: (event: DatabaseEvent) => void
-  /** Where commands are beside the service's own. */
-  commandFolders?: string[]
-}
-
 /** SQLite for the service: one connection that reads on the event loop, and a thread that writes. */
-export class Engine {
+export class SqliteEngine implements Engine {
   /** How many calls share a commit at most; with 1 it is what the benchmark compares with. */
   static mostCalls: number | undefined
   readonly #writer: Writer
@@ -24,13 +17,16 @@ export class Engine {
   /** The iteration of the event loop in which the version was read: its number grows right before requests are read. */
   #readIn: number | undefined
 
+  readonly files: string
+
   constructor(file: string, { signal = () => {}, commandFolders = [], ...usage }: EngineOptions) {
+    this.files = file
     this.#writer = new Writer({
       thread: {
         file,
         usage,
         commandFolders,
-        mostCalls: Engine.mostCalls
+        mostCalls: SqliteEngine.mostCalls
       },
       signal,
       whenWritten: () => this.#forgetVersion()

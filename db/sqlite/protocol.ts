@@ -37,7 +37,7 @@ export type FromThread =
   | FoundSame
 
 /** What goes on, for logs and metrics. */
-export type DatabaseEvent =
+export type SqliteEvent =
   | ({ event: 'batch' } & Batch)
   | Checkpoint
   | Failure

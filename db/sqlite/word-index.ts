@@ -1,19 +1,8 @@
 /** Which authors have which words, in SQLite's full-text index (https://sqlite.org/fts5.html). */
 import { type Expression, type SelectQueryBuilder, sql } from 'kysely'
 import { compiledOnce } from '../compiled.ts'
+import type { Indexed, Wanted, WordIndex } from '../engine.ts'
 import type { Db, ReadDb, Tables } from '../tables.ts'
-
-/** An author's number and its terms, with spaces between; each is a row of letters, marks, digits and characters for private use. */
-interface Indexed {
-  number: number
-  terms: string
-}
-
-/** What is looked for: whole terms, and beginnings of terms. */
-export interface Wanted {
-  terms: string[]
-  prefixes: string[]
-}
 
 /** SQLite has the matches of these ready; those of a longer beginning it would first have to put together, from all words. */
 const LONGEST_INDEXED_PREFIX = 3
@@ -37,8 +26,7 @@ const deleteTerms = compiledOnce<{ number: number }>()(
   (_db, { number }) => sql`delete from author_words where rowid = ${integer(number)}`
 )
 
-/** Lets authors be found by their terms. */
-export async function addTerms(trx: Db, authors: readonly Indexed[]): Promise<void> {
+async function addTerms(trx: Db, authors: readonly Indexed[]): Promise<void> {
   for (const author of authors) await insertTerms(trx, author)
 }
 
@@ -49,13 +37,11 @@ export async function addTermsFrom(trx: Db, rows: Expression<Indexed>): Promise<
   )
 }
 
-/** Lets an author be found by these terms in place of those from before. */
-export async function replaceTerms(trx: Db, author: Indexed): Promise<void> {
+async function replaceTerms(trx: Db, author: Indexed): Promise<void> {
   await updateTerms(trx, author)
 }
 
-/** Lets an author not be found any more. */
-export async function removeTerms(trx: Db, number: number): Promise<void> {
+async function removeTerms(trx: Db, number: number): Promise<void> {
   await deleteTerms(trx, { number })
 }
 
@@ -66,8 +52,7 @@ const selectWords = compiledOnce<{ first: string; end: string; limit: number }>(
     }>`select term from author_terms where term >= ${first} and term < ${end} limit (${limit} + 0)`
 )
 
-/** What `matching` takes for authors that have all that is wanted. */
-export async function matchOf(db: ReadDb, { terms, prefixes }: Wanted): Promise<string> {
+async function matchOf(db: ReadDb, { terms, prefixes }: Wanted): Promise<string> {
   const parts = terms.map(quoted)
   for (const prefix of prefixes) parts.push(await matchOfPrefix(db, prefix))
   return parts.join(' AND ')
@@ -85,8 +70,7 @@ function quoted(term: string): string {
   return `"${term}"`
 }
 
-/** The authors whose words match, in the order of their numbers if that is wanted, those after one of them. */
-export function matching(
+function matching(
   db: ReadDb,
   match: string,
   order?: { after: number | undefined; descending: boolean }
@@ -110,16 +94,14 @@ function ordered<DB, TB extends keyof DB, O>(
   return sorted.where(sql<boolean>`found.rowid ${operator} ${integer(after)}`)
 }
 
-/** How many authors match, `most` at most. */
-export async function countMatches(db: ReadDb, match: string, most: number): Promise<number> {
+async function countMatches(db: ReadDb, match: string, most: number): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*) as count from (
     select 1 from author_words where author_words match ${match} limit (${most} + 0)
   )`.execute(db as Db)
   return rows[0]?.count ?? 0
 }
 
-/** The numbers of the authors that match, in order, up to `limit` of those after one. */
-export async function listMatches(
+async function listMatches(
   db: ReadDb,
   match: string,
   { after, limit }: { after: number; limit: number }
@@ -129,7 +111,12 @@ export async function listMatches(
   return (await numbers.execute(db as Db)).rows.map(({ rowid }) => rowid)
 }
 
-/** Whether an author has one of these numbers; as one value, because statements with thousands of them take long to prepare. */
-export function amongNumbers(numbers: readonly number[]) {
-  return sql<boolean>`authors.number in (select value from json_each(${JSON.stringify(numbers)}))`
+export const SQLITE_WORDS: WordIndex = {
+  addTerms,
+  replaceTerms,
+  removeTerms,
+  matchOf,
+  matching,
+  countMatches,
+  listMatches
 }

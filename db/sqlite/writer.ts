@@ -3,7 +3,7 @@ import { type Call, commandNamed } from '../command.ts'
 import { postAll } from '../messages.ts'
 import { DatabaseRefused, DatabaseUnavailable } from './errors.ts'
 import { type Outcome, outputOf, toFailure } from './outcome.ts'
-import type { DatabaseEvent, FromThread, ThreadData, ToThread } from './protocol.ts'
+import type { FromThread, SqliteEvent, ThreadData, ToThread } from './protocol.ts'
 import { threads } from './threads.ts'
 
 /** Calls that wait, are run, or have answers that were not passed on yet. */
@@ -16,7 +16,7 @@ const LONGEST_CLOSE_MS = 10_000
 
 export interface WriterOptions {
   thread: ThreadData
-  signal: (event: DatabaseEvent) => void
+  signal: (event: SqliteEvent) => void
   /** Called when something may have been committed, before anybody learns of it. */
   whenWritten: () => void
 }

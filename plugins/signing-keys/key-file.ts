@@ -12,8 +12,9 @@ import {
   statSync,
   writeFileSync
 } from 'node:fs'
-import { dirname } from 'node:path'
-import { databaseFile } from '../../db/dialect.ts'
+import { tmpdir } from 'node:os'
+import path, { dirname } from 'node:path'
+import { databaseFile, isServer } from '../../db/dialect.ts'
 import { whileLocked } from '../../db/file-lock.ts'
 import { inOurTime, parseKeys, type StoredKey } from './key-set.ts'
 
@@ -27,6 +28,8 @@ const NEW_KEY_COMMAND = '`npm run keys -- create` to make a new key, after which
 
 /** Where the keys of the database that a `DATABASE_URL` names are. */
 export function keyFileOf(databaseUrl: string): string {
+  if (isServer(databaseUrl))
+    return path.join(tmpdir(), `library-${new URL(databaseUrl).pathname.slice(1)}.keys.json`)
   return `${databaseFile(databaseUrl)}.keys.json`
 }
 

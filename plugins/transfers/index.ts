@@ -4,7 +4,6 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { listAuthorsAfter } from '../../db/authors/reading.ts'
 import { BatchSize } from '../../db/batch-size.ts'
-import { databaseFile } from '../../db/dialect.ts'
 import type { ReadDb } from '../../db/tables.ts'
 import { BodyTooLarge, refusedParameter, withExtras } from '../../schemas/errors.ts'
 import { CSV } from '../../schemas/transfers.ts'
@@ -64,7 +63,7 @@ const MIB = 1024 * 1024
 /** `fastify.transfers`: authors in bulk, in and out, with bounded memory. */
 async function transfersPlugin(fastify: FastifyInstance) {
   const { db, config, isJoining } = fastify
-  const file = databaseFile(config.DATABASE_URL)
+  const file = fastify.databaseFiles
   const importer = new Importer()
   fastify.addHook('onClose', () => importer.close())
   // Not for a script, nor for a worker that joins others, whose imports may run.

@@ -13,7 +13,7 @@ import { SCENARIOS, scenarioOf } from '../../bench/scenarios.ts'
 import { callOf } from '../../db/command.ts'
 import { checkWriting } from '../../db/commands/checking.ts'
 import { type DatabaseEvent, openDatabase } from '../../db/database.ts'
-import { Engine } from '../../db/sqlite/engine.ts'
+import { SqliteEngine } from '../../db/sqlite/engine.ts'
 import { ROOT, temporaryFolder } from '../helpers.ts'
 
 const hasWrk = spawnSync('wrk', ['-v']).error === undefined
@@ -131,13 +131,13 @@ t.test(
 
 t.test('with one call a batch each has a commit of its own, and else they share one', async (t) => {
   t.teardown(() => {
-    Engine.mostCalls = undefined
+    SqliteEngine.mostCalls = undefined
   })
   for (const [mostCalls, expected] of [
     [1, 20],
     [undefined, 1]
   ] as const) {
-    Engine.mostCalls = mostCalls
+    SqliteEngine.mostCalls = mostCalls
     let commits = 0
     const signal = ({ event }: DatabaseEvent) => {
       if (event === 'batch') commits += 1

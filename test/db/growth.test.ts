@@ -2,7 +2,8 @@
 import path from 'node:path'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { addTerms, openForMigrations } from '../../db/dialect.ts'
+import { openForMigrations } from '../../db/dialect.ts'
+import { sqlOf } from '../../db/engine.ts'
 import { migrateToLatest } from '../../db/migrator.ts'
 import type { Db } from '../../db/tables.ts'
 import { temporaryFolder } from '../helpers.ts'
@@ -40,7 +41,7 @@ async function costOf(work: Work): Promise<number> {
 /** Two rows at a time, as all that is written at once is: a statement that may fail at the second of them must be able to take the first back. */
 const INSERTIONS: Record<string, (trx: Db, number: number) => Promise<unknown>> = {
   'words of authors': (trx, number) =>
-    addTerms(
+    sqlOf(trx).addTerms(
       trx,
       [number, number + 1].map((one) => ({ number: one, terms: `word ${one}` }))
     ),

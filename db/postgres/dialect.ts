@@ -1,0 +1,99 @@
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type QueryResult
+} from 'kysely'
+import type { Migration } from 'kysely/migration'
+import type { EngineAdapter } from '../engine.ts'
+import type { Result } from './connection.ts'
+import { BEGINNING, createSchema } from './schema.ts'
+import { POSTGRES_SQL } from './sql.ts'
+
+/** What runs single statements: a pool that reads, or the one connection of a transaction. */
+export interface Runner {
+  run(statement: { sql: string; parameters: readonly unknown[] }): Promise<Result>
+}
+
+/** Kysely's dialect over a runner, which `get` gives at each use. */
+export class RunnerDialect implements Dialect {
+  readonly #get: () => Runner | Promise<Runner>
+
+  constructor(get: () => Runner | Promise<Runner>) {
+    this.#get = get
+  }
+
+  createAdapter = () => new Adapter()
+  createQueryCompiler = () => new PostgresQueryCompiler()
+  createIntrospector = (db: Kysely<unknown>) => new PostgresIntrospector(db)
+  createDriver = () => new RunnerDriver(this.#get)
+}
+
+class Adapter extends PostgresAdapter implements EngineAdapter {
+  readonly engineSql = POSTGRES_SQL
+
+  /** Those up to the one that databases of this engine begin with are one; nothing was before it. */
+  ownMigrations(all: Record<string, Migration>): Record<string, Migration> {
+    const none = async () => {}
+    const entries = Object.entries(all).map(([name, migration]): [string, Migration] => {
+      if (name > BEGINNING) return [name, migration]
+      return [name, name === BEGINNING ? { up: createSchema } : { up: none }]
+    })
+    return Object.fromEntries(entries)
+  }
+}
+
+class RunnerDriver implements Driver {
+  readonly #get: () => Runner | Promise<Runner>
+
+  constructor(get: () => Runner | Promise<Runner>) {
+    this.#get = get
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    return new RunnerConnection(await this.#get())
+  }
+
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery({ sql: 'begin', parameters: [] } as unknown as CompiledQuery)
+  }
+
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery({ sql: 'commit', parameters: [] } as unknown as CompiledQuery)
+  }
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery({ sql: 'rollback', parameters: [] } as unknown as CompiledQuery)
+  }
+
+  async releaseConnection(): Promise<void> {}
+  async destroy(): Promise<void> {}
+}
+
+const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
+
+class RunnerConnection implements DatabaseConnection {
+  readonly #runner: Runner
+
+  constructor(runner: Runner) {
+    this.#runner = runner
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const { command, rowCount, rows } = await this.#runner.run(query)
+    if (!COUNTED.has(command)) return { rows: (rows ?? []) as R[] }
+    return { rows: rows as R[], numAffectedRows: BigInt(rowCount ?? 0) }
+  }
+
+  /** All rows at once: nothing of ours reads more than it can hold. */
+  async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
+    yield await this.executeQuery<R>(query)
+  }
+}

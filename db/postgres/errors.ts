@@ -1,0 +1,68 @@
+import { DatabaseRefused, DatabaseUnavailable } from '../refusals.ts'
+
+/** Of the system, for a connection that cannot be made or ends. */
+const NO_CONNECTION =
+  /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN|ENOENT)$/
+/**
+ * Classes and codes of errors that the request did not cause (https://www.postgresql.org/docs/current/errcodes-appendix.html): no
+ * connection, no resources, the operator's or the system's doing, a statement that took too long, a server that only reads.
+ */
+const UNAVAILABLE = /^(08...|53...|57...|58...|25006|40...|55P03|XX00[012])$/
+/** What another transaction stood in the way of: run again, it may well succeed. */
+const CONFLICT = /^(40...|55P03)$/
+/** Node's driver has no codes for these. */
+const LOST =
+  /^(Connection terminated|timeout expired|Query read timeout|Client has encountered a connection error|Client was closed)/
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | undefined)?.code ?? '')
+}
+
+/** The driver is not asked: who has another engine never loads it. */
+function isOfServer(error: unknown): boolean {
+  return error instanceof Error && 'severity' in error && codeOf(error).length === 5
+}
+
+/** Whether the connection was lost, so that it is unknown what became of the statement. */
+export function isLost(error: unknown): boolean {
+  const { message = '' } = (error ?? {}) as Error
+  return (
+    NO_CONNECTION.test(codeOf(error)) ||
+    LOST.test(message) ||
+    (isOfServer(error) && /^(08...|57P0[1-5])$/.test(codeOf(error)))
+  )
+}
+
+export function isConflict(error: unknown): boolean {
+  return isOfServer(error) && CONFLICT.test(codeOf(error))
+}
+
+/** Whether the engine could not do it now though nothing is wrong with the request. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof DatabaseUnavailable || isLost(error)) return true
+  return isOfServer(error) && UNAVAILABLE.test(codeOf(error))
+}
+
+/** The same error in a sentence for who starts the service, if it is about the server. */
+export function asRefusal(error: unknown, url: string): unknown {
+  if (error instanceof DatabaseRefused) return error
+  const { hostname, port, pathname, username } = new URL(url)
+  const code = codeOf(error)
+  const { message = '' } = (error ?? {}) as Error
+  const where = `${hostname}:${port || 5432}`
+  if (ADVICE[code] !== undefined)
+    return new DatabaseRefused(
+      `The database${pathname} at ${where} cannot be used by ${username} (${message}). ${ADVICE[code]}`
+    )
+  if (!isUnavailable(error)) return error
+  return new DatabaseRefused(
+    `PostgreSQL at ${where} cannot be reached (${message || code}). See that it runs there, or correct DATABASE_URL.`
+  )
+}
+
+const ADVICE: Record<string, string> = {
+  '28P01': 'Correct the password in DATABASE_URL.',
+  '28000': 'Let pg_hba.conf admit this user from here, or correct DATABASE_URL.',
+  '3D000': 'Make it with createdb, or correct DATABASE_URL.',
+  '42501': 'Give this user the right to create tables in it.'
+}
