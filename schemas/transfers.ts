@@ -91,6 +91,13 @@ export const ExportQuery = Type.Object(
         description:
           '`true`: CSV begins with a byte order mark, by which a spreadsheet knows that it is UTF-8. An import takes it too.'
       })
+    ),
+    receipt: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          '`true`: a whole file ends with one more line, `{"rows":54,"sha256":"..."}`: the number of authors, and the SHA-256 of all bytes before that line in hexadecimal digits. It tells that the file is whole also behind a proxy that drops trailer fields. It is no author: take it away before an import.'
+      })
     )
   },
   { additionalProperties: false }

@@ -16,7 +16,7 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['authors'],
       summary: 'All authors as a file, the oldest first',
       description:
-        'For every user. The rows are sent as they are read, in CSV or, with `Accept: application/x-ndjson`, in NDJSON; a whole file ends with the trailer fields `Row-Count` and `Repr-Digest`.',
+        'For every user. The rows are sent as they are read, in CSV or, with `Accept: application/x-ndjson`, in NDJSON; a whole file ends with the trailer fields `Row-Count` and `Repr-Digest`, and with `receipt=true` with a line that says the same, which no proxy drops.',
       querystring: ExportQuery,
       response: {
         200: answerAs(
@@ -30,7 +30,7 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       const mediaType = request.accepts().type([CSV, NDJSON]) as keyof typeof FILES | false
       if (mediaType === false) throw new NotAcceptable(`${CSV} or ${NDJSON}`)
-      const { bom = false } = request.query
+      const { bom = false, receipt = false } = request.query
       if (bom && mediaType !== CSV) throw refusedParameter('bom', BOM_IS_FOR_CSV)
       reply.vary('Accept')
       reply
@@ -38,29 +38,49 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
         .header('content-disposition', `attachment; filename="${FILES[mediaType]}"`)
       if (request.method === 'HEAD') return reply.send()
       const close = fastify.streams.open('exports', request.user.id, reply)
-
-      const digest = createHash('sha256')
-      let rows = 0
-      return reply.header('trailer', 'row-count, repr-digest').stream(counted())
+      // HTTP/1.0 has no trailers, and Node throws at one that is announced there.
+      if (request.raw.httpVersion !== '1.0') reply.header('trailer', 'row-count, repr-digest')
+      return reply.stream(counted())
 
       async function* counted() {
+        const tally = new Tally()
         try {
           for await (const part of fastify.transfers.exportAuthors(mediaType as string, { bom })) {
-            rows += part.rows
-            digest.update(part.text)
-            yield part.text
+            yield tally.add(part)
           }
+          // Only a whole file has these.
+          if (receipt) yield tally.add({ rows: 0, text: tally.receipt() })
+          reply.raw.addTrailers(tally.trailers())
         } finally {
           close()
         }
-        // Only a whole file has them.
-        reply.raw.addTrailers({
-          'row-count': String(rows),
-          'repr-digest': `sha-256=:${digest.digest('base64')}:`
-        })
       }
     }
   })
+}
+
+/** What a file has, to be told at its end. */
+class Tally {
+  readonly #digest = createHash('sha256')
+  #rows = 0
+
+  add({ rows, text }: { rows: number; text: string }): string {
+    this.#rows += rows
+    this.#digest.update(text)
+    return text
+  }
+
+  /** A line that no row can be, for a quote in a cell is doubled, and an author begins with its name. */
+  receipt(): string {
+    return `${JSON.stringify({ rows: this.#rows, sha256: this.#digest.copy().digest('hex') })}\n`
+  }
+
+  trailers(): Record<string, string> {
+    return {
+      'row-count': String(this.#rows),
+      'repr-digest': `sha-256=:${this.#digest.copy().digest('base64')}:`
+    }
+  }
 }
 
 export default exporting

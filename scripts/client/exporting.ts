@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { type Format, MEDIA_TYPES } from './arguments.ts'
-import { explainConnection, Failure, notALibrary } from './failures.ts'
+import { explainConnection, Failure, notALibrary, Refusal } from './failures.ts'
 import { ask, begin, interrupted, patiently, readAnswer, type Service } from './http.ts'
 import type { ProgressBar } from './progress.ts'
-import { Receipt } from './receipt.ts'
+import { ReceivedExport } from './receipt.ts'
 import { ClosedPipe, openTarget, type Target } from './targets.ts'
 
 interface ExportOptions {
@@ -23,7 +23,7 @@ export async function exportAuthors(
   try {
     const total = progress.isVisible ? await countAuthors(service) : undefined
     const response = await patiently(service.signal, () => beginExport(service, options))
-    const rows = await receive(service, response, target, new Receipt(options.format), (done) =>
+    const rows = await receive(service, response, target, new ReceivedExport(options.format), (done) =>
       progress.show({ label: 'Exporting', unit: 'rows', done, total })
     )
     await target.keep()
@@ -46,17 +46,28 @@ async function beginExport(
 ): Promise<IncomingMessage> {
   const { url } = service
   const mediaType = MEDIA_TYPES[format]
-  const headers = { accept: mediaType, te: 'trailers', connection: 'close, TE' }
-  const path = `/authors/export${excel ? '?bom=true' : ''}`
-  const { request, answered } = begin(service, { method: 'GET', path, headers })
+  const path = `/authors/export?receipt=true${excel ? '&bom=true' : ''}`
+  const { request, answered } = begin(service, { method: 'GET', path, headers: { accept: mediaType } })
   request.end()
   const response = await answered.catch((error) => {
     throw new Failure(interrupted(service) ?? explainConnection(url, error, 'run this again.'))
   })
-  if (response.statusCode !== 200) await readAnswer(url, response)
+  if (response.statusCode !== 200) await readRefusal(url, response)
   if (response.headers['content-type']?.startsWith(mediaType)) return response
   request.destroy()
   throw new Failure(notALibrary(url, `its answer is no ${mediaType}`))
+}
+
+async function readRefusal(url: string, response: IncomingMessage): Promise<void> {
+  try {
+    await readAnswer(url, response)
+  } catch (error) {
+    const errors = error instanceof Refusal ? error.problem.errors : undefined
+    if (!errors?.some(({ pointer }) => pointer === '/receipt')) throw error
+    throw new Failure(
+      `${url} is of an older version, whose exports do not tell whether they are whole: update the service, or use the command that came with it.`
+    )
+  }
 }
 
 /** Gives the number of rows. Throws `Failure` for an answer that is not whole. */
@@ -64,21 +75,21 @@ async function receive(
   service: Service,
   response: IncomingMessage,
   target: Target,
-  receipt: Receipt,
+  received: ReceivedExport,
   onRows: (rows: number) => void
 ): Promise<number> {
   const whatThen = `${target.whenBroken}; run this again.`
   try {
     for await (const chunk of response) {
-      receipt.add(chunk)
-      await target.write(chunk)
-      onRows(receipt.rows)
+      await target.write(received.add(chunk))
+      onRows(received.rows)
     }
   } catch (error) {
     if (error instanceof Failure || error instanceof ClosedPipe) throw error
     throw new Failure(interrupted(service, whatThen) ?? `The export broke off, so ${whatThen}`)
   }
-  const fault = receipt.faultOf(response)
+  const { rest, fault } = received.end()
+  await target.write(rest)
   if (fault !== undefined) throw new Failure(`${fault}, so ${whatThen}`)
-  return receipt.rows
+  return received.rows
 }

@@ -1,4 +1,4 @@
-/** Requests to the service, with node:http, for fetch() reads no trailers and no answer before all is sent. */
+/** Requests to the service, with node:http, for fetch() reads no answer before all is sent. */
 import http, { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import https from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -27,7 +27,9 @@ const LONGEST_WAIT_SECONDS = 30
 export function begin(service: Service, { method, path, headers }: Call) {
   const { url, signal } = service
   const { request: start } = url.startsWith('https:') ? https : http
-  const options = { method, signal, agent: false, headers: { ...service.headers, ...headers } }
+  // Without that field a proxy may send any coding (RFC 9110 section 12.5.3).
+  const all = { 'accept-encoding': 'identity', ...service.headers, ...headers }
+  const options = { method, signal, agent: false, headers: all }
   const request: ClientRequest = start(url + path, options)
   request.setTimeout(LONGEST_SILENCE_MS, () =>
     request.destroy(Object.assign(new Error(), { code: 'ETIMEDOUT' }))

@@ -82,8 +82,13 @@ const post = (
     payload
   })
 
-async function exported(server: FastifyInstance, headers: Headers, accept: string): Promise<string> {
-  return (await server.inject({ url: '/authors/export', headers: { ...headers, accept } })).body
+async function exported(
+  server: FastifyInstance,
+  headers: Headers,
+  accept: string,
+  query = ''
+): Promise<string> {
+  return (await server.inject({ url: `/authors/export${query}`, headers: { ...headers, accept } })).body
 }
 
 const count = async (server: FastifyInstance) =>
@@ -216,22 +221,70 @@ t.test('an export is named, typed and complete, or is not to be had', async (t) 
   })
 
   const raw = await rawExport(url, headers)
-  const digest = createHash('sha256').update(oddNdjson).digest('base64')
   t.match(raw, /\r\n0\r\n/, 'the last chunk')
   t.match(raw.toLowerCase(), `\r\nrow-count: ${ODD_TEXTS.length}\r\n`)
-  t.match(raw, `sha-256=:${digest}:`)
+  t.match(raw, `repr-digest: sha-256=:${sha256(oddNdjson, 'base64')}:`)
   t.match(raw.toLowerCase(), 'trailer: row-count, repr-digest')
 })
 
+t.test('an export that is asked for a receipt ends with one', async (t) => {
+  const { server, url } = await listen(t)
+  const { headers } = await signIn(server)
+  const empty = await exported(server, headers, NDJSON, '?receipt=true')
+  t.equal(empty, `{"rows":0,"sha256":"${sha256('')}"}\n`)
+  await post(server, headers, NDJSON, oddNdjson)
+  for (const [accept, bom] of [
+    [NDJSON, ''],
+    [CSV, ''],
+    [CSV, 'bom=true']
+  ] as const) {
+    const plain = await exported(server, headers, accept, `?${bom}`)
+    const receipt = `{"rows":${ODD_TEXTS.length},"sha256":"${sha256(plain)}"}\n`
+    t.equal(await exported(server, headers, accept, `?receipt=true&${bom}`), plain + receipt)
+    t.equal(await exported(server, headers, accept, `?receipt=false&${bom}`), plain)
+    t.match((await post(server, headers, accept, plain + receipt)).json(), {
+      errors: [{ line: (plain + receipt).split(/\r\n|\r|\n/).length - 1 }]
+    })
+    t.equal(await count(server), ODD_TEXTS.length, 'and a receipt is no author')
+  }
+  const raw = await rawExport(url, headers, '1.1', '?receipt=true')
+  const whole = `${oddNdjson}{"rows":${ODD_TEXTS.length},"sha256":"${sha256(oddNdjson)}"}\n`
+  t.match(raw, `repr-digest: sha-256=:${sha256(whole, 'base64')}:`, 'the digest is of all that came')
+  for (const [query, pointer] of [
+    ['receipt=yes', '/receipt'],
+    ['receipts=true', '/receipts']
+  ]) {
+    const refused = await server.inject({ url: `/authors/export?${query}`, headers })
+    t.match(refused.json(), { code: 'VALIDATION_FAILED', errors: [{ pointer }] })
+  }
+})
+
+t.test('an export is to be had over HTTP/1.0 too, which knows no trailers', async (t) => {
+  const { server, url } = await listen(t)
+  const { headers } = await signIn(server)
+  await post(server, headers, NDJSON, oddNdjson)
+  const [head = '', body] = splitOnce(await rawExport(url, headers, '1.0'), '\r\n\r\n')
+  t.match(head, /^HTTP\/1\.1 200 OK\r\n/)
+  t.notMatch(head, /^(trailer|transfer-encoding):/im)
+  t.equal(body, oddNdjson)
+})
+
+function sha256(content: string, encoding: 'hex' | 'base64' = 'hex'): string {
+  return createHash('sha256').update(content).digest(encoding)
+}
+
+function splitOnce(text: string, divider: string): string[] {
+  const at = text.indexOf(divider)
+  return [text.slice(0, at), text.slice(at + divider.length)]
+}
+
 /** The bytes of an answer, trailer and all. */
-async function rawExport(url: string, headers: Headers): Promise<string> {
+async function rawExport(url: string, headers: Headers, version = '1.1', query = ''): Promise<string> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   socket.write(
-    `GET /authors/export HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: ${NDJSON}\r\nauthorization: ${headers.authorization}\r\n\r\n`
+    `GET /authors/export${query} HTTP/${version}\r\nhost: x\r\nconnection: close\r\naccept: ${NDJSON}\r\nauthorization: ${headers.authorization}\r\n\r\n`
   )
-  const chunks: Buffer[] = []
-  for await (const chunk of socket) chunks.push(chunk)
-  return Buffer.concat(chunks).toString()
+  return Buffer.concat(await socket.toArray()).toString()
 }
 
 /** A catalogue with notes of very different length, which is more than a client is sent before it reads. */

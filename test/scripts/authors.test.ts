@@ -186,14 +186,11 @@ t.test('who stops reading stdout hears nothing more', async (t) => {
 })
 
 t.test('a cut-off export to stdout is told, and fails', async (t) => {
-  const url = await serve(
-    t,
-    exporter((response) => response.end())
-  )
+  const url = await serve(t, exporter(CSV))
   t.match(await authors(['export', '-', '--format', 'csv', '--url', url], SOMEBODY), {
     code: 1,
     stdout: CSV,
-    stderr: /^The export has no row count.+, so what was written is not whole; run this again\.\n$/
+    stderr: /^The export has no receipt at its end.+, so what was written is not whole; run this again\.\n$/
   })
 })
 
@@ -261,7 +258,7 @@ t.test('Ctrl-C leaves no half file', async (t) => {
   const asked = Promise.withResolvers<void>()
   const url = await serve(
     t,
-    exporter(() => asked.resolve())
+    exporter(CSV, () => asked.resolve())
   )
   const child = start(['export', out, '--url', url], SOMEBODY)
   const outcome = outcomeOf(child)

@@ -1,46 +1,30 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
+import { connect } from 'node:net'
 import path from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { exportAuthors } from '../../../scripts/client/exporting.ts'
 import { listen, signIn, temporaryFolder } from '../../helpers.ts'
-import { CSV, digestOf, exporter, file, HEADER, NO_BAR, problem, serve, service } from './fakes.ts'
+import { CSV, exporter, file, HEADER, NO_BAR, problem, receiptOf, serve, service } from './fakes.ts'
 
 function exportTo(place: string, url: string, token?: string) {
   return exportAuthors(service(url, token), place, { format: 'csv' }, NO_BAR)
 }
 
-function endWith(trailers: Record<string, string>): RequestListener {
-  return exporter((response) => {
-    response.addTrailers(trailers)
-    response.end()
-  })
-}
+const WHOLE = CSV + receiptOf(CSV, 3)
+const NO_RECEIPT = 'The export has no receipt at its end: it was cut off, or changed on its way'
 
 const CUTS: [string, RequestListener, string][] = [
-  ['its last chunk', exporter((response) => response.socket?.end()), 'The export broke off'],
-  ['a connection', exporter((response) => response.socket?.destroy()), 'The export broke off'],
-  [
-    'trailers',
-    endWith({}),
-    'The export has no row count and digest at its end, which a proxy may have taken away'
-  ],
-  [
-    'a digest',
-    endWith({ 'row-count': '3' }),
-    'The export has no row count and digest at its end, which a proxy'
-  ],
-  ['a count', endWith({ 'repr-digest': digestOf(CSV) }), 'The export has no row count and digest at its end'],
-  [
-    'a row',
-    endWith({ 'row-count': '4', 'repr-digest': digestOf(CSV) }),
-    'The export has 3 rows in place of 4'
-  ],
-  [
-    'a byte',
-    endWith({ 'row-count': '3', 'repr-digest': digestOf(`${CSV}\n`) }),
-    'The export has another digest than it should'
-  ]
+  ['its last chunk', exporter(WHOLE, (response) => response.socket?.end()), 'The export broke off'],
+  ['a connection', exporter(CSV, (response) => response.socket?.destroy()), 'The export broke off'],
+  ['anything', exporter(''), NO_RECEIPT],
+  ['a receipt', exporter(CSV), NO_RECEIPT],
+  ['a short last line', exporter(`${CSV}Bo,No Line,Peru`), NO_RECEIPT],
+  ['the end of its receipt', exporter(WHOLE.slice(0, -1)), NO_RECEIPT],
+  ['a line before its receipt', exporter(`${CSV}Bo,${receiptOf(CSV, 3)}`), NO_RECEIPT],
+  ['a receipt that is one', exporter(`${CSV}{"rows":3}\n`), NO_RECEIPT],
+  ['a row', exporter(CSV + receiptOf(CSV, 4)), 'The export has 3 rows in place of 4'],
+  ['a byte', exporter(CSV + receiptOf(`${CSV}\n`, 3)), 'The export has another digest than it should']
 ]
 for (const [what, listener, reason] of CUTS) {
   t.test(`an export without ${what} is no file`, async (t) => {
@@ -52,12 +36,95 @@ for (const [what, listener, reason] of CUTS) {
   })
 }
 
-t.test('one that is whole is', async (t) => {
+t.test('one that is whole is, in whatever pieces it comes', async (t) => {
   const out = file(t, 'out.csv', 'as it was')
-  const trailers = { 'row-count': '3', 'repr-digest': `x=:AA==:, ${digestOf(CSV)}` }
-  t.equal(await exportTo(out, await serve(t, endWith(trailers))), 3)
-  t.equal(readFileSync(out, 'utf8'), CSV)
-  t.notOk(existsSync(`${out}.part`))
+  for (const size of [1, 7, 100, WHOLE.length]) {
+    const bytes = Buffer.from(WHOLE)
+    const url = await serve(t, async (request, response) => {
+      t.match(request, { url: '/authors/export?receipt=true', headers: { 'accept-encoding': 'identity' } })
+      response.writeHead(200, { 'content-type': 'text/csv; charset=utf-8' })
+      for (let at = 0; at < bytes.length; at += size) {
+        await new Promise((resolve) => response.write(bytes.subarray(at, at + size), resolve))
+      }
+      response.end()
+    })
+    t.equal(await exportTo(out, url), 3)
+    t.equal(readFileSync(out, 'utf8'), CSV)
+    t.notOk(existsSync(`${out}.part`))
+  }
+})
+
+/** What a proxy lets through of the body, and whether it ends it as HTTP/1.0 does, by closing. */
+interface Passing {
+  most?: number
+  byClosing?: boolean
+}
+
+/** A proxy that speaks HTTP/1.0 with the service, as nginx does unless it is set otherwise: so it neither gets trailers nor notices a cut. */
+function oldProxy(t: Test, service: string, { most, byClosing = false }: Passing): Promise<string> {
+  return serve(t, async ({ method, url, headers }, response) => {
+    const { accept, authorization } = headers
+    const socket = connect(Number(new URL(service).port), '127.0.0.1')
+    socket.write(`${method} ${url} HTTP/1.0\r\naccept: ${accept}\r\nauthorization: ${authorization}\r\n\r\n`)
+    const answer = Buffer.concat(await socket.toArray())
+    const end = answer.indexOf('\r\n\r\n')
+    const [head, body] = [answer.subarray(0, end).toString(), answer.subarray(end + 4)]
+    response.shouldKeepAlive = !byClosing
+    response.useChunkedEncodingByDefault = !byClosing
+    response.writeHead(Number(head.split(' ')[1]), {
+      'content-type': /^content-type: (.*)$/im.exec(head)?.[1] ?? ''
+    })
+    response.write(body.subarray(0, most))
+    response.end()
+  })
+}
+
+t.test('behind a proxy that drops trailers it is whole, or no file', async (t) => {
+  const { server, url } = await listen(t)
+  const { token, headers } = await signIn(server)
+  // One whose note looks like the end of a file.
+  const odd = { name: 'Ðóra', note: `über\n${receiptOf('', 0)}`, country: '=1' }
+  for (const author of [{ name: 'Amma' }, odd, { name: 'Bo', book: 'Zwölf' }]) {
+    t.match(await server.inject({ method: 'POST', url: '/authors', headers, payload: author }), {
+      statusCode: 201
+    })
+  }
+  for (const options of [{ format: 'csv' }, { format: 'csv', excel: true }, { format: 'ndjson' }] as const) {
+    const accept = options.format === 'csv' ? 'text/csv' : 'application/x-ndjson'
+    const bom = 'excel' in options ? '?bom=true' : ''
+    const whole = (await server.inject({ url: `/authors/export${bom}`, headers: { ...headers, accept } }))
+      .rawPayload
+    const out = file(t, `out.${options.format}`, '')
+    const exported = (address: string) => exportAuthors(service(address, token), out, options, NO_BAR)
+    for (const byClosing of [true, false]) {
+      t.equal(await exported(await oldProxy(t, url, { byClosing })), 3)
+      t.ok(readFileSync(out).equals(whole))
+      const receipt = receiptOf(whole, 3).length
+      const lines = [...whole.keys()].filter((at) => whole[at] === 0x0a).map((at) => at + 1)
+      const places = [0, 1, ...lines, whole.length - 1, whole.length + 1, whole.length + receipt - 1]
+      for (const most of places) {
+        const message = /^The export has no receipt at its end: .* was left as it was; run this again\.$/
+        await t.rejects(exported(await oldProxy(t, url, { most, byClosing })), { message }, `${most} bytes`)
+        t.ok(readFileSync(out).equals(whole))
+        t.notOk(existsSync(`${out}.part`))
+      }
+    }
+  }
+})
+
+t.test('a service that knows no receipts is told as older', async (t) => {
+  const out = path.join(temporaryFolder(t), 'out.csv')
+  const url = await serve(t, (_, response) =>
+    problem(response, 400, {
+      code: 'VALIDATION_FAILED',
+      detail: 'No.',
+      errors: [{ pointer: '/receipt', detail: 'is not a known query parameter' }]
+    })
+  )
+  await t.rejects(exportTo(out, url), {
+    message: `${url} is of an older version, whose exports do not tell whether they are whole: update the service, or use the command that came with it.`
+  })
+  t.notOk(existsSync(out))
 })
 
 t.test('a refused export leaves nothing', async (t) => {
@@ -79,7 +146,7 @@ t.test('a refused export leaves nothing', async (t) => {
 
 t.test('it is waited for while the service is busy', async (t) => {
   let asked = 0
-  const whole = endWith({ 'row-count': '3', 'repr-digest': digestOf(CSV) })
+  const whole = exporter(WHOLE)
   const url = await serve(t, (request, response) => {
     asked += 1
     if (asked > 1) whole(request, response)

@@ -107,18 +107,18 @@ export function problem(
   response.end(JSON.stringify({ status, ...members }))
 }
 
-/** An export of CSV that goes on as `end` has it. */
-export function exporter(end: (response: ServerResponse) => void): RequestListener {
+/** An export of CSV that has this body, and then goes on as `end` has it. */
+export function exporter(
+  body: string,
+  end: (response: ServerResponse) => void = (response) => response.end()
+): RequestListener {
   return (_request, response) => {
-    response.writeHead(200, {
-      'content-type': 'text/csv; charset=utf-8',
-      trailer: 'row-count, repr-digest'
-    })
-    response.write(CSV, () => end(response))
+    response.writeHead(200, { 'content-type': 'text/csv; charset=utf-8' })
+    response.write(body, () => end(response))
   }
 }
 
-/** The digest of a text as RFC 9530 writes it. */
-export function digestOf(content: string): string {
-  return `sha-256=:${createHash('sha256').update(content).digest('base64')}:`
+/** The last line of an export, of so many rows, that has this before it. */
+export function receiptOf(content: string | Buffer, rows: number): string {
+  return `{"rows":${rows},"sha256":"${createHash('sha256').update(content).digest('hex')}"}\n`
 }
