@@ -357,6 +357,7 @@ t.test('a body of which something would be lost is refused, and why is told', as
       `The body has the number 1.${'0'.repeat(58)}…, which cannot be kept as it is, at line 1, column 6.`
     ],
     [`[${'0,'.repeat(20_000)}0]`, 'The body has more than 20000 names and values.'],
+    [`{"a":1,"a":1e999,"b":[${'0,'.repeat(20_000)}0]}`, 'The body has more than 20000 names and values.'],
     ['{"__proto__":1}', 'The body has a "__proto__" or "constructor" key, which is not taken.'],
     ...Object.entries({
       '{"name":': 'line 1, column 9, a value',
