@@ -97,6 +97,24 @@ for (const [what, listener, message] of STRANGE) {
   })
 }
 
+t.test('a result that is cut off on its way, without a word, is none', async (t) => {
+  const events = [
+    ['progress', { rows: 3 }],
+    ['refused', []],
+    ['result', RESULT]
+  ]
+  const whole = events.map(([event, data]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join('')
+  let most = 0
+  const url = await serve(t, async (request, response) => {
+    await text(request)
+    response.writeHead(200, EVENTS).end(whole.slice(0, most))
+  })
+  for (; most < whole.length; most += 5) {
+    await t.rejects(importFrom(url, sample(t)), { message: /may have imported it; run this again, which/ })
+  }
+  t.match(await importFrom(url, sample(t)), RESULT)
+})
+
 const PROXIED: [number, Record<string, string>, RegExp][] = [
   [413, { server: 'nginx/1.22.1' }, /\(nginx\/1\.22\.1\) answered 413: .+ not IMPORT_LIMIT/],
   [413, { server: 'openresty' }, /client_max_body_size/],
