@@ -5,7 +5,6 @@ import autoload from '@fastify/autoload'
 import { type FastifyHttpOptions, type FastifyInstance, LogController } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from './config.ts'
-import { logStream } from './log-format.ts'
 import { basePathFinder, rewriting } from './plugins/base-path/paths.ts'
 import { trustedProxies } from './plugins/client-address/addresses.ts'
 import { sendProblem } from './plugins/errors/index.ts'
@@ -13,6 +12,7 @@ import { openSocketsOf } from './plugins/http/open-sockets.ts'
 import { serverFactory } from './plugins/http/server.ts'
 import { buildSerializer } from './plugins/schemas/serializers.ts'
 import { buildValidator } from './plugins/validation.ts'
+import { logStream } from './process/log-format.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

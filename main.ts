@@ -10,10 +10,10 @@ import { countContents } from './db/contents.ts'
 import { isServer } from './db/dialect.ts'
 import { dropPreparedEngine } from './db/prepare.ts'
 import { collectStartupGarbageLater } from './db/startup-garbage.ts'
-import { explain } from './explain.ts'
-import { endWithGrace, type Skipped } from './grace.ts'
 import { openSocketsOf } from './plugins/http/open-sockets.ts'
-import { announce, type Started } from './start-line.ts'
+import { explain } from './process/explain.ts'
+import { endWithGrace, type Skipped } from './process/grace.ts'
+import { announce, type Started } from './process/start-line.ts'
 
 /** The process: reads the environment, then serves, or with several WORKERS lets others serve; ends gracefully on a signal. */
 async function main(): Promise<void> {

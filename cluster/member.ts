@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster'
-import type { Started } from '../start-line.ts'
+import type { Started } from '../process/start-line.ts'
 
 /** What a worker tells its primary once it listens. */
 export type Report = Started

@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { serverOptions } from '../app.ts'
 import { type Config, workersOf } from '../config.ts'
-import { endWithGrace } from '../grace.ts'
+import { endWithGrace } from '../process/grace.ts'
 import type { Report } from './member.ts'
 import { Pool } from './pool.ts'
 

@@ -1,4 +1,4 @@
-import { explain } from '../explain.ts'
+import { explain } from '../process/explain.ts'
 
 /** The operator made a mistake; the message is a sentence about it. */
 export class Refused extends Error {

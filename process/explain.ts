@@ -1,10 +1,10 @@
 /** What the operator can mend, in sentences that say how. */
 import { networkInterfaces } from 'node:os'
-import { WorkerFailed } from './cluster/member.ts'
-import { ConfigRefused } from './config.ts'
-import { DatabaseRefused, describeDatabase, isUnavailable } from './db/dialect.ts'
-import { FileLocked } from './db/file-lock.ts'
-import { KeysRefused } from './plugins/signing-keys/index.ts'
+import { WorkerFailed } from '../cluster/member.ts'
+import { ConfigRefused } from '../config.ts'
+import { DatabaseRefused, describeDatabase, isUnavailable } from '../db/dialect.ts'
+import { FileLocked } from '../db/file-lock.ts'
+import { KeysRefused } from '../plugins/signing-keys/index.ts'
 
 type SystemError = NodeJS.ErrnoException & { address?: string; port?: number; hostname?: string }
 

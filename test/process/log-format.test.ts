@@ -1,5 +1,5 @@
 import t from 'tap'
-import { logStream, readable } from '../log-format.ts'
+import { logStream, readable } from '../../process/log-format.ts'
 
 const line = (fields: object) =>
   JSON.stringify({

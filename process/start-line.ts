@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Config } from './config.ts'
-import type { Claim } from './db/claim.ts'
-import type { Contents } from './db/contents.ts'
-import { describeDatabase } from './db/dialect.ts'
+import type { Config } from '../config.ts'
+import type { Claim } from '../db/claim.ts'
+import type { Contents } from '../db/contents.ts'
+import { describeDatabase } from '../db/dialect.ts'
 
 /** What a start has found. */
 export interface Started extends Contents {

@@ -1,4 +1,4 @@
-import type { Config } from './config.ts'
+import type { Config } from '../config.ts'
 
 const LEVELS: Record<number, string> = {
   10: 'trace',
