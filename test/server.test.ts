@@ -153,6 +153,31 @@ t.test(
   }
 )
 
+t.test(
+  'a request that pauses for longer than a connection may be quiet is answered all the same',
+  async (t) => {
+    const { url, child, exited } = await startServer(t)
+    const headers = await register(url)
+    const [slow, dripping, quiet] = [await open(t, url), await open(t, url), await open(t, url)]
+    const whole = request('POST /authors', headers, JSON.stringify(AUTHOR))
+    slow.write(whole.slice(0, -10))
+    dripping.write('GET /health/li')
+    quiet.write(request('GET /health/live'))
+    await answersOf(quiet, 1)
+    child.kill('SIGTERM')
+    await refusesConnections(url)
+    const gone = once(quiet.resume(), 'close')
+    const drip = setInterval(() => dripping.write('v'), 100)
+    await gone
+    clearInterval(drip)
+    dripping.write('e HTTP/1.1\r\nhost: x\r\n\r\n')
+    slow.write(whole.slice(-10))
+    t.match(await answersOf(slow), [{ status: 201 }])
+    t.match(await answersOf(dripping), [{ status: 404 }])
+    t.equal(await exited, 0)
+  }
+)
+
 t.test('connections that nobody has accepted before the end are answered', async (t) => {
   const { url, child, exited } = await startServer(t)
   child.kill('SIGSTOP')

@@ -1,10 +1,9 @@
-import { Server as HttpServer, type RequestListener, type Server } from 'node:http'
+import { Server as HttpServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** A client that uses its connection at all uses it again within this time. */
 const QUIET_MS = 1000
-const LOOK_EVERY_MS = 50
 /** Of the event loop, in each of which another connection has come. */
 const MOST_TURNS = 100
 
@@ -12,7 +11,8 @@ const MOST_TURNS = 100
 export class OpenSockets {
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
-  readonly #quiet = new WeakMap<Socket, { since: number; bytesRead: number }>()
+  /** Answers of a connection leave in the order of its requests, so that the last one tells whether all have left. */
+  readonly #lastAnswers = new WeakMap<Socket, ServerResponse>()
   #whenGone: (() => void)[] = []
   #keepsIdle = false
   #isEnding = false
@@ -31,8 +31,10 @@ export class OpenSockets {
     this.#servers.add(server)
     server.on('connection', (socket) => {
       this.#sockets.add(socket)
+      if (this.#isEnding) socket.setTimeout(QUIET_MS)
       socket.once('close', () => this.#remove(socket))
     })
+    server.on('request', ({ socket }, response) => this.#lastAnswers.set(socket, response))
     server.close = (whenClosed) => {
       this.#close(server, whenClosed)
       return server
@@ -44,12 +46,17 @@ export class OpenSockets {
     this.#keepsIdle = true
   }
 
-  /** The same, and ends each connection once it has been idle for a second. */
+  /** The same, and ends each connection once nothing is being answered on it and no byte has come or gone for a second. */
   letGo(): void {
     this.keepIdle()
     this.#isEnding = true
-    const timer = setInterval(() => this.#endQuiet(), LOOK_EVERY_MS)
-    this.gone().then(() => clearInterval(timer))
+    for (const server of this.#servers) {
+      // Of an answer that began before, and so could not say that it is the last.
+      server.keepAliveTimeout = QUIET_MS
+      // Without a listener Node ends even a connection on which something is being answered.
+      server.on('timeout', (socket) => this.#endIfIdle(socket))
+    }
+    for (const socket of this.#sockets) socket.setTimeout(QUIET_MS)
   }
 
   /** Resolves when there is none left. */
@@ -76,31 +83,12 @@ export class OpenSockets {
     }
   }
 
-  #endQuiet(): void {
-    const now = performance.now()
-    const idle = this.#idle()
-    for (const socket of this.#sockets) {
-      const { bytesRead } = socket
-      const known = this.#quiet.get(socket)
-      if (!idle.has(socket)) this.#quiet.delete(socket)
-      else if (known?.bytesRead !== bytesRead) this.#quiet.set(socket, { since: now, bytesRead })
-      else if (now - known.since >= QUIET_MS) socket.destroy()
-    }
-  }
-
-  /** Node alone knows in which connections a request has begun, and tells by which it would end. */
-  #idle(): Set<Socket> {
-    const idle = new Set<Socket>()
-    for (const socket of this.#sockets) {
-      if (socket.bytesRead === 0) idle.add(socket)
-      socket.destroy = () => idle.add(socket) && socket
-    }
-    for (const server of this.#servers) server.closeIdleConnections()
-    for (const socket of this.#sockets) {
-      Reflect.deleteProperty(socket, 'destroy')
-      if (socket.writableLength > 0) idle.delete(socket)
-    }
-    return idle
+  async #endIfIdle(socket: Socket): Promise<void> {
+    const { bytesRead } = socket
+    // After a long turn of the event loop its timers come before what has arrived meanwhile.
+    await nextTurn()
+    const isAnswered = this.#lastAnswers.get(socket)?.writableFinished ?? true
+    if (isAnswered && socket.bytesRead === bytesRead) socket.destroy()
   }
 }
 
