@@ -23,6 +23,8 @@ const COMMANDS = {
   'db check': 'scripts/check.ts'
 }
 
+const LOOK_EVERY_MS = 250
+
 const START_USAGE = `usage: npx library start
 Settings come from the environment or a file .env, such as PORT=8080; README.md names them all.`
 
@@ -50,6 +52,17 @@ function find(words) {
   return end(`There is no command ${words.join(' ')}.\n${USAGE}`, 2)
 }
 
+/** What a signal to `npx` ends is the shell between it and this process, which is to end as well. */
+function endWithShell() {
+  if (process.env.npm_command !== 'exec') return
+  const shell = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === shell) return
+    clearInterval(timer)
+    process.kill(process.pid, 'SIGTERM')
+  }, LOOK_EVERY_MS).unref()
+}
+
 if (!process.features.typescript) {
   end(
     `Node ${process.versions.node} is too old, 22.18 or newer is needed: after "npm ci", "npx library" brings it.`,
@@ -62,6 +75,7 @@ if (name === 'start' && rest.length > 0) {
   end(`start takes no ${rest[0]}.\n${START_USAGE}`, 2)
 }
 const file = fileOf(COMMANDS[name])
+endWithShell()
 // The command and the processes that it starts see themselves as if they had been run by their file.
 process.argv = [process.execPath, file, ...rest]
 await import(file)

@@ -1,8 +1,9 @@
 /** `library`, the one command for all, and what npm does to options. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { refuseKeptOptions } from '../../scripts/command-line/kept-options.ts'
@@ -180,6 +181,75 @@ t.test('npm keeps no option in silence', { skip: !hasNpm && 'npm is not installe
     code: 0,
     stdout: /3 authors would be created/
   })
+})
+
+/** Says which arguments a script has, and waits for a signal; npm itself is left alone. */
+const WAITING = `if (process.env.npm_lifecycle_event) {
+  console.log(JSON.stringify([process.pid, ...process.argv.slice(2)]))
+  await new Promise(() => setInterval(() => {}, 1e6))
+}`
+
+/** What somebody has typed; the lines that it writes. Killed with all that it has started when the test is over. */
+function typed(t: Test, command: string, args: string[], variables: Record<string, string>) {
+  const { npm_lifecycle_event: _, npm_command: __, ...inherited } = process.env
+  const quiet = {
+    npm_config_cache: temporaryFolder(t),
+    npm_config_loglevel: 'silent',
+    npm_config_update_notifier: 'false'
+  }
+  const env = { ...inherited, ...quiet, ...variables }
+  const child = spawn(command, args, { cwd: ROOT, env, detached: true, stdio: ['pipe', 'pipe', 'ignore'] })
+  t.teardown(() => endGroup(child.pid as number))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return { child, exited: once(child, 'exit'), nextLine: async () => String((await lines.next()).value) }
+}
+
+function endGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+const noSignals = (!hasNpm && 'npm is not installed') || (process.platform === 'win32' && 'no signals')
+
+t.test('a signal to npm ends what npm run has started', { skip: noSignals }, async (t) => {
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(WAITING)}`
+  const names = Object.keys(PACKAGE.scripts).filter(
+    (name) => !/^(pre)?test$|^lint$|^format$|^typecheck$/.test(name)
+  )
+  for (const [index, name] of names.entries()) {
+    const signal = index % 2 === 0 ? 'SIGTERM' : 'SIGINT'
+    const more = ['--', 'two words', '--option', '$HOME"\'']
+    const { child, exited, nextLine } = typed(t, 'npm', ['run', name, ...more], { NODE_OPTIONS })
+    const [pid, ...args] = JSON.parse(await nextLine())
+    t.strictSame(args, more.slice(1), `${name} has its arguments`)
+    child.kill(signal)
+    await exited
+    t.notOk(isRunning(pid), `${name} ends at ${signal}`)
+  }
+})
+
+// A SIGINT of its own npx gives to a shell that waits; a Ctrl+C in a terminal reaches the service by itself.
+t.test('SIGTERM to npx ends the service that it has started', { skip: noSignals }, async (t) => {
+  const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
+  const variables = { PORT: '0', DATABASE_URL, LOG_LEVEL: 'silent' }
+  const { child, nextLine } = typed(t, 'npx', ['library', 'start'], variables)
+  const closed = once(child, 'close')
+  while (!/^data |undefined/.test(await nextLine()));
+  t.ok(existsSync(`${DATABASE_URL}-wal`))
+  child.kill('SIGTERM')
+  await closed
+  t.notOk(existsSync(`${DATABASE_URL}-wal`), 'the database was closed')
 })
 
 const OPTIONS = {
