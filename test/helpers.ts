@@ -6,15 +6,18 @@ import { createInterface } from 'node:readline'
 import { setImmediate as nextRound } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { Kysely, type KyselyPlugin } from 'kysely'
+import { type Dialect, Kysely, type KyselyPlugin } from 'kysely'
 import type { Test } from 'tap'
 import { app, serverOptions } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
-import { databaseFile } from '../db/dialect.ts'
+import { databaseFile, isServer } from '../db/dialect.ts'
+import { Connection as ServerConnection, serverOf } from '../db/postgres/connection.ts'
+import { RunnerDialect } from '../db/postgres/dialect.ts'
 import { Connection } from '../db/sqlite/connection.ts'
 import { ConnectionDialect } from '../db/sqlite/dialect.ts'
 import { PAGE_BYTES } from '../db/sqlite/open.ts'
 import type { Tables } from '../db/tables.ts'
+import { engineOf, newDatabase } from './engines.ts'
 import './spare-threads.ts'
 
 export const ROOT = path.join(import.meta.dirname, '..')
@@ -36,7 +39,7 @@ export function temporaryFolder(t: Test): string {
 /** The whole service over a database of the test's own. */
 export async function buildApp(t: Test, overrides: Partial<Config> = {}): Promise<FastifyInstance> {
   const defaults = loadConfig({
-    DATABASE_URL: path.join(temporaryFolder(t), 'library.db'),
+    DATABASE_URL: overrides.DATABASE_URL ?? (await newDatabase(t)),
     LOG_LEVEL: 'silent'
   })
   const config = { ...defaults, ...overrides }
@@ -80,9 +83,10 @@ export async function signIn(server: FastifyInstance, username = 'salman') {
  */
 export async function startServer(t: Test, variables: Record<string, string> = {}, limits = 'true') {
   const folder = temporaryFolder(t)
+  const DATABASE_URL = engineOf(t) === 'sqlite' ? path.join(folder, 'library.db') : await newDatabase(t)
   const child = spawn('bash', ['-c', `${limits}; exec "$0" server.js`, process.execPath], {
     cwd: ROOT,
-    env: { ...process.env, PORT: '0', DATABASE_URL: path.join(folder, 'library.db'), ...variables }
+    env: { ...process.env, PORT: '0', DATABASE_URL, ...variables }
   })
   t.teardown(() => child.kill('SIGKILL'))
   const output: string[] = []
@@ -116,13 +120,24 @@ export function directly(t: Test, server: FastifyInstance): Kysely<Tables> {
 
 /** The same for the service of another process. */
 export function openDirectly(t: Test, databaseUrl: string): Kysely<Tables> {
-  const file = databaseFile(databaseUrl)
-  const db = new Kysely<Tables>({
-    plugins: [laterIteration],
-    dialect: new ConnectionDialect(() => new Connection(new Sqlite(file, { timeout: 2000 })))
-  })
+  const dialect = isServer(databaseUrl) ? serverDialect(t, databaseUrl) : fileDialect(databaseUrl)
+  const db = new Kysely<Tables>({ plugins: [laterIteration], dialect })
   t.teardown(() => db.destroy())
   return db
+}
+
+function fileDialect(databaseUrl: string): Dialect {
+  const file = databaseFile(databaseUrl)
+  return new ConnectionDialect(() => new Connection(new Sqlite(file, { timeout: 2000 })))
+}
+
+function serverDialect(t: Test, databaseUrl: string): Dialect {
+  let connection: Promise<ServerConnection> | undefined
+  t.teardown(async () => (await connection)?.close())
+  return new RunnerDialect(() => {
+    connection ??= ServerConnection.open(serverOf(databaseUrl), { name: 'tests' })
+    return connection
+  })
 }
 
 /** By which rows refer to a user. */

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
+import { test } from '../engines.ts'
 import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 
-t.test('GET /users pages through all users, newest first', async (t) => {
+test('GET /users pages through all users, newest first', async (t) => {
   const server = await buildApp(t)
   const names = ['anna', 'boris', 'chen', 'dora', 'emil']
   let headers = {}
@@ -24,7 +25,7 @@ t.test('GET /users pages through all users, newest first', async (t) => {
   t.equal(pages, 3)
 })
 
-t.test('GET /users/{id} gets one user, and never a hash', async (t) => {
+test('GET /users/{id} gets one user, and never a hash', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
   const answer = await server.inject({ url: `/users/${id}`, headers })
@@ -33,7 +34,7 @@ t.test('GET /users/{id} gets one user, and never a hash', async (t) => {
   t.match(missing.json(), { code: 'USER_NOT_FOUND', status: 404 })
 })
 
-t.test('a cursor is of its own list, unchanged', async (t) => {
+test('a cursor is of its own list, unchanged', async (t) => {
   const server = await buildApp(t)
   await signIn(server, 'anna')
   const { headers } = await signIn(server, 'boris')
@@ -64,7 +65,7 @@ async function makeAdmin(t: Test, server: FastifyInstance, id: string) {
 const change = (server: FastifyInstance, id: string, headers: Headers, payload: object) =>
   server.inject({ method: 'PATCH', url: `/users/${id}`, headers, payload })
 
-t.test('an admin changes roles, and a role takes effect on the next request', async (t) => {
+test('an admin changes roles, and a role takes effect on the next request', async (t) => {
   const server = await buildApp(t)
   const admin = await signIn(server, 'admin')
   const user = await signIn(server, 'salman')
@@ -103,7 +104,7 @@ t.test('an admin changes roles, and a role takes effect on the next request', as
   }
 })
 
-t.test('a disabled user is out at once, everywhere, until enabled', async (t) => {
+test('a disabled user is out at once, everywhere, until enabled', async (t) => {
   const server = await buildApp(t)
   const admin = await signIn(server, 'admin')
   await makeAdmin(t, server, admin.id)
@@ -119,7 +120,7 @@ t.test('a disabled user is out at once, everywhere, until enabled', async (t) =>
   t.equal((await logIn()).statusCode, 200)
 })
 
-t.test('an admin deletes users', async (t) => {
+test('an admin deletes users', async (t) => {
   const server = await buildApp(t)
   const admin = await signIn(server, 'admin')
   const user = await signIn(server, 'salman')
@@ -131,7 +132,7 @@ t.test('an admin deletes users', async (t) => {
   t.match((await remove(admin.headers)).json(), { code: 'USER_NOT_FOUND' })
 })
 
-t.test('the last admin can neither be demoted, disabled nor deleted, not even by two at once', async (t) => {
+test('the last admin can neither be demoted, disabled nor deleted, not even by two at once', async (t) => {
   const server = await buildApp(t)
   const one = await signIn(server, 'one')
   await makeAdmin(t, server, one.id)
