@@ -29,7 +29,6 @@ const SECRETS = ['authorization', 'cookie', 'password', 'access_token', 'refresh
 export function serverOptions(config: Config): FastifyHttpOptions<Server> {
   const timeout = config.REQUEST_TIMEOUT * 1000
   const findBasePath = basePathFinder(config)
-  const stream = logStream(config)
   return {
     trustProxy: config.TRUST_PROXY === '' ? false : trustedProxies(config.TRUST_PROXY),
     // A migration of many rows takes minutes.
@@ -62,7 +61,7 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     }),
     logger: {
       level: config.LOG_LEVEL,
-      ...(stream && { stream }),
+      stream: logStream(config),
       redact: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
       // Without the query, where a confused client may have put a token.
       serializers: {

@@ -1,5 +1,6 @@
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger } from 'fastify'
+import { flushLog } from './log-output.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 /** npm passes on a Ctrl+C that the terminal has sent to all of its processes already. */
@@ -26,6 +27,7 @@ export function endWithGrace({ log, milliseconds, skip }: Options, end: () => Pr
     async ({ err }) => {
       if (err) log.fatal({ err }, 'unexpected failure')
       await end()
+      await flushLog()
     }
   )
   let began: number | undefined

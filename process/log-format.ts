@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts'
+import { logOutput } from './log-output.ts'
 
 const LEVELS: Record<number, string> = {
   10: 'trace',
@@ -11,13 +12,14 @@ const LEVELS: Record<number, string> = {
 const PLAIN = /^[\p{L}\p{N}._:/@+-]+$/u
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
-/** Where the log goes: as lines for people in a terminal, or wherever LOG_FORMAT says so; else undefined, for JSON on standard output. */
+/** Where the log goes: standard output, as lines for people in a terminal, or wherever LOG_FORMAT says so; else as JSON. */
 export function logStream(
   { LOG_FORMAT }: Pick<Config, 'LOG_FORMAT'>,
   out: NodeJS.WriteStream = process.stdout
 ) {
   const isForPeople = LOG_FORMAT === 'text' || (LOG_FORMAT === 'auto' && out.isTTY)
-  return isForPeople ? { write: (line: string) => void out.write(readable(line)) } : undefined
+  const write = logOutput(out)
+  return { write: (line: string) => write(isForPeople ? readable(line) : line) }
 }
 
 /** A line of the log, as JSON, for people: when, how bad, what, and all else that is known; of an error its stack too. */

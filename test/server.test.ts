@@ -277,6 +277,43 @@ t.test('npm as the first process of a container too', { skip: !canUnshare && 'no
   t.notOk(existsSync(`${DATABASE_URL}-wal`), 'the database was closed')
 })
 
+/** A service whose log is not read any more, once it listens. */
+async function startUnread(t: Test, variables: Record<string, string>) {
+  const env = {
+    ...process.env,
+    PORT: '0',
+    DATABASE_URL: path.join(temporaryFolder(t), 'library.db'),
+    ...variables
+  }
+  const child = spawn(process.execPath, ['server.js'], {
+    cwd: ROOT,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const exited = once(child, 'exit')
+  let output = ''
+  while (!/^data /m.test(output)) output += await once(child.stdout, 'data').then(([data]) => data)
+  child.stdout.pause()
+  return { child, exited, url: /^Library API +(\S+)$/m.exec(output)?.[1] as string }
+}
+
+t.test('a log that nobody reads holds up no request, and not the end', async (t) => {
+  for (const isGone of [false, true]) {
+    const { child, exited, url } = await startUnread(t, { LOG_LEVEL: 'trace', RATE_LIMIT: 'off' })
+    if (isGone) child.stdout.destroy()
+    const socket = await open(t, url)
+    const path = `/${'long'.repeat(1000)}`
+    for (let asked = 0; asked < 100; asked++) {
+      socket.write(request(`GET ${path}`))
+      await answersOf(socket, 1)
+    }
+    socket.destroy()
+    child.kill('SIGTERM')
+    t.strictSame(await exited, [0, null], isGone ? 'its reader is gone' : 'it is full')
+  }
+})
+
 t.test('a second signal, a while after the first, ends the service at once', async (t) => {
   const { url, child, exited, output } = await startServer(t)
   const slow = await open(t, url)
