@@ -36,6 +36,8 @@ export const Config = Type.Object({
     description:
       'a file path, a sqlite: URL or a postgres: URL such as postgres://user:password@host:5432/library'
   }),
+  KEYS_SECRET: Type.String({ default: '' }),
+  KEYS_SECRET_FILE: Type.String({ default: '' }),
   WORKERS: Type.String({
     pattern: '^(auto|[1-9]|[1-5]\\d|6[0-4])$',
     default: '1',

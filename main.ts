@@ -7,7 +7,6 @@ import { addressOf, obeyPrimary, report } from './cluster/worker.ts'
 import { type Config, loadConfig, workersOf } from './config.ts'
 import { claimDatabase } from './db/claim.ts'
 import { countContents } from './db/contents.ts'
-import { isServer } from './db/dialect.ts'
 import { dropPreparedEngine } from './db/prepare.ts'
 import { collectStartupGarbageLater } from './db/startup-garbage.ts'
 import { openSocketsOf } from './plugins/http/open-sockets.ts'
@@ -19,7 +18,7 @@ import { announce, type Started } from './process/start-line.ts'
 async function main(): Promise<void> {
   const config = loadConfig(process.env, { dotenv: true })
   databaseUrl = config.DATABASE_URL
-  if (isServer(config.DATABASE_URL)) dropPreparedEngine()
+  dropPreparedEngine(config.DATABASE_URL)
   if (cluster.isWorker) return serveForPrimary(config)
   const claim = claimDatabase(config.DATABASE_URL)
   const { started, log } = await (workersOf(config) > 1 ? leadWorkers(config) : serveAlone(config))

@@ -9,5 +9,5 @@ import path from 'node:path'
 module.enableCompileCache(path.join(import.meta.dirname, 'node_modules/.cache/library-api'))
 // After that, for it holds only for what is loaded later.
 const { prepareEngine } = await import('./db/prepare.ts')
-prepareEngine()
+prepareEngine(process.env.DATABASE_URL)
 await import('./main.ts')

@@ -8,7 +8,7 @@ const USAGE = `usage: npx library COMMAND, each with --help
   authors import|export FILE    authors in bulk, through the service
   seed [FILE]                   winners of the Booker Prize, through the service
   user COMMAND [NAME]           accounts, on the database itself
-  keys list|rotate|create       the keys that sign tokens
+  keys COMMAND                  the keys that sign tokens
   db migrate|check              the schema of the database, and whether its file is sound
   --version                     which version this is`
 

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { type Dialect, Kysely } from 'kysely'
 import type { Engine, EngineOptions } from './engine.ts'
 import { isUnavailable as isUnavailablePostgres } from './postgres/errors.ts'
+import { isServer } from './postgres/url.ts'
 import { Connection } from './sqlite/connection.ts'
 import { ConnectionDialect } from './sqlite/dialect.ts'
 import { SqliteEngine } from './sqlite/engine.ts'
@@ -11,6 +12,7 @@ import { openDatabase, openReader } from './sqlite/open.ts'
 import { openStagedFile } from './sqlite/staged.ts'
 import type { Db } from './tables.ts'
 
+export { isServer } from './postgres/url.ts'
 export { DatabaseRefused, DatabaseUnavailable } from './refusals.ts'
 export { checkFile } from './sqlite/check.ts'
 export { type FoundSame, migrateDown, migrateToLatest } from './sqlite/migrating.ts'
@@ -27,11 +29,6 @@ export function isUnavailable(error: unknown): boolean {
   return isUnavailableSqlite(error) || isUnavailablePostgres(error)
 }
 
-/** Whether a `DATABASE_URL` names a server, and no file. */
-export function isServer(url: string): boolean {
-  return /^postgres(ql)?:/i.test(url)
-}
-
 /** The engine that a `DATABASE_URL` names. */
 export async function engineFor(url: string, options: EngineOptions): Promise<Engine> {
   if (!isServer(url)) return new SqliteEngine(databaseFile(url), options)
@@ -45,6 +42,11 @@ export function describeDatabase(url: string): string {
   if (!isServer(url)) return databaseFile(url)
   const { protocol, username, host, pathname } = new URL(url)
   return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`
+}
+
+/** The file beside the database that has its signing keys; undefined where the database itself has them. */
+export function keyFileOf(url: string): string | undefined {
+  return isServer(url) ? undefined : `${databaseFile(url)}.keys.json`
 }
 
 /** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */

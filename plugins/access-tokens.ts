@@ -14,8 +14,11 @@ export type Bearer = Pick<AccessTokenClaims, 'sub' | 'sid'> & Partial<Pick<Acces
 export interface AccessTokens {
   /** A signed token for this user in this session, good for ACCESS_TOKEN_TTL seconds. */
   issue(bearer: Bearer): string
-  /** The claims of a token that is ours and still good; throws `InvalidToken` for any other string, which for one that has expired says when. */
-  verify(token: string): AccessTokenClaims
+  /**
+   * The claims of a token that is ours and still good; throws `InvalidToken` for any other string, which for one that has expired says
+   * when. A promise where a server is asked for a key that is not known yet.
+   */
+  verify(token: string): AccessTokenClaims | Promise<AccessTokenClaims>
 }
 
 declare module 'fastify' {
@@ -48,15 +51,22 @@ async function accessTokensPlugin(fastify: FastifyInstance) {
   const verified = new Map<string, Verified>()
 
   function isStillGood({ claims, kid }: Verified): boolean {
-    return claims.exp > nowInSeconds() && !isOfTheFuture(claims) && signingKeys.find(kid) !== undefined
+    return claims.exp > nowInSeconds() && !isOfTheFuture(claims) && signingKeys.known(kid) !== undefined
   }
 
-  function verifyAfresh(token: string): Verified {
-    const { kid, claims } = parse(token)
-    const key = signingKeys.find(kid)
+  function verifyWith(key: SigningKey | undefined, token: string, claims: AccessTokenClaims) {
     if (key === undefined) throw new InvalidToken()
     verify(token, key, claims)
-    return { claims, kid }
+    if (verified.size >= VERIFIED_TOKENS_KEPT) verified.delete(verified.keys().next().value as string)
+    verified.set(token, { claims, kid: key.kid })
+    return claims
+  }
+
+  function verifyAfresh(token: string): AccessTokenClaims | Promise<AccessTokenClaims> {
+    const { kid, claims } = parse(token)
+    const key = signingKeys.find(kid)
+    if (key instanceof Promise) return key.then((found) => verifyWith(found, token, claims))
+    return verifyWith(key, token, claims)
   }
 
   fastify.decorate('accessTokens', {
@@ -65,10 +75,7 @@ async function accessTokensPlugin(fastify: FastifyInstance) {
       const known = verified.get(token)
       if (known !== undefined && isStillGood(known)) return known.claims
       verified.delete(token)
-      const fresh = verifyAfresh(token)
-      if (verified.size >= VERIFIED_TOKENS_KEPT) verified.delete(verified.keys().next().value as string)
-      verified.set(token, fresh)
-      return fresh.claims
+      return verifyAfresh(token)
     }
   })
 }

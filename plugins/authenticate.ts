@@ -112,19 +112,22 @@ async function authenticatePlugin(fastify: FastifyInstance) {
     await fastify.run('service', touchApiKey, { keyId: key.key_id })
   }
 
-  /** How to find the user of a token once it is known what has changed. Throws `InvalidToken`. */
-  function userBy(token: string, method: string): () => User | Promise<User> {
-    if (apiKeys.isKey(token)) return () => userOfKey(token, method)
-    const claims = accessTokens.verify(token)
-    return () => knownUser(claims) ?? findUser(claims)
+  /** What `find` gives once it is known what has changed. */
+  function afterChanges(find: () => User | Promise<User>): User | Promise<User> {
+    const looking = dataChanges.catchUp()
+    return looking === undefined ? find() : looking.then(find)
+  }
+
+  function userOf(claims: AccessTokenClaims): User | Promise<User> {
+    return afterChanges(() => knownUser(claims) ?? findUser(claims))
   }
 
   /** The bearer, at once where that needs no look at the database. */
-  function bearerOf(request: FastifyRequest): FastifyRequest['user'] | Promise<FastifyRequest['user']> {
-    const token = bearerToken(request.headers.authorization)
-    const user = userBy(token, request.method)
-    const looking = dataChanges.catchUp()
-    return looking === undefined ? user() : looking.then(user)
+  function bearerOf({ headers, method }: FastifyRequest): User | Promise<User> {
+    const token = bearerToken(headers.authorization)
+    if (apiKeys.isKey(token)) return afterChanges(() => userOfKey(token, method))
+    const claims = accessTokens.verify(token)
+    return claims instanceof Promise ? claims.then(userOf) : userOf(claims)
   }
 
   fastify.decorate('authenticate', function authenticate(request, reply, done) {

@@ -1,34 +1,43 @@
-/** `npx library keys list|rotate|create`: the signing keys beside the database that DATABASE_URL names. */
+/** `npx library keys COMMAND`: the signing keys of the database that DATABASE_URL names, in the file beside it or in itself. */
 import { loadConfig } from '../config.ts'
-import {
-  changeKeys,
-  createKeyFile,
-  KeysRefused,
-  keyFileOf,
-  readKeys
-} from '../plugins/signing-keys/key-file.ts'
+import { callOf } from '../db/command.ts'
+import { type Database, openDatabase } from '../db/database.ts'
 import { newKey, rotate, type StoredKey, stateOf } from '../plugins/signing-keys/key-set.ts'
+import { KeysRefused } from '../plugins/signing-keys/refused.ts'
+import { type KeyStore, keyStoreOf } from '../plugins/signing-keys/store.ts'
 import { KeptOptions } from './command-line/kept-options.ts'
 import { NUMBER, UsageError } from './command-line/options.ts'
 import { helpIfAsked, readCommandLine } from './command-line/read.ts'
 import { complain } from './complain.ts'
 
-const USAGE = `usage: npx library keys list|rotate [--announce SECONDS]|create
+const USAGE = `usage: npx library keys list|rotate [--announce SECONDS]|create|encrypt|decrypt
   list        the keys that sign tokens, and until when
   rotate      adds a key, which signs once it has been announced for so long (120 seconds)
-  create      the first key, where its file is lost`
+  create      the first key, where it is lost
+  encrypt     encrypts the keys in a database on a server with KEYS_SECRET; with KEYS_SECRET=NEW,OLD those that have another secret too
+  decrypt     stores them as they are, so that KEYS_SECRET can go`
 const DEFAULT_ANNOUNCEMENT = '120'
 
-type Command = (path: string, announceSeconds: number) => StoredKey[]
+type Command = (store: KeyStore, announceSeconds: number) => Promise<string[]>
 
 const COMMANDS: Record<string, Command> = {
-  list: readKeys,
-  rotate: (path, announceSeconds) => changeKeys(path, (keys) => rotate(keys, new Date(), announceSeconds)),
-  create: (path) => {
+  list: async (store) => (await store.look()).keys().map(describe),
+  rotate: async (store, announceSeconds) =>
+    (await store.change((keys) => rotate(keys, new Date(), announceSeconds))).map(describe),
+  create: async (store) => {
     const keys = [newKey(new Date())]
-    if (createKeyFile(path, keys)) return keys
-    throw new KeysRefused(`${path} is there already: use \`npx library keys rotate\` for another key.`)
-  }
+    if (await store.create(keys)) return keys.map(describe)
+    throw new KeysRefused(
+      `${store.place} has signing keys already: use \`npx library keys rotate\` for another key.`
+    )
+  },
+  encrypt: async (store) => [outcome(await store.recode('encrypted'), 'encrypted')],
+  decrypt: async (store) => [outcome(await store.recode('plain'), 'decrypted')]
+}
+
+function outcome(count: number, done: string): string {
+  if (count === 0) return 'nothing to do'
+  return count === 1 ? `1 key was ${done}` : `${count} keys were ${done}`
 }
 
 function describe(key: StoredKey): string {
@@ -66,11 +75,21 @@ function parseCommandOrExit() {
   }
 }
 
-helpIfAsked(USAGE)
-const { command, announceSeconds } = parseCommandOrExit()
-try {
-  const path = keyFileOf(loadConfig(process.env, { dotenv: true }).DATABASE_URL)
-  for (const key of command(path, announceSeconds)) console.log(describe(key))
-} catch (error) {
-  complain(error)
+async function main(): Promise<void> {
+  const { command, announceSeconds } = parseCommandOrExit()
+  let database: Database | undefined
+  try {
+    const config = loadConfig(process.env, { dotenv: true })
+    const store = await keyStoreOf(config, async () => {
+      database = await openDatabase(config.DATABASE_URL)
+      const { reads: db, run } = database
+      return { db, run: (command, input) => run(callOf(command, input)) as Promise<never> }
+    })
+    for (const line of await command(store, announceSeconds)) console.log(line)
+  } finally {
+    await database?.close()
+  }
 }
+
+helpIfAsked(USAGE)
+await main().catch(complain)

@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
 import { createPasswordReset } from '../db/commands/password-resets.ts'
 import { purgeAnswers, ROWS_A_PURGE } from '../db/commands/purges.ts'
-import { changeKeys, readKeys } from '../plugins/signing-keys/key-file.ts'
 import { inOurTime, newKey, rotate, stateOf } from '../plugins/signing-keys/key-set.ts'
+import { test } from './engines.ts'
 import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn } from './helpers.ts'
+import { storeOf } from './key-stores.ts'
 
 /** A clock that was ahead by so much when something was stored, and has been set right since. */
 const HOUR = 3_600_000
@@ -178,19 +179,19 @@ t.test(
   }
 )
 
-t.test('a running service takes it over when its clock is set back', async (t) => {
+test('a running service takes it over when its clock is set back', async (t) => {
   const server = await buildApp(t)
-  const file = `${server.config.DATABASE_URL}.keys.json`
-  changeKeys(file, (keys) => rotate(keys, new Date(Date.now() + 26 * HOUR), 0))
+  const store = await storeOf(server)
+  await store.change((keys) => rotate(keys, new Date(Date.now() + 26 * HOUR), 0))
   const setBack = shiftClock(t, 27 * HOUR)
-  server.signingKeys.reload()
+  await server.signingKeys.reload()
   const { kid } = server.signingKeys.active()
   setBack()
-  server.signingKeys.reload()
+  await server.signingKeys.reload()
   t.equal(server.signingKeys.active().kid, kid, 'it goes on with the key that it has begun to sign with')
   const later = new Date(Date.now() + 1000)
   t.strictSame(
-    readKeys(file).map((key) => stateOf(key, later)),
+    (await store.look()).keys().map((key) => stateOf(key, later)),
     ['retired', 'active']
   )
 })

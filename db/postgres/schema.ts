@@ -87,6 +87,16 @@ const TABLES = [
   )`,
   'create index rate_limits_expiry on rate_limits (expires_at)',
 
+  `create table signing_keys (
+    kid ${TEXT} primary key,
+    public_key ${TEXT} not null,
+    private_key ${TEXT} not null,
+    created_at ${TEXT} not null,
+    active_from ${TEXT} not null,
+    retired_at ${TEXT},
+    expires_at ${TEXT}
+  )`,
+
   `create table account_changes (sequence bigint primary key, user_id ${TEXT} not null)`,
 
   `create table authors (

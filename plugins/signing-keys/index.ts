@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ReadDb } from '../../db/tables.ts'
 import { listUsers } from '../../db/users.ts'
-import { createKeyFile, KeysRefused, keyFileOf } from './key-file.ts'
 import { KeyRing } from './key-ring.ts'
 import { newKey } from './key-set.ts'
+import { KeysRefused } from './refused.ts'
+import { type KeyStore, keyStoreOf } from './store.ts'
 
 export { KeysRefused }
 
@@ -15,21 +15,27 @@ declare module 'fastify' {
 }
 
 /**
- * `fastify.signingKeys`: the keys in the file beside the database, which the first start makes; there is no default key.
- * A file that another process has changed is taken over within a second. Throws `KeysRefused`.
+ * `fastify.signingKeys`: the keys in the file beside the database or in the database itself, of which the first start makes one; there is
+ * no default key. What another process has changed is taken over within a second. Throws `KeysRefused`.
  */
 async function signingKeysPlugin(fastify: FastifyInstance) {
-  const path = keyFileOf(fastify.config.DATABASE_URL)
-  await createFirstKey(path, fastify.db)
-  const keyRing = new KeyRing(path, fastify.log)
+  const { config, db, run } = fastify
+  const store = await keyStoreOf(config, () => ({
+    db,
+    run: (command, input) => run('service', command, input)
+  }))
+  await createFirstKey(store, db)
+  const keyRing = await KeyRing.open(store, fastify.log)
   fastify.decorate('signingKeys', keyRing)
   fastify.addHook('onClose', async () => keyRing.close())
+  const advice = await store.advice()
+  if (advice !== undefined) fastify.log.warn({ event: 'signing_keys_exposed' }, advice)
 }
 
 /** Where there are users, a missing key was lost: to replace it unasked would end every token in silence. */
-async function createFirstKey(path: string, db: ReadDb): Promise<void> {
+async function createFirstKey(store: KeyStore, db: FastifyInstance['db']): Promise<void> {
   const users = await listUsers(db, { limit: 1, before: undefined })
-  if (users.length === 0) createKeyFile(path, [newKey(new Date())])
+  if (users.length === 0) await store.create([newKey(new Date())])
 }
 
 export default fp(signingKeysPlugin, { name: 'signing-keys', dependencies: ['database'] })

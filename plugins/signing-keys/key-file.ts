@@ -12,26 +12,12 @@ import {
   statSync,
   writeFileSync
 } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path, { dirname } from 'node:path'
-import { databaseFile, isServer } from '../../db/dialect.ts'
+import { dirname } from 'node:path'
 import { whileLocked } from '../../db/file-lock.ts'
 import { inOurTime, parseKeys, type StoredKey } from './key-set.ts'
-
-/** Keys that must not or cannot be used; the message says why and what to do, and holds no secret. */
-export class KeysRefused extends Error {
-  override readonly name = 'KeysRefused'
-}
+import { KeysRefused, NEW_KEY_COMMAND } from './refused.ts'
 
 const IS_WINDOWS = process.platform === 'win32'
-const NEW_KEY_COMMAND = '`npm run keys -- create` to make a new key, after which everyone must log in again'
-
-/** Where the keys of the database that a `DATABASE_URL` names are. */
-export function keyFileOf(databaseUrl: string): string {
-  if (isServer(databaseUrl))
-    return path.join(tmpdir(), `library-${new URL(databaseUrl).pathname.slice(1)}.keys.json`)
-  return `${databaseFile(databaseUrl)}.keys.json`
-}
 
 /** Changes whenever the file does, also when it comes or goes. */
 export function fingerprint(path: string): string {

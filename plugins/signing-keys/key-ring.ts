@@ -1,8 +1,9 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
+import { isUnavailable } from '../../db/dialect.ts'
 import type { JsonWebKeySet } from '../../schemas/keys.ts'
-import { fingerprint, readKeys } from './key-file.ts'
 import { type StoredKey, toPublicKey } from './key-set.ts'
+import type { KeyStore, Snapshot } from './store.ts'
 
 /** An Ed25519 key pair in PEM, and the id that tokens name it by. */
 export interface SigningKey {
@@ -20,22 +21,28 @@ type LoadedKeys = ReadonlyMap<string, LoadedKey>
 
 const LOOK_EVERY_MS = 1000
 
-/** The keys of the file at `path` as a running process uses them. Making one throws `KeysRefused`. */
+/** The keys of a store as a running process uses them. */
 export class KeyRing {
-  readonly #path: string
+  readonly #store: KeyStore
   readonly #log: FastifyBaseLogger
   readonly #timer: NodeJS.Timeout
   #keys: LoadedKeys
   #seen: string
   #lookedAt = Date.now()
+  #looking: Promise<void> | undefined
   #lastVainSearch = Number.NEGATIVE_INFINITY
 
-  constructor(path: string, log: FastifyBaseLogger) {
-    this.#path = path
+  private constructor(store: KeyStore, log: FastifyBaseLogger, { mark, keys }: Snapshot) {
+    this.#store = store
     this.#log = log
-    this.#seen = fingerprint(path)
-    this.#keys = load(readKeys(path))
-    this.#timer = setInterval(() => this.reload(), LOOK_EVERY_MS).unref()
+    this.#seen = mark
+    this.#keys = load(keys())
+    this.#timer = setInterval(() => this.#poll(), LOOK_EVERY_MS).unref()
+  }
+
+  /** Throws `KeysRefused`. */
+  static async open(store: KeyStore, log: FastifyBaseLogger): Promise<KeyRing> {
+    return new KeyRing(store, log, await store.look())
   }
 
   /** The key that signs now. Should the clock have been set back behind all of them, the first. */
@@ -44,10 +51,22 @@ export class KeyRing {
     return keys.findLast(({ activeFrom }) => activeFrom <= Date.now()) ?? (keys[0] as LoadedKey)
   }
 
-  /** The key of this id, if tokens that it signed can still be good; for an unknown id the file is looked at again. */
-  find(kid: string): SigningKey | undefined {
-    const key = this.#keys.get(kid) ?? this.#search(kid)
+  /** The key of this id among those that are known, if tokens that it signed can still be good. */
+  known(kid: string): SigningKey | undefined {
+    const key = this.#keys.get(kid)
     return key !== undefined && key.expiresAt > Date.now() ? key : undefined
+  }
+
+  /**
+   * The same, after another look at the store for an unknown id: another process may know a key a little earlier. Made-up ids make it
+   * look no more often than the timer does.
+   */
+  find(kid: string): SigningKey | undefined | Promise<SigningKey | undefined> {
+    if (this.#keys.has(kid) || performance.now() < this.#lastVainSearch + LOOK_EVERY_MS)
+      return this.known(kid)
+    // One that is under way may have begun before the key was there.
+    const looking = this.#looking === undefined ? this.reload() : this.#looking.then(() => this.reload())
+    return looking === undefined ? this.#found(kid) : looking.then(() => this.#found(kid))
   }
 
   /** The public halves of all keys that are not expired (RFC 7517). */
@@ -56,24 +75,49 @@ export class KeyRing {
     return { keys: keys.map(({ jwk }) => jwk) }
   }
 
-  /** Takes over what the file holds by now, and after the clock was set back as that sees it; of one that cannot be used an error is logged, and the keys stay as they are. */
-  reload(): void {
-    const current = fingerprint(this.#path)
+  /** Takes over what the store has by now, and after the clock was set back as that sees it; of keys that cannot be used an error is logged, and the keys stay as they are. */
+  reload(): void | Promise<void> {
+    if (this.#looking !== undefined) return this.#looking
+    const snapshot = this.#store.look()
+    if (!(snapshot instanceof Promise)) return this.#take(snapshot)
+    this.#looking = snapshot
+      .then((snapshot) => this.#take(snapshot))
+      .finally(() => {
+        this.#looking = undefined
+      })
+    return this.#looking
+  }
+
+  /** Ends the watch over the store. */
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      await this.reload()
+    } catch (err) {
+      const level = isUnavailable(err) ? 'debug' : 'error'
+      this.#log[level]({ event: 'signing_keys_unseen', err }, 'the signing keys could not be looked at')
+    }
+  }
+
+  #take({ mark, keys }: Snapshot): void {
     const isSetBack = Date.now() < this.#lookedAt - LOOK_EVERY_MS
     this.#lookedAt = Date.now()
-    if (current === this.#seen && !isSetBack) return
-    this.#seen = current
+    if (mark === this.#seen && !isSetBack) return
+    this.#seen = mark
     try {
-      this.#replace(load(readKeys(this.#path)))
+      this.#replace(load(keys()))
     } catch (error) {
       const reason = (error as Error).message
       this.#log.error({ event: 'signing_keys_refused', reason }, 'the signing keys stay as they were')
     }
   }
 
-  /** Ends the watch over the file. */
-  close(): void {
-    clearInterval(this.#timer)
+  #found(kid: string): SigningKey | undefined {
+    if (!this.#keys.has(kid)) this.#lastVainSearch = performance.now()
+    return this.known(kid)
   }
 
   #replace(keys: LoadedKeys): void {
@@ -83,15 +127,6 @@ export class KeyRing {
     const removed = [...before.keys()].filter((kid) => !keys.has(kid))
     const { kid } = this.active()
     this.#log.info({ event: 'signing_keys_changed', kid, added, removed }, 'the signing keys have changed')
-  }
-
-  /** Another process may know a key a little earlier; made-up ids make it look no more often than the timer does. */
-  #search(kid: string): LoadedKey | undefined {
-    if (performance.now() < this.#lastVainSearch + LOOK_EVERY_MS) return undefined
-    this.reload()
-    const key = this.#keys.get(kid)
-    if (key === undefined) this.#lastVainSearch = performance.now()
-    return key
   }
 }
 

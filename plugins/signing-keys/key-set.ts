@@ -105,9 +105,13 @@ export function stateOf(key: StoredKey, now: Date): KeyState {
 
 /** The set that a file's text holds, oldest key first; throws when it is not a set of whole Ed25519 key pairs. */
 export function parseKeys(text: string): StoredKey[] {
-  const { keys } = JSON.parse(text)
+  return checkKeys(JSON.parse(text).keys)
+}
+
+/** The same of keys that were read already. */
+export function checkKeys(keys: object[]): StoredKey[] {
   const set = {
-    keys: keys.map((key: object) => ({ created_at: EVER_SINCE, active_from: EVER_SINCE, ...key }))
+    keys: keys.map((key) => ({ created_at: EVER_SINCE, active_from: EVER_SINCE, ...key }))
   }
   if (!areStoredKeys.Check(set)) throw new Error('not a key set')
   for (const key of set.keys) refuseBadKey(key)

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { migrateDown, migrateToLatest } from '../../db/dialect.ts'
 import type { Migrating } from '../../db/sqlite/rebuild/progress.ts'
-import { createKeyFile, keyFileOf } from '../../plugins/signing-keys/key-file.ts'
+import { createKeyFile } from '../../plugins/signing-keys/key-file.ts'
 import { newKey } from '../../plugins/signing-keys/key-set.ts'
 import { contentsOf } from '../../scripts/migration/contents.ts'
 import { makeOldDatabase } from '../../scripts/migration/old-database.ts'
@@ -95,7 +95,7 @@ t.test('every answer has a sort name afterwards, those about the past too', asyn
     and author_number not in (select number from authors) order by sequence desc limit 1`
   )
   const [there] = rowsOf(file, 'select id, version from authors limit 1')
-  createKeyFile(keyFileOf(file), [newKey(new Date())])
+  createKeyFile(`${file}.keys.json`, [newKey(new Date())])
   const server = await buildApp(t, { DATABASE_URL: file })
   const { headers, id } = await signIn(server, 'librarian')
   run(file, `update users set role = 'admin' where id = '${id}'`)

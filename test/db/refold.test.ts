@@ -14,7 +14,7 @@ import type { FoundSame } from '../../db/sqlite/migrating.ts'
 import type { Migrating } from '../../db/sqlite/rebuild/progress.ts'
 import { foldText } from '../../db/text.ts'
 import { rebuildUp } from '../../migrations/0014-lean-rows.ts'
-import { createKeyFile, keyFileOf } from '../../plugins/signing-keys/key-file.ts'
+import { createKeyFile } from '../../plugins/signing-keys/key-file.ts'
 import { newKey } from '../../plugins/signing-keys/key-set.ts'
 import { indexedTerms } from '../../scripts/crash/indexed-terms.ts'
 import { contentsOf } from '../../scripts/migration/contents.ts'
@@ -268,7 +268,7 @@ t.test('many pairs are counted, and twenty are named', async (t) => {
 t.test('authors that are the same can be changed, and told apart by hand', async (t) => {
   const file = copyOf(t)
   await migrate(file)
-  createKeyFile(keyFileOf(file), [newKey(new Date())])
+  createKeyFile(`${file}.keys.json`, [newKey(new Date())])
   const server = await buildApp(t, { DATABASE_URL: file })
   const { headers, id: me } = await signIn(server, 'librarian')
   const database = new Sqlite(file)

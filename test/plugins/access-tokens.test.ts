@@ -1,11 +1,11 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
-import { rmSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
-import { changeKeys, createKeyFile, keyFileOf } from '../../plugins/signing-keys/key-file.ts'
+import type { Test } from 'tap'
 import type { SigningKey } from '../../plugins/signing-keys/key-ring.ts'
-import { newKey, rotate, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
+import { newKey, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
+import { test } from '../engines.ts'
 import { buildApp, directly, listen, signIn } from '../helpers.ts'
+import { rotateKeys, storeOf } from '../key-stores.ts'
 
 type Json = Record<string, unknown> | unknown[]
 
@@ -36,12 +36,11 @@ function parse(token: string) {
   return { header, claims }
 }
 
-/** Rotates the keys beside the database, and lets the service take them over. */
-function rotateKeys(server: FastifyInstance, announceSeconds = 0): StoredKey {
-  const file = keyFileOf(server.config.DATABASE_URL)
-  const keys = changeKeys(file, (keys) => rotate(keys, new Date(), announceSeconds))
-  server.signingKeys.reload()
-  return keys.at(-1) as StoredKey
+/** Rotates the keys, and lets the service take them over. */
+async function rotateAndReload(server: FastifyInstance, announceSeconds = 0): Promise<StoredKey> {
+  const key = await rotateKeys(server, announceSeconds)
+  await server.signingKeys.reload()
+  return key
 }
 
 function setClock(t: Test, aheadSeconds: number): void {
@@ -62,7 +61,7 @@ function isInvalidToken(
   t.match(answer.json(), { code: 'INVALID_TOKEN' }, title)
 }
 
-t.test('a token carries what RFC 9068 asks for, and nothing secret', async (t) => {
+test('a token carries what RFC 9068 asks for, and nothing secret', async (t) => {
   const server = await buildApp(t)
   const { id, token } = await signIn(server)
   const { header, claims } = parse(token)
@@ -71,7 +70,7 @@ t.test('a token carries what RFC 9068 asks for, and nothing secret', async (t) =
   t.match(claims, { sub: id, exp: claims.iat + server.config.ACCESS_TOKEN_TTL })
 })
 
-t.test('without a bearer token the challenge is bare', async (t) => {
+test('without a bearer token the challenge is bare', async (t) => {
   const server = await buildApp(t)
   for (const authorization of [undefined, 'Basic eDp5', 'Digest x', 'token abc']) {
     const answer = await server.inject({
@@ -87,14 +86,14 @@ t.test('without a bearer token the challenge is bare', async (t) => {
   t.equal(inQuery.statusCode, 401, 'a token in the query is not looked at')
 })
 
-t.test('the scheme is taken in any case', async (t) => {
+test('the scheme is taken in any case', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   const answer = await server.inject({ url: '/me', headers: { authorization: `bearer ${token}` } })
   t.equal(answer.statusCode, 200)
 })
 
-t.test('every way in which a token can be bad is 401 invalid_token', async (t) => {
+test('every way in which a token can be bad is 401 invalid_token', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   const { header, claims } = goodParts(token)
@@ -120,7 +119,7 @@ t.test('every way in which a token can be bad is 401 invalid_token', async (t) =
     'another key': forge(server, header, claims, other),
     'another kid': withHeader({ kid: 'other' }),
     'kid as a path': withHeader({ kid: '../../etc/passwd' }),
-    'kid as a path to the key file': withHeader({ kid: keyFileOf(server.config.DATABASE_URL) }),
+    'kid as a path to the key file': withHeader({ kid: `${server.databaseFiles}.keys.json` }),
     'kid as SQL': withHeader({ kid: "' or 1=1 --" }),
     'kid as a property of every object': withHeader({ kid: '__proto__' }),
     'kid empty': withHeader({ kid: '' }),
@@ -172,7 +171,7 @@ t.test('every way in which a token can be bad is 401 invalid_token', async (t) =
   t.equal((await get(server, token)).statusCode, 200, 'the good one is still good')
 })
 
-t.test('a token of 100 KB is refused by its size', async (t) => {
+test('a token of 100 KB is refused by its size', async (t) => {
   const { url } = await listen(t)
   const answer = await fetch(`${url}/me`, { headers: { authorization: `Bearer ${'x'.repeat(100_000)}` } })
   t.equal(answer.status, 431)
@@ -181,7 +180,7 @@ t.test('a token of 100 KB is refused by its size', async (t) => {
   t.match(await answer.json(), { code: 'HEADERS_TOO_LARGE', type: '/problems/headers-too-large' })
 })
 
-t.test('a token ends with its time, also one that was just verified', async (t) => {
+test('a token ends with its time, also one that was just verified', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   t.equal((await get(server, token)).statusCode, 200)
@@ -189,7 +188,7 @@ t.test('a token ends with its time, also one that was just verified', async (t) 
   isInvalidToken(t, await get(server, token), 'expired while kept as verified')
 })
 
-t.test('a token that has been good is told when it expired, and no other is', async (t) => {
+test('a token that has been good is told when it expired, and no other is', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   const { header, claims } = goodParts(token)
@@ -215,7 +214,7 @@ t.test('a token that has been good is told when it expired, and no other is', as
   }
 })
 
-t.test('the token of a deleted user is refused at once', async (t) => {
+test('the token of a deleted user is refused at once', async (t) => {
   const server = await buildApp(t)
   const { id, token } = await signIn(server)
   t.equal((await get(server, token)).statusCode, 200)
@@ -223,7 +222,7 @@ t.test('the token of a deleted user is refused at once', async (t) => {
   isInvalidToken(t, await get(server, token), 'deleted user')
 })
 
-t.test('a retired key verifies until its time is over, and signs no more', async (t) => {
+test('a retired key verifies until its time is over, and signs no more', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   const retired = server.signingKeys.active()
@@ -231,7 +230,7 @@ t.test('a retired key verifies until its time is over, and signs no more', async
   const [known, unseen] = ['known', 'unseen'].map((jti) =>
     forge(server, header, { ...claims, jti, exp: claims.exp + 1e6 })
   ) as [string, string]
-  rotateKeys(server)
+  await rotateAndReload(server)
   t.not(parse(server.accessTokens.issue(claims)).header.kid, retired.kid)
   for (const good of [token, known, known]) t.equal((await get(server, good)).statusCode, 200)
   setClock(t, 86400 + 59)
@@ -241,28 +240,26 @@ t.test('a retired key verifies until its time is over, and signs no more', async
   isInvalidToken(t, await get(server, unseen), 'not seen before')
 })
 
-t.test('a key that is no longer in the set verifies nothing, not even what was just verified', async (t) => {
+test('a key that is no longer in the set verifies nothing, not even what was just verified', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   t.equal((await get(server, token)).statusCode, 200)
-  const file = keyFileOf(server.config.DATABASE_URL)
-  rmSync(file)
-  createKeyFile(file, [newKey(new Date())])
-  server.signingKeys.reload()
+  await (await storeOf(server)).change(() => [newKey(new Date())])
+  await server.signingKeys.reload()
   isInvalidToken(t, await get(server, token), 'the key was replaced')
   const { sub, sid } = parse(token).claims
   t.equal((await get(server, server.accessTokens.issue({ sub, sid }))).statusCode, 200)
 })
 
-t.test('every key of the set verifies its own tokens alone', async (t) => {
+test('every key of the set verifies its own tokens alone', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   const { header, claims } = goodParts(token)
   const first = server.signingKeys.active()
-  rotateKeys(server)
+  await rotateAndReload(server)
   const second = server.signingKeys.active()
-  const { kid } = rotateKeys(server, 3600)
-  const announced = server.signingKeys.find(kid) as SigningKey
+  const { kid } = await rotateAndReload(server, 3600)
+  const announced = server.signingKeys.known(kid) as SigningKey
   t.equal(
     parse(server.accessTokens.issue(claims)).header.kid,
     second.kid,
@@ -276,15 +273,15 @@ t.test('every key of the set verifies its own tokens alone', async (t) => {
   }
 })
 
-t.test('more tokens than are kept as verified are all good', async (t) => {
+test('more tokens than are kept as verified are all good', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   const { header, claims } = goodParts(token)
   const tokens = Array.from({ length: 10_050 }, (_, i) =>
     forge(server, header, { ...claims, jti: String(i) })
   )
-  for (const token of tokens) server.accessTokens.verify(token)
-  t.equal(server.accessTokens.verify(tokens[0] as string).jti, '0')
+  for (const token of tokens) await server.accessTokens.verify(token)
+  t.equal((await server.accessTokens.verify(tokens[0] as string)).jti, '0')
 })
 
 function get(server: FastifyInstance, token: string) {

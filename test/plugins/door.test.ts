@@ -15,7 +15,7 @@ const run = promisify(execFile)
 
 /** By what right a token's requests are made. */
 async function credentialOf(server: FastifyInstance, token: string): Promise<CallerCredential> {
-  const { sub, sid } = server.accessTokens.verify(token)
+  const { sub, sid } = await server.accessTokens.verify(token)
   return { id: sub, role: 'editor', sessionId: sid }
 }
 

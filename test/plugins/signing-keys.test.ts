@@ -5,19 +5,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { changeKeys, createKeyFile, keyFileOf } from '../../plugins/signing-keys/key-file.ts'
-import { newKey, rotate, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
+import { newKey, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
+import { newDatabase, newEmptyDatabase, test } from '../engines.ts'
 import { basic, buildApp, PASSWORD, ROOT, signIn, startServer, temporaryFolder } from '../helpers.ts'
+import { rotateKeys, storeOf } from '../key-stores.ts'
 
-const fileOf = (server: FastifyInstance) => keyFileOf(server.config.DATABASE_URL)
+const fileOf = (server: FastifyInstance) => `${server.config.DATABASE_URL}.keys.json`
 const readFile = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as { keys: StoredKey[] }
 const kidOf = (token: string) =>
   JSON.parse(Buffer.from(token.split('.')[0] as string, 'base64url').toString()).kid
-
-/** Rotates as the command does, and gives the new key. */
-function rotateFile(file: string, announceSeconds = 0): StoredKey {
-  return changeKeys(file, (keys) => rotate(keys, new Date(), announceSeconds)).at(-1) as StoredKey
-}
 
 const rotateByCommand = (DATABASE_URL: string, announce: string) =>
   promisify(execFile)(process.execPath, ['scripts/keys.ts', 'rotate', '--announce', announce], {
@@ -50,18 +46,17 @@ t.test('the first start makes a key of its own, which the next starts use', asyn
   t.equal((await second.inject({ url: '/me', headers })).statusCode, 200, 'tokens outlive a restart')
 })
 
-t.test('no two services share a key', async (t) => {
+test('no two services share a key', async (t) => {
   const [one, other] = [await buildApp(t), await buildApp(t)]
   t.not(one.signingKeys.active().kid, other.signingKeys.active().kid)
 })
 
-t.test('the public keys are at /.well-known/jwks.json, with nothing secret', async (t) => {
+test('the public keys are at /.well-known/jwks.json, with nothing secret', async (t) => {
   const server = await buildApp(t)
-  const file = fileOf(server)
   const retired = server.signingKeys.active()
-  const active = rotateFile(file)
-  const announced = rotateFile(file, 3600)
-  server.signingKeys.reload()
+  const active = await rotateKeys(server)
+  const announced = await rotateKeys(server, 3600)
+  await server.signingKeys.reload()
   const answer = await server.inject('/.well-known/jwks.json')
   t.equal(answer.headers['cache-control'], 'public, max-age=60')
   t.match(answer.headers['content-type'], /^application\/json/)
@@ -82,12 +77,12 @@ t.test('the public keys are at /.well-known/jwks.json, with nothing secret', asy
   )
 })
 
-t.test('an announced key signs from its time on, by the clock alone', async (t) => {
+test('an announced key signs from its time on, by the clock alone', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
-  const { sub, sid } = server.accessTokens.verify(token)
-  const announced = rotateFile(fileOf(server), 120)
-  server.signingKeys.reload()
+  const { sub, sid } = await server.accessTokens.verify(token)
+  const announced = await rotateKeys(server, 120)
+  await server.signingKeys.reload()
   t.equal(kidOf(server.accessTokens.issue({ sub, sid })), kidOf(token))
   setClock(t, 121)
   const fresh = server.accessTokens.issue({ sub, sid })
@@ -95,24 +90,23 @@ t.test('an announced key signs from its time on, by the clock alone', async (t) 
   for (const good of [token, fresh, fresh]) t.equal(await statusOf(server, good), 200)
 })
 
-t.test('with a clock that was set back behind all keys the first one signs', async (t) => {
+test('with a clock that was set back behind all keys the first one signs', async (t) => {
   const server = await buildApp(t)
   setClock(t, -3600)
   t.ok(server.signingKeys.active().kid)
 })
 
-t.test('a changed file is told in the log, without secrets, and an unchanged one is not', async (t) => {
+test('changed keys are told in the log, without secrets, and unchanged ones are not', async (t) => {
   const server = await buildApp(t)
   const before = server.signingKeys.active()
   const logged = t.capture(server.log, 'info')
-  const added = rotateFile(fileOf(server))
-  server.signingKeys.reload()
-  server.signingKeys.reload()
+  const added = await rotateKeys(server)
+  await server.signingKeys.reload()
+  await server.signingKeys.reload()
   const calls = logged().map(({ args }) => args[0])
   t.strictSame(calls, [{ event: 'signing_keys_changed', kid: added.kid, added: [added.kid], removed: [] }])
-  rmSync(fileOf(server))
-  createKeyFile(fileOf(server), [newKey(new Date())])
-  server.signingKeys.reload()
+  await (await storeOf(server)).change(() => [newKey(new Date())])
+  await server.signingKeys.reload()
   t.match(logged()[0]?.args[0], { removed: [before.kid, added.kid] })
 })
 
@@ -143,27 +137,26 @@ t.test('a file that breaks while in use is told once, and the keys stay as they 
   t.strictSame(logged(), [])
 })
 
-t.test('an unknown key is looked for in the file, in vain not more than once a second', async (t) => {
+test('an unknown key is looked for where the keys are, in vain not more than once a second', async (t) => {
   const server = await buildApp(t)
   server.signingKeys.close()
-  const file = fileOf(server)
   for (const _rotation of [1, 2]) {
-    const { kid } = rotateFile(file, 60)
-    t.equal(server.signingKeys.find(kid)?.kid, kid, 'found at once')
+    const { kid } = await rotateKeys(server, 60)
+    t.equal((await server.signingKeys.find(kid))?.kid, kid, 'found at once')
   }
-  t.equal(server.signingKeys.find('made up'), undefined)
-  const { kid } = rotateFile(file, 60)
+  t.equal(await server.signingKeys.find('made up'), undefined)
+  const { kid } = await rotateKeys(server, 60)
   t.equal(server.signingKeys.find(kid), undefined, 'just looked in vain')
   const { now } = performance
   t.teardown(() => {
     performance.now = now
   })
   performance.now = () => now.call(performance) + 1000
-  t.equal(server.signingKeys.find(kid)?.kid, kid, 'a second later')
+  t.equal((await server.signingKeys.find(kid))?.kid, kid, 'a second later')
 })
 
-t.test('processes that start at once use one key, and take over a rotation while they run', async (t) => {
-  const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
+test('processes that start at once use one key, and take over a rotation while they run', async (t) => {
+  const DATABASE_URL = await newEmptyDatabase(t)
   const servers = await Promise.all([1, 2, 3].map(() => startServer(t, { DATABASE_URL })))
   const registration = { username: 'salman', password: PASSWORD }
   const headers = { 'content-type': 'application/json' }
@@ -175,8 +168,9 @@ t.test('processes that start at once use one key, and take over a rotation while
   const [first, second] = servers.map(({ url }) => url) as [string, string]
   await fetch(`${first}/register`, { method: 'POST', headers, body: JSON.stringify(registration) })
   const token = await logIn(second)
-  await rotateByCommand(DATABASE_URL, '0')
-  const { kid } = readFile(`${DATABASE_URL}.keys.json`).keys[1] as StoredKey
+  const { stdout } = await rotateByCommand(DATABASE_URL, '0')
+  const kid = stdout.split('\n')[1]?.split(' ')[0] as string
+  t.not(kid, kidOf(token))
   for (const { url, output } of servers) {
     while (!(await (await fetch(`${url}/.well-known/jwks.json`)).text()).includes(kid));
     while (!output().includes(`"event":"signing_keys_changed","kid":"${kid}"`)) await nextTurn()
@@ -191,11 +185,11 @@ t.test('processes that start at once use one key, and take over a rotation while
   }
 })
 
-t.test('three rotations under load refuse no valid token', async (t) => {
-  const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
+test('three rotations under load refuse no valid token', async (t) => {
+  const DATABASE_URL = await newDatabase(t)
   const servers = [await buildApp(t, { DATABASE_URL }), await buildApp(t, { DATABASE_URL })] as const
   const { token } = await signIn(servers[0])
-  const { sub, sid } = servers[0].accessTokens.verify(token)
+  const { sub, sid } = await servers[0].accessTokens.verify(token)
   const tokenOfKey = new Map([[kidOf(token), token]])
   const announcements = ['0', '1', '0']
   const rotations: Promise<unknown>[] = []

@@ -79,7 +79,7 @@ t.test('what it cannot do is told in one sentence', async (t) => {
   t.match(await keys(database, 'create'), {
     code: 1,
     stdout: '',
-    stderr: /^\S+ is there already: use .+\.\n$/
+    stderr: /^\S+ has signing keys already: use .+\.\n$/
   })
   t.equal(readFileSync(file, 'utf8'), text)
   writeFileSync(file, '{}')
@@ -88,7 +88,7 @@ t.test('what it cannot do is told in one sentence', async (t) => {
     stdout: '',
     stderr: /^\S+ does not hold signing keys.+\.\n$/
   })
-  t.match(await keys('postgres://x/y', 'list'), { code: 1, stdout: '', stderr: /^DATABASE_URL is .+\.\n$/ })
+  t.match(await keys('mysql://x/y', 'list'), { code: 1, stdout: '', stderr: /^DATABASE_URL is .+\.\n$/ })
 })
 
 t.test('what it does not understand is answered with its usage', async (t) => {
@@ -106,7 +106,7 @@ t.test('what it does not understand is answered with its usage', async (t) => {
     ['rotate', '--force']
   ]
   for (const args of cases) {
-    const stderr = /usage: npx library keys list\|rotate \[--announce SECONDS\]\|create\n/
+    const stderr = /usage: npx library keys list\|rotate \[--announce SECONDS\]\|create\|encrypt\|decrypt\n/
     t.match(await keys(database, ...args), { code: 2, stdout: '', stderr }, args.join(' '))
   }
 })

@@ -2,8 +2,9 @@ import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
-import { changeKeys, createKeyFile, KeysRefused } from '../../../plugins/signing-keys/key-file.ts'
+import { changeKeys, createKeyFile } from '../../../plugins/signing-keys/key-file.ts'
 import { newKey, rotate } from '../../../plugins/signing-keys/key-set.ts'
+import { KeysRefused } from '../../../plugins/signing-keys/refused.ts'
 import { buildApp, signIn, temporaryFolder } from '../../helpers.ts'
 
 const NOW = new Date('2026-01-01T00:00:00.000Z')
