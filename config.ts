@@ -141,10 +141,16 @@ function whyNoDatabase(text: string): string | undefined {
 }
 
 function whyNoServer(text: string): string | undefined {
-  if (!URL.canParse(text)) return 'it is no URL'
-  const { hostname, pathname } = new URL(text)
-  if (hostname === '') return 'no host is named'
-  return /^\/[^/]+$/.test(pathname) ? undefined : 'no database is named; add its name after the host and a /'
+  const rest = text.replace(/^\w+:\/\//, '')
+  const isCut = rest.lastIndexOf('@') > rest.search(/[/?#]/) && /[/?#]/.test(rest)
+  const hint = isCut ? '; in a password write %2F for /, %3F for ? and %23 for #' : ''
+  if (!URL.canParse(text)) return `it is no URL${hint}`
+  const { hostname, pathname, searchParams, username, password } = new URL(text)
+  if (!isEncodedText(username + password + pathname + hostname))
+    return 'a % that encodes nothing is written %25'
+  if (hostname === '' && !searchParams.has('host')) return `no host is named${hint}`
+  if (!/^\/[^/]+$/.test(pathname)) return `no database is named; add its name after the host and a /${hint}`
+  return undefined
 }
 
 function whyNoFile(text: string): string | undefined {

@@ -10,14 +10,14 @@ import { SqliteEngine } from './sqlite/engine.ts'
 import { isUnavailable as isUnavailableSqlite } from './sqlite/errors.ts'
 import { openDatabase, openReader } from './sqlite/open.ts'
 import { openStagedFile } from './sqlite/staged.ts'
+import { upkeepOfFile } from './sqlite/upkeep.ts'
 import type { Db } from './tables.ts'
+import type { Upkeep } from './upkeep.ts'
 
 export { isServer } from './postgres/url.ts'
 export { DatabaseRefused, DatabaseUnavailable } from './refusals.ts'
-export { checkFile } from './sqlite/check.ts'
-export { type FoundSame, migrateDown, migrateToLatest } from './sqlite/migrating.ts'
+export { migrateDown, migrateToLatest } from './sqlite/migrating.ts'
 export { prepareFile } from './sqlite/open.ts'
-export type { Migrating } from './sqlite/rebuild/progress.ts'
 export { STAGED } from './sqlite/staged.ts'
 export { addTermsFrom } from './sqlite/word-index.ts'
 
@@ -37,11 +37,26 @@ export async function engineFor(url: string, options: EngineOptions): Promise<En
   return new PostgresEngine(url, options)
 }
 
+/** What the operator does with the database that a `DATABASE_URL` names. */
+export async function upkeepOf(url: string): Promise<Upkeep> {
+  if (!isServer(url)) return upkeepOfFile(databaseFile(url))
+  const { upkeepOfServer } = await import('./postgres/upkeep.ts')
+  return upkeepOfServer(url)
+}
+
 /** The database that a `DATABASE_URL` names, for people: without a password. */
 export function describeDatabase(url: string): string {
   if (!isServer(url)) return databaseFile(url)
-  const { protocol, username, host, pathname } = new URL(url)
-  return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`
+  const { protocol, username, host, pathname, searchParams } = new URL(url)
+  const where = host || (searchParams.get('host') ?? '')
+  return `${protocol}//${username === '' ? '' : `${username}@`}${where}${pathname}`
+}
+
+/** What to do when the database that a `DATABASE_URL` names cannot be used. */
+export function remedyFor(url: string): string {
+  return isServer(url)
+    ? 'See that the server runs and can be reached, then try again.'
+    : 'See to its disk, or restore it from a backup.'
 }
 
 /** The file beside the database that has its signing keys; undefined where the database itself has them. */

@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os'
 import { WorkerFailed } from '../cluster/member.ts'
 import { ConfigRefused } from '../config.ts'
-import { DatabaseRefused, describeDatabase, isUnavailable } from '../db/dialect.ts'
+import { DatabaseRefused, describeDatabase, isUnavailable, remedyFor } from '../db/dialect.ts'
 import { FileLocked } from '../db/file-lock.ts'
 import { KeysRefused } from '../plugins/signing-keys/index.ts'
 
@@ -19,7 +19,7 @@ export function explain(error: unknown, { databaseUrl }: { databaseUrl?: string 
   if (REFUSALS.some((refusal) => error instanceof refusal)) return (error as Error).message
   const { syscall = '', message } = error as SystemError
   if (databaseUrl !== undefined && isUnavailable(error))
-    return `${describeDatabase(databaseUrl)} cannot be used (${message}). See to its disk, or restore it from a backup.`
+    return `${describeDatabase(databaseUrl)} cannot be used (${message}). ${remedyFor(databaseUrl)}`
   if (['listen', 'bind', 'getaddrinfo', 'lookup'].includes(syscall))
     return explainAddress(error as SystemError)
   return syscall === '' ? undefined : `${message}.`

@@ -15,10 +15,8 @@ export function announce(
   { config, log, isNew, servedBy }: { config: Config; log: FastifyBaseLogger } & Claim
 ): void {
   const database = describeDatabase(config.DATABASE_URL)
-  log.info(
-    { event: 'data_opened', database, new: isNew ?? users === 0, authors, users },
-    'the service has its data'
-  )
+  const isFirst = isNew ?? (authors === 0 && users === 0)
+  log.info({ event: 'data_opened', database, new: isFirst, authors, users }, 'the service has its data')
   if (servedBy !== undefined) {
     log.warn(
       { event: 'database_shared', database, pid: servedBy },
@@ -28,7 +26,7 @@ export function announce(
   console.log(`Library API   ${address}`)
   console.log(`docs          ${address}/docs`)
   console.log(
-    `data          ${database} (${(isNew ?? users === 0) ? 'new' : `${count(authors, 'author')}, ${count(users, 'user')}`})`
+    `data          ${database} (${isFirst ? 'new' : `${count(authors, 'author')}, ${count(users, 'user')}`})`
   )
 }
 

@@ -1,6 +1,6 @@
 /** `npx library db check`: a full check of the database that DATABASE_URL names, closed or in use; changes nothing. */
 import { loadConfig } from '../config.ts'
-import { checkFile, databaseFile } from '../db/dialect.ts'
+import { describeDatabase, upkeepOf } from '../db/dialect.ts'
 import { helpIfAsked } from './command-line/read.ts'
 import { complain } from './complain.ts'
 
@@ -9,15 +9,15 @@ helpIfAsked(
 )
 
 try {
-  const file = databaseFile(loadConfig(process.env, { dotenv: true }).DATABASE_URL)
-  const faults = checkFile(file)
+  const { DATABASE_URL } = loadConfig(process.env, { dotenv: true })
+  const { faults, remedy, notes } = await (await upkeepOf(DATABASE_URL)).check()
+  const database = describeDatabase(DATABASE_URL)
+  for (const note of notes) console.log(note)
   for (const fault of faults) console.error(fault.trim())
   if (faults.length > 0) {
-    console.error(
-      `${file} is damaged. Restore it from a backup, or save what can be saved with: sqlite3 FILE .recover`
-    )
+    console.error(`${database} is damaged. ${remedy}`)
     process.exitCode = 1
-  } else console.log(`${file} is sound`)
+  } else console.log(`${database} is sound`)
 } catch (error) {
   complain(error)
 }

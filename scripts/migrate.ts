@@ -1,14 +1,9 @@
 /** `npx library db migrate latest|down|status`: the schema of the database that DATABASE_URL names, by hand. */
 import { loadConfig } from '../config.ts'
-import {
-  databaseFile,
-  type FoundSame,
-  type Migrating,
-  migrateDown,
-  migrateToLatest,
-  openForMigrations
-} from '../db/dialect.ts'
-import { type Applied, createMigrator, refuseNewerSchema } from '../db/migrator.ts'
+import { upkeepOf } from '../db/dialect.ts'
+import type { FoundSame, Migrating } from '../db/migration-news.ts'
+import type { Applied } from '../db/migrator.ts'
+import type { Upkeep } from '../db/upkeep.ts'
 import { helpIfAsked } from './command-line/read.ts'
 import { complain } from './complain.ts'
 
@@ -17,14 +12,11 @@ const USAGE = `usage: npx library db migrate latest|down|status
   down    undoes the last one
   status  which there are, and when each was run`
 
-const COMMANDS: Record<string, (file: string) => Promise<string[]>> = {
-  latest: async (file) => describe(await migrateToLatest(file, { tell, tellSame })),
-  down: async (file) => describe(await migrateDown(file, { tell, tellSame })),
-  status: async (file) => {
-    const db = openForMigrations(file)
-    await refuseNewerSchema(db)
-    const migrations = await createMigrator(db).getMigrations()
-    await db.destroy()
+const COMMANDS: Record<string, (upkeep: Upkeep) => Promise<string[]>> = {
+  latest: async (upkeep) => describe(await upkeep.migrateToLatest({ tell, tellSame })),
+  down: async (upkeep) => describe(await upkeep.migrateDown({ tell, tellSame })),
+  status: async (upkeep) => {
+    const migrations = await upkeep.listMigrations()
     return migrations.map(({ name, executedAt }) => `${name}  ${executedAt?.toISOString() ?? 'pending'}`)
   }
 }
@@ -59,8 +51,8 @@ if (command === undefined) {
   process.exit(2)
 }
 try {
-  const file = databaseFile(loadConfig(process.env, { dotenv: true }).DATABASE_URL)
-  for (const line of await command(file)) console.log(line)
+  const { DATABASE_URL } = loadConfig(process.env, { dotenv: true })
+  for (const line of await command(await upkeepOf(DATABASE_URL))) console.log(line)
 } catch (error) {
   complain(error)
 }

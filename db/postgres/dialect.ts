@@ -1,13 +1,17 @@
 import {
   type CompiledQuery,
   type DatabaseConnection,
+  type DatabaseMetadataOptions,
   type Dialect,
   type Driver,
   type Kysely,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
-  type QueryResult
+  type QueryResult,
+  sql,
+  type TableMetadata,
+  type TransactionSettings
 } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import type { EngineAdapter } from '../engine.ts'
@@ -30,8 +34,23 @@ export class RunnerDialect implements Dialect {
 
   createAdapter = () => new Adapter()
   createQueryCompiler = () => new PostgresQueryCompiler()
-  createIntrospector = (db: Kysely<unknown>) => new PostgresIntrospector(db)
+  createIntrospector = (db: Kysely<unknown>) => new Introspector(db)
   createDriver = () => new RunnerDriver(this.#get)
+}
+
+/** Sees what is ours alone: other schemas may have tables of the same names. */
+class Introspector extends PostgresIntrospector {
+  readonly #db: Kysely<unknown>
+
+  constructor(db: Kysely<unknown>) {
+    super(db)
+    this.#db = db
+  }
+
+  override async getTables(options?: DatabaseMetadataOptions): Promise<TableMetadata[]> {
+    const { rows } = await sql<{ schema: string }>`select current_schema()::text as schema`.execute(this.#db)
+    return (await super.getTables(options)).filter(({ schema }) => schema === rows[0]?.schema)
+  }
 }
 
 class Adapter extends PostgresAdapter implements EngineAdapter {
@@ -61,8 +80,13 @@ class RunnerDriver implements Driver {
     return new RunnerConnection(await this.#get())
   }
 
-  async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery({ sql: 'begin', parameters: [] } as unknown as CompiledQuery)
+  async beginTransaction(
+    connection: DatabaseConnection,
+    { isolationLevel, accessMode }: TransactionSettings
+  ): Promise<void> {
+    const level = isolationLevel === undefined ? '' : ` isolation level ${isolationLevel}`
+    const sql = `begin${level} ${accessMode ?? ''}`
+    await connection.executeQuery({ sql, parameters: [] } as unknown as CompiledQuery)
   }
 
   async commitTransaction(connection: DatabaseConnection): Promise<void> {

@@ -9,6 +9,7 @@ import type { Tables } from '../tables.ts'
 import { Connection, type Server, serverOf } from './connection.ts'
 import { RunnerDialect } from './dialect.ts'
 import { asRefusal } from './errors.ts'
+import { refuseUnfit } from './fitness.ts'
 import { ReadPool } from './read-pool.ts'
 import { Writer } from './writer.ts'
 
@@ -39,7 +40,10 @@ export class PostgresEngine implements Engine {
     try {
       const { isInUse, commandFolders = [] } = this.#options
       await loadCommands([COMMANDS, ...commandFolders])
-      await withMigrations(this.#server, isInUse ? refuseOtherSchema : migrateToLatest)
+      await withMigrations(this.#server, async (db) => {
+        await refuseUnfit(db)
+        await (isInUse ? refuseOtherSchema(db) : migrateToLatest(db))
+      })
     } catch (error) {
       await this.close()
       throw asRefusal(error, this.#server.url)

@@ -43,26 +43,49 @@ export function isUnavailable(error: unknown): boolean {
   return isOfServer(error) && UNAVAILABLE.test(codeOf(error))
 }
 
-/** The same error in a sentence for who starts the service, if it is about the server. */
-export function asRefusal(error: unknown, url: string): unknown {
+/** The same error in a sentence for who starts the service, if it is about the server. Nothing of it is secret. */
+export function asRefusal(error: unknown, databaseUrl: string): unknown {
   if (error instanceof DatabaseRefused) return error
-  const { hostname, port, pathname, username } = new URL(url)
-  const code = codeOf(error)
-  const { message = '' } = (error ?? {}) as Error
-  const where = `${hostname}:${port || 5432}`
-  if (ADVICE[code] !== undefined)
+  const { hostname, port, pathname, username, searchParams } = new URL(databaseUrl)
+  const host = decoded(hostname || (searchParams.get('host') ?? ''))
+  const where = `${host}${host.startsWith('/') ? '' : `:${port || 5432}`}`
+  const message = messageOf(error)
+  const advice = adviceFor(error, message)
+  if (advice !== undefined)
     return new DatabaseRefused(
-      `The database${pathname} at ${where} cannot be used by ${username} (${message}). ${ADVICE[code]}`
+      `The database ${decoded(pathname.slice(1))} at ${where} cannot be used${username && ` by ${decoded(username)}`} (${message}). ${advice}`
     )
   if (!isUnavailable(error)) return error
   return new DatabaseRefused(
-    `PostgreSQL at ${where} cannot be reached (${message || code}). See that it runs there, or correct DATABASE_URL.`
+    `PostgreSQL at ${where} cannot be reached (${message}). See that it runs there, or correct DATABASE_URL.`
   )
+}
+
+function decoded(text: string): string {
+  return decodeURIComponent(text)
+}
+
+/** Of several addresses that were tried, Node says what is wrong with each, and nothing of all. */
+function messageOf(error: unknown): string {
+  const { message, errors = [] } = error as AggregateError
+  return message || errors.map((single: Error) => single.message).join(', ') || codeOf(error)
 }
 
 const ADVICE: Record<string, string> = {
   '28P01': 'Correct the password in DATABASE_URL.',
   '28000': 'Let pg_hba.conf admit this user from here, or correct DATABASE_URL.',
   '3D000': 'Make it with createdb, or correct DATABASE_URL.',
-  '42501': 'Give this user the right to create tables in it.'
+  '42501': 'Give this user the right to create tables in it.',
+  '53300': 'Raise max_connections there, or let fewer instances and workers use it.',
+  '25006': 'It only reads, as a standby does: set DATABASE_URL to the primary.'
+}
+
+const NO_PASSWORD = /password must be a string|no password supplied|empty password/
+const TLS = /does not support SSL|^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/
+
+function adviceFor(error: unknown, message: string): string | undefined {
+  if (NO_PASSWORD.test(message)) return 'It asks for a password: name one in DATABASE_URL.'
+  if (TLS.test(message) || TLS.test(codeOf(error)))
+    return 'See to its certificate, or correct sslmode in DATABASE_URL.'
+  return isOfServer(error) ? ADVICE[codeOf(error)] : undefined
 }

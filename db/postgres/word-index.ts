@@ -25,6 +25,11 @@ const deleteTerms = compiledOnce<{ number: number }>()(
   (_db, { number }) => sql`delete from author_words where number = ${number}`
 )
 
+/** The terms as the index has them. */
+export function termsInIndex(terms: string): string[] {
+  return clippedTerms(terms).split(' ')
+}
+
 async function addTerms(trx: Db, authors: readonly Indexed[]): Promise<void> {
   for (const { number, terms } of authors) await insertTerms(trx, { number, terms: clippedTerms(terms) })
 }

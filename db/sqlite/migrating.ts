@@ -1,37 +1,22 @@
 import { statSync } from 'node:fs'
 import { Kysely } from 'kysely'
-import { addressOf } from '../authors/representation.ts'
-import {
-  type Applied,
-  migrateInPlace,
-  rebuildOfDown,
-  refuseOtherSchema,
-  stepDown,
-  type TellNews
-} from '../migrator.ts'
-import type { MigrationProgress, Rebuild } from '../rebuild-plan.ts'
+import { type FoundSame, type NewsOptions, newsFor } from '../migration-news.ts'
+import { type Applied, migrateInPlace, rebuildOfDown, refuseOtherSchema, stepDown } from '../migrator.ts'
+import type { Rebuild } from '../rebuild-plan.ts'
 import type { Db, Tables } from '../tables.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { LOG_KEPT_BYTES, openDatabase, type Usage } from './open.ts'
-import { type RebuildOptions, rebuild, TELL_EVERY_MS } from './rebuild/index.ts'
+import { type RebuildOptions, rebuild } from './rebuild/index.ts'
+
+export type { FoundSame }
 
 interface Opened {
   connection: Connection
   db: Db
 }
 
-/** Authors that a migration has found to be the same as others; both are kept, and what to do is for people to decide. */
-export interface FoundSame {
-  event: 'same_authors'
-  migration: string
-  count: number
-  /** The addresses of some of them, each after that of the author with the same name and book. */
-  pairs: string[][]
-}
-
-interface MigrationOptions extends RebuildOptions {
-  tellSame?: (event: FoundSame) => void
+interface MigrationOptions extends RebuildOptions, NewsOptions {
   /** The last migration that is done; the newest if left out. */
   upTo?: string
 }
@@ -81,30 +66,6 @@ export async function migrateDown(file: string, options: MigrationOptions): Prom
   }
   opened.connection.close()
   return [rebuildFile(file, due, options)]
-}
-
-function newsFor({ tellSame = () => {}, ...options }: MigrationOptions): TellNews {
-  const tellProgress = progressOf(options)
-  return (migration, news) => {
-    if (!('same' in news)) return tellProgress(migration, news)
-    const { count, pairs } = news.same
-    const addresses = pairs.map((pair) => pair.map((slug) => addressOf({ slug })))
-    tellSame({ event: 'same_authors', migration, count, pairs: addresses })
-  }
-}
-
-/** Tells of migrations in place as of those to a new file, every few seconds, so never of short ones. */
-function progressOf({ tell = () => {}, tellEveryMs = TELL_EVERY_MS }: RebuildOptions) {
-  let [current, begunAt, toldAt] = ['', 0, 0]
-  return (migration: string, progress: MigrationProgress) => {
-    const now = performance.now()
-    if (migration !== current) [current, begunAt, toldAt] = [migration, now, now]
-    if (now - toldAt < tellEveryMs) return
-    toldAt = now
-    const percent = Math.floor(progress.percent)
-    const secondsLeft = Math.ceil(((now - begunAt) * (100 - percent)) / percent / 1000)
-    tell({ event: 'migrating', migration, ...progress, percent, ...(percent > 0 && { secondsLeft }) })
-  }
 }
 
 /** After a migration in place of many rows, so that the first write does not have to copy its log. */

@@ -1,11 +1,11 @@
 import type Sqlite from 'better-sqlite3'
+import { type Migrating, TELL_EVERY_MS } from '../../migration-news.ts'
 import type { Rebuild, Step } from '../../rebuild-plan.ts'
 import { inNewFile, type NewFile, type Position } from './new-file.ts'
-import { type Migrating, Progress, type SizedStep } from './progress.ts'
+import { Progress, type SizedStep } from './progress.ts'
 
 /** A kill costs so much work at most, but for steps that are done in one piece. */
 const SLICE_MS = 3000
-export const TELL_EVERY_MS = 3000
 /** However slow a commit is, it carries so many. */
 const LEAST_ROWS = 500
 const MOST_GROWTH = 4

@@ -5,11 +5,11 @@ import type { Check, Rebuild } from '../../rebuild-plan.ts'
 import { asRefusal, DatabaseRefused, isBusy, isDamage } from '../errors.ts'
 import { identityOf } from '../identity.ts'
 import { patiently } from '../patience.ts'
-import { copyRows, type RebuildOptions, TELL_EVERY_MS } from './copy.ts'
+import { copyRows, type RebuildOptions } from './copy.ts'
 import { NewFile } from './new-file.ts'
 import { checkSpace, replaceFile } from './replacing.ts'
 
-export { type RebuildOptions, TELL_EVERY_MS }
+export type { RebuildOptions }
 
 const PATIENCE_MS = 2000
 const LEFTOVERS = ['-wal', '-journal']

@@ -1,18 +1,8 @@
+import type { Migrating } from '../../migration-news.ts'
 import type { Step } from '../../rebuild-plan.ts'
 import type { Position } from './new-file.ts'
 
-/** How far a migration is that copies the rows to a new file. */
-export interface Migrating {
-  event: 'migrating'
-  migration: string
-  step: string
-  /** Rows of this step, unless it is done in one piece. */
-  done?: number
-  of?: number
-  percent: number
-  /** Unless it has only begun. */
-  secondsLeft?: number
-}
+export type { Migrating }
 
 /** With the number of its rows, if it is done in slices. */
 export type SizedStep = Step & { rows: number | undefined }

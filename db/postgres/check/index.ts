@@ -1,0 +1,65 @@
+/** A full check of a database on a server, while it is in use or not. Nothing of it is changed. */
+import { createMigrator, refuseNewerSchema } from '../../migrator.ts'
+import { DatabaseRefused } from '../../refusals.ts'
+import type { Db } from '../../tables.ts'
+import type { Checked } from '../../upkeep.ts'
+import type { Server } from '../connection.ts'
+import { withMigrations } from '../engine.ts'
+import { asRefusal } from '../errors.ts'
+import { refuseUnfit } from '../fitness.ts'
+import { checkAuthors } from './authors.ts'
+import { checkIndexes } from './indexes.ts'
+import { checkLog } from './log.ts'
+import { checkReferences } from './references.ts'
+
+const REMEDY = 'Restore it from a backup, or have it looked at by who looks after the server.'
+
+/** Throws `DatabaseRefused`. */
+export async function checkDatabase(server: Server): Promise<Checked> {
+  try {
+    return await withMigrations(server, async (db) => {
+      await refuseUnfit(db)
+      await refusePending(db)
+      const { authors, changes, faults } = await inOneMoment(db, checkContents)
+      const indexes = await checkIndexes(db)
+      return {
+        faults: [...faults, ...indexes.faults],
+        remedy: REMEDY,
+        notes: [
+          `${authors} authors, their words and references, and ${changes} changes were compared`,
+          ...indexes.notes
+        ]
+      }
+    })
+  } catch (error) {
+    throw asRefusal(error, server.url)
+  }
+}
+
+async function refusePending(db: Db): Promise<void> {
+  await refuseNewerSchema(db)
+  const migrations = await createMigrator(db).getMigrations()
+  const pending = migrations.find(({ executedAt }) => executedAt === undefined)
+  if (pending === undefined) return
+  throw new DatabaseRefused(
+    `The database lacks the migration "${pending.name}": run \`npx library db migrate latest\` first.`
+  )
+}
+
+/** All that the work reads is of one moment, whatever is written meanwhile. */
+async function inOneMoment<T>(db: Db, work: (db: Db) => Promise<T>): Promise<T> {
+  return db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute((trx) => work(trx))
+}
+
+async function checkContents(db: Db) {
+  const { count: authors, faults } = await checkAuthors(db)
+  const { changes } = await db
+    .selectFrom('changes')
+    .select((eb) => eb.fn.countAll<number>().as('changes'))
+    .executeTakeFirstOrThrow()
+  return { authors, changes, faults: [...faults, ...(await checkLog(db)), ...(await checkReferences(db))] }
+}

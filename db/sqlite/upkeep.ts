@@ -1,0 +1,33 @@
+import { Kysely } from 'kysely'
+import { createMigrator, refuseNewerSchema } from '../migrator.ts'
+import type { Tables } from '../tables.ts'
+import type { Upkeep } from '../upkeep.ts'
+import { checkFile } from './check.ts'
+import { Connection } from './connection.ts'
+import { ConnectionDialect } from './dialect.ts'
+import { migrateDown, migrateToLatest } from './migrating.ts'
+import { openDatabase } from './open.ts'
+
+/** What the operator does with a file. */
+export function upkeepOfFile(file: string): Upkeep {
+  return {
+    migrateToLatest: (options) => migrateToLatest(file, options),
+    migrateDown: (options) => migrateDown(file, options),
+    async listMigrations() {
+      const db = new Kysely<Tables>({
+        dialect: new ConnectionDialect(() => new Connection(openDatabase(file)))
+      })
+      try {
+        await refuseNewerSchema(db)
+        return await createMigrator(db).getMigrations()
+      } finally {
+        await db.destroy()
+      }
+    },
+    check: async () => ({
+      faults: checkFile(file),
+      remedy: 'Restore it from a backup, or save what can be saved with: sqlite3 FILE .recover',
+      notes: []
+    })
+  }
+}
