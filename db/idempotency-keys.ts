@@ -103,7 +103,7 @@ export async function deleteOldAnswers(trx: Db, at: string, limit: number): Prom
   // They would keep those after them from being deleted.
   await dateBack(trx, idsOf(oldest.filter(({ created_at }) => created_at > latestCredible(at))), at)
   const old = oldest.filter(({ created_at }) => created_at <= keptSince(at))
-  await trx.deleteFrom('idempotency_keys').where('id', 'in', idsOf(old)).execute()
+  if (old.length > 0) await trx.deleteFrom('idempotency_keys').where('id', 'in', idsOf(old)).execute()
   return old.length
 }
 

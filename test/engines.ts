@@ -149,9 +149,8 @@ async function migrate(url: string): Promise<void> {
 function hashOfSchema(): string {
   const hash = createHash('sha256')
   for (const folder of ['migrations', 'db/postgres']) {
-    for (const name of readdirSync(path.join(ROOT, folder)).sort()) {
-      hash.update(readFileSync(path.join(ROOT, folder, name)))
-    }
+    const files = readdirSync(path.join(ROOT, folder)).filter((name) => name.endsWith('.ts'))
+    for (const name of files.sort()) hash.update(readFileSync(path.join(ROOT, folder, name)))
   }
   return hash.digest('hex').slice(0, 12)
 }
