@@ -5,6 +5,7 @@ import path from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
+import { whyNoServer } from './db/postgres/server-url.ts'
 
 const OneOf = <const Values extends readonly string[]>(values: Values, byDefault: Values[number]) =>
   Type.Unsafe<Values[number]>({
@@ -138,19 +139,6 @@ function isHost(text: string): boolean {
 /** Why this names no database; undefined where it does. */
 function whyNoDatabase(text: string): string | undefined {
   return /^postgres(ql)?:/i.test(text) ? whyNoServer(text) : whyNoFile(text)
-}
-
-function whyNoServer(text: string): string | undefined {
-  const rest = text.replace(/^\w+:\/\//, '')
-  const isCut = rest.lastIndexOf('@') > rest.search(/[/?#]/) && /[/?#]/.test(rest)
-  const hint = isCut ? '; in a password write %2F for /, %3F for ? and %23 for #' : ''
-  if (!URL.canParse(text)) return `it is no URL${hint}`
-  const { hostname, pathname, searchParams, username, password } = new URL(text)
-  if (!isEncodedText(username + password + pathname + hostname))
-    return 'a % that encodes nothing is written %25'
-  if (hostname === '' && !searchParams.has('host')) return `no host is named${hint}`
-  if (!/^\/[^/]+$/.test(pathname)) return `no database is named; add its name after the host and a /${hint}`
-  return undefined
 }
 
 function whyNoFile(text: string): string | undefined {

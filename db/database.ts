@@ -14,6 +14,10 @@ export interface Database {
   run(call: Call): Promise<unknown>
   /** Another number whenever anything was changed, by this process or another; a promise where a server is asked for it. */
   dataVersion(): number | Promise<number>
+  /** Calls `hear` soon after anything was changed, and maybe more often, until the function that it gives is called. */
+  watch(hear: () => void): () => void
+  /** Calls back when what was known of the data may not be so any more though `dataVersion` does not say so: a copy may be in its server's place. */
+  onDoubt(callback: () => void): void
   /** Resolves when all that was called is done, and nothing of it is open. */
   close(): Promise<void>
 }
@@ -28,6 +32,8 @@ export async function openDatabase(url: string, options: EngineOptions = {}): Pr
     files: engine.files,
     run: (call) => engine.run(call),
     dataVersion: () => engine.dataVersion(),
+    watch: (hear) => engine.watch(hear),
+    onDoubt: (callback) => engine.onDoubt(callback),
     async close() {
       await reads.destroy()
       await engine.close()

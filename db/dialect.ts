@@ -3,6 +3,7 @@ import path from 'node:path'
 import { type Dialect, Kysely } from 'kysely'
 import type { Engine, EngineOptions } from './engine.ts'
 import { isUnavailable as isUnavailablePostgres } from './postgres/errors.ts'
+import { describeServer } from './postgres/server-url.ts'
 import { isServer } from './postgres/url.ts'
 import { Connection } from './sqlite/connection.ts'
 import { ConnectionDialect } from './sqlite/dialect.ts'
@@ -46,10 +47,7 @@ export async function upkeepOf(url: string): Promise<Upkeep> {
 
 /** The database that a `DATABASE_URL` names, for people: without a password. */
 export function describeDatabase(url: string): string {
-  if (!isServer(url)) return databaseFile(url)
-  const { protocol, username, host, pathname, searchParams } = new URL(url)
-  const where = host || (searchParams.get('host') ?? '')
-  return `${protocol}//${username === '' ? '' : `${username}@`}${where}${pathname}`
+  return isServer(url) ? describeServer(url) : databaseFile(url)
 }
 
 /** What to do when the database that a `DATABASE_URL` names cannot be used. */

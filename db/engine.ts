@@ -24,6 +24,10 @@ export interface Engine {
   run(call: Call): Promise<unknown>
   /** A greater or another number whenever anything was committed, by any process; a promise where that is asked of a server. */
   dataVersion(): number | Promise<number>
+  /** Calls `hear` soon after anything was committed, by any process, and maybe more often, until the function that it gives is called. */
+  watch(hear: () => void): () => void
+  /** Calls back when what was known of the data may not be so any more though `dataVersion` does not say so: a copy may be in its server's place. */
+  onDoubt(callback: () => void): void
   /** Resolves when all that was called is done. */
   close(): Promise<void>
 }

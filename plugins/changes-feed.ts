@@ -13,39 +13,59 @@ declare module 'fastify' {
   }
 }
 
-const POLL_EVERY_MS = 50
-
 interface Waiter {
   after: number
   settle: (isThere: boolean) => void
 }
 
 /**
- * `fastify.changesFeed`: tells when there are new changes. It asks the database, for all that wait and only while somebody does,
- * so that it sees what other processes and threads commit too, and nothing before it is committed.
+ * `fastify.changesFeed`: tells when there are new changes. When the database says that something was written it looks, for all that wait
+ * and only while somebody does, so that it sees what other processes and threads commit too, and nothing before it is committed.
  */
 async function changesFeedPlugin(fastify: FastifyInstance) {
   const waiters = new Set<Waiter>()
-  let poll: NodeJS.Timeout | undefined
+  let stopWatching: (() => void) | undefined
   let isClosing = false
+  let isLooking = false
+  let mustLook = false
+  let isReadable = true
 
+  /** One look at a time; what is written meanwhile needs another. */
   async function wakeUp(): Promise<void> {
+    mustLook = true
+    if (isLooking) return
+    isLooking = true
+    while (mustLook) {
+      mustLook = false
+      await look().catch(noteFailure)
+    }
+    isLooking = false
+  }
+
+  async function look(): Promise<void> {
     const last = await lastSequence(fastify.db)
+    isReadable = true
     for (const { after, settle } of waiters) if (last > after) settle(true)
+  }
+
+  /** Once, however often it is tried. */
+  function noteFailure(err: unknown): void {
+    if (isReadable) fastify.log.error({ err }, 'the change log could not be read')
+    isReadable = false
   }
 
   function begin(waiter: Waiter): void {
     waiters.add(waiter)
-    poll ??= setInterval(() => {
-      wakeUp().catch((err) => fastify.log.error({ err }, 'the change log could not be read'))
-    }, POLL_EVERY_MS)
+    stopWatching ??= fastify.watchData(wakeUp)
+    // It may be there already.
+    void wakeUp()
   }
 
   function end(waiter: Waiter): void {
     waiters.delete(waiter)
     if (waiters.size > 0) return
-    clearInterval(poll)
-    poll = undefined
+    stopWatching?.()
+    stopWatching = undefined
   }
 
   fastify.addHook('preClose', async () => {

@@ -40,6 +40,8 @@ async function dataChangesPlugin(fastify: FastifyInstance) {
   const asksServer = isServer(fastify.config.DATABASE_URL)
   const known = { authors: Number.NaN, accounts: Number.NaN }
   let knownVersion = Number.NaN
+  /** Whether all must be forgotten, and learnt from the beginning. */
+  let isInDoubt = true
   let looking: Promise<void> | undefined
   let recent: AuthorChange[] = []
   /** All that came up to here is forgotten. */
@@ -48,7 +50,14 @@ async function dataChangesPlugin(fastify: FastifyInstance) {
   const lastChangeOfUser = new Map<string, number>()
 
   async function look(version: number): Promise<void> {
-    await (Number.isNaN(known.authors) ? begin() : learn())
+    const isNew = isInDoubt
+    isInDoubt = false
+    try {
+      await (isNew ? begin() : learn())
+    } catch (error) {
+      isInDoubt ||= isNew
+      throw error
+    }
     knownVersion = version
   }
 
@@ -60,12 +69,12 @@ async function dataChangesPlugin(fastify: FastifyInstance) {
   }
 
   function lookIfOther(version: number): Promise<void> | undefined {
-    return version === knownVersion ? undefined : lookOnce(version)
+    return version === knownVersion && !isInDoubt ? undefined : lookOnce(version)
   }
 
   /** A look that is under way may have begun before this version was there. Those of a server grow. */
   async function lookUpTo(version: number): Promise<void> {
-    while (!(knownVersion >= version)) await lookOnce(version)
+    while (isInDoubt || !(knownVersion >= version)) await lookOnce(version)
   }
 
   async function begin(): Promise<void> {
@@ -114,6 +123,9 @@ async function dataChangesPlugin(fastify: FastifyInstance) {
     known.accounts = sequence
   }
 
+  fastify.onDataDoubt(() => {
+    isInDoubt = true
+  })
   fastify.decorate('dataChanges', {
     known,
     catchUp() {

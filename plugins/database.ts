@@ -21,6 +21,10 @@ declare module 'fastify' {
     db: ReadDb
     /** Another number whenever anything in the database was changed, by whichever process; only to be compared. A promise where a server is asked. */
     dataVersion(): number | Promise<number>
+    /** Calls `hear` soon after anything was changed, and maybe more often, until the function that it gives is called. */
+    watchData(hear: () => void): () => void
+    /** Calls back when what is known of the data may be wrong though `dataVersion` is the same. */
+    onDataDoubt(callback: () => void): void
     /** Where the names of files begin that are of this process alone. */
     databaseFiles: string
     /**
@@ -72,6 +76,8 @@ async function databasePlugin(fastify: FastifyInstance) {
   fastify.decorate('db', database.reads)
   fastify.decorate('databaseFiles', database.files)
   fastify.decorate('dataVersion', () => database.dataVersion())
+  fastify.decorate('watchData', (hear: () => void) => database.watch(hear))
+  fastify.decorate('onDataDoubt', (callback: () => void) => database.onDoubt(callback))
   fastify.decorate('run', call as FastifyInstance['run'])
   fastify.decorate('runToAnswer', call as FastifyInstance['runToAnswer'])
   fastify.decorate('checkDatabase', async () => {
@@ -95,6 +101,9 @@ function logEvent({ log }: FastifyInstance, event: DatabaseEvent): void {
   else if (event.event === 'sync_failed') log.fatal(event, 'nothing is written any more')
   else if (event.event === 'migrating') log.info(event, 'the rows are brought to the layout of this version')
   else if (event.event === 'same_authors') log.warn(event, SAME_AUTHORS)
+  else if (event.event === 'batch_failed') log.error(event, 'writes could not be done')
+  else if (event.event === 'commit_unknown') log.error(event, 'nobody knows whether these writes were done')
+  else if (event.event === 'batch_retried') log.warn(event, 'writes are tried again')
   else if (event.event === 'writer_ended') log.error(event, 'the writer thread ended; another one begins')
 }
 

@@ -69,7 +69,7 @@ export async function startPostgres({
   const started = new Promise<void>((resolve) => {
     server.stderr.on('data', (text) => {
       log = (log + text).slice(-10_000)
-      if (log.includes('ready to accept connections')) resolve()
+      if (/ready to accept (read-only )?connections/.test(log)) resolve()
     })
   })
   await Promise.race([started, ended])

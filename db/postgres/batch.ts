@@ -1,110 +1,147 @@
 import { type Call, commandNamed } from '../command.ts'
+import { DatabaseUnavailable } from '../refusals.ts'
+import type { Db } from '../tables.ts'
 import type { Connection } from './connection.ts'
-import { Transaction } from './transaction.ts'
+import { isConflict } from './errors.ts'
+import { Member } from './member.ts'
+import { type Prepare, Transaction } from './transaction.ts'
 
 /** No call of a batch begins after so long: few should wait for the work of many. */
 const LONGEST_MS = 20
+const MEMBER = 'member'
 
 /** What became of a call. */
 export type Outcome = { output: unknown } | { error: unknown }
 
+/** What became of the first calls of a queue: one outcome each. */
 export interface BatchResult {
   outcomes: Outcome[]
+  /** For so long others had the write lock. */
   lockMs: number
   commitMs: number
 }
 
-/** The connection was lost while a commit was under way: the transaction of this id may have been committed. */
+/** Something went wrong at a commit, so that it must be asked whether it happened. */
 export class CommitUnknown extends Error {
   readonly transactionId: string
-  readonly outcomes: Outcome[]
+  /** When it was sent, as `performance.now()` says. */
+  readonly sentAt: number
+  readonly result: BatchResult
 
-  constructor(transactionId: string, outcomes: Outcome[], cause: unknown) {
-    super('the connection was lost at a commit', { cause })
+  constructor(transactionId: string, sentAt: number, result: BatchResult, cause: unknown) {
+    super('a commit went wrong', { cause })
     this.transactionId = transactionId
-    this.outcomes = outcomes
+    this.sentAt = sentAt
+    this.result = result
   }
 }
 
-type RunCall = (transaction: Transaction, call: Call) => Promise<unknown>
+/** This call undid its batch, and would do so each time. */
+export class TookTooLong extends Error {
+  readonly call: Call
+
+  constructor(call: Call) {
+    super(`${call.command} took too long`)
+    this.call = call
+  }
+}
+
+export interface BatchOptions {
+  connection: Connection
+  /** The calls that wait, those that waited before still first. */
+  waiting: () => readonly Call[]
+  runCall: (db: Db, call: Call) => Promise<unknown>
+  mostCalls: number
+  /** With which each transaction begins. */
+  prepare?: Prepare | undefined
+}
 
 /**
- * Runs the first of the waiting calls in one transaction, and so with one sync of the disk. At first it sets no savepoints: a call that
- * throws before it has written disturbs nobody. When one throws later, all are undone and run again, each in a savepoint that can be
- * undone alone. Throws what undid all of them, or `CommitUnknown`.
+ * Runs the first of the waiting calls in one transaction, and so with one sync of the disk (invariants 2 to 5 of docs/architecture.md). At
+ * first it sets no savepoints: a call that throws before it has written disturbs nobody. When one throws later, all are undone and run
+ * again, each in a savepoint that can be undone alone. Throws what undid all of them, `TookTooLong`, or `CommitUnknown`.
  */
-export async function runBatch(
-  connection: Connection,
-  waiting: () => readonly Call[],
-  runCall: RunCall
-): Promise<BatchResult> {
-  const plainly = await tryBatch(connection, waiting(), waiting, (transaction, call) =>
-    runPlainly(transaction, () => runCall(transaction, call))
-  )
-  if (plainly !== undefined) return plainly
-  const inSavepoints = await tryBatch(connection, waiting(), waiting, (transaction, call) =>
-    runInSavepoint(transaction, () => runCall(transaction, call))
-  )
-  return inSavepoints as BatchResult
+export async function runBatch(options: BatchOptions): Promise<BatchResult> {
+  return (await tryBatch(options, false)) ?? ((await tryBatch(options, true)) as BatchResult)
 }
 
 /** Undefined when a call has failed after it had written. */
-async function tryBatch(
-  connection: Connection,
-  first: readonly Call[],
-  waiting: () => readonly Call[],
-  run: (transaction: Transaction, call: Call) => Promise<Outcome | 'all must be undone'>
-): Promise<BatchResult | undefined> {
+async function tryBatch(options: BatchOptions, isGuarded: boolean): Promise<BatchResult | undefined> {
+  const { connection, waiting, prepare } = options
   const asked = performance.now()
-  const longestMs = Math.max(...first.map(({ command }) => commandNamed(command).longestMs))
-  const transaction = await Transaction.begin(connection, { longestMs })
-  const begun = performance.now()
-  const outcomes: Outcome[] = []
+  const transaction = await Transaction.begin(connection, {
+    longestMs: longestOf(waiting()[0] as Call),
+    prepare
+  })
+  const lockMs = performance.now() - asked
+  let outcomes: Outcome[] | undefined
   try {
-    for (const call of waiting()) {
-      if (outcomes.length > 0 && performance.now() > begun + LONGEST_MS) break
-      const outcome = await run(transaction, call)
-      if (outcome === 'all must be undone') {
-        await transaction.rollBack()
-        return undefined
-      }
-      outcomes.push(outcome)
-    }
+    outcomes = await runAll(transaction, options, isGuarded)
+    if (outcomes === undefined) await transaction.rollBack()
   } catch (error) {
-    await transaction.rollBack().catch(() => {})
+    await transaction.rollBackQuietly()
     throw error
   }
-  const done = performance.now()
+  return outcomes && commit(transaction, { outcomes, lockMs, commitMs: 0 })
+}
+
+async function runAll(
+  transaction: Transaction,
+  { waiting, runCall, mostCalls }: BatchOptions,
+  isGuarded: boolean
+): Promise<Outcome[] | undefined> {
+  const end = performance.now() + LONGEST_MS
+  const outcomes: Outcome[] = []
+  // More may have come while others had the lock.
+  for (const call of waiting()) {
+    const isFull = outcomes.length === mostCalls || (outcomes.length > 0 && performance.now() > end)
+    if (isFull || longestOf(call) > transaction.longestMs) break
+    const outcome = await runMember(transaction, call, { runCall, isGuarded })
+    if (outcome === 'all must be undone') return undefined
+    outcomes.push(outcome)
+  }
+  return outcomes
+}
+
+async function runMember(
+  transaction: Transaction,
+  call: Call,
+  { runCall, isGuarded }: { runCall: BatchOptions['runCall']; isGuarded: boolean }
+): Promise<Outcome | 'all must be undone'> {
+  if (isGuarded) await transaction.setSavepoint(MEMBER)
+  const member = new Member(transaction, { longestMs: longestOf(call), isGuarded })
+  const outcome = await outcomeOf(member.within(runCall(member.db, call)))
+  await member.end()
+  if (member.tookTooLong) throw new TookTooLong(call)
+  const error = 'error' in outcome ? outcome.error : undefined
+  if (transaction.isLost) throw new DatabaseUnavailable('the connection was lost', { cause: error })
+  if (isConflict(error)) throw error
+  if (!isGuarded) {
+    const isBad = member.isFailed || ('error' in outcome && member.hasWritten)
+    return isBad ? 'all must be undone' : outcome
+  }
+  if ('error' in outcome) await transaction.rollBackTo(MEMBER)
+  else await transaction.releaseSavepoint(MEMBER)
+  return outcome
+}
+
+async function commit(transaction: Transaction, result: BatchResult): Promise<BatchResult> {
+  const sentAt = performance.now()
   try {
     await transaction.commit()
+    return { ...result, commitMs: performance.now() - sentAt }
   } catch (error) {
-    throw connection.isLost ? new CommitUnknown(transaction.id, outcomes, error) : error
-  }
-  return { outcomes, lockMs: begun - asked, commitMs: performance.now() - done }
-}
-
-async function runPlainly(
-  transaction: Transaction,
-  run: () => Promise<unknown>
-): Promise<Outcome | 'all must be undone'> {
-  const before = transaction.changes
-  try {
-    return { output: await run() }
-  } catch (error) {
-    if (transaction.isConnectionLost) throw error
-    return transaction.changes === before && !transaction.isFailed ? { error } : 'all must be undone'
+    throw new CommitUnknown(transaction.id, sentAt, result, error)
   }
 }
 
-async function runInSavepoint(transaction: Transaction, run: () => Promise<unknown>): Promise<Outcome> {
-  await transaction.setSavepoint()
-  try {
-    const output = await run()
-    await transaction.releaseSavepoint()
-    return { output }
-  } catch (error) {
-    if (transaction.isConnectionLost) throw error
-    await transaction.rollBackToSavepoint()
-    return { error }
-  }
+function outcomeOf(output: Promise<unknown>): Promise<Outcome> {
+  return output.then(
+    (output) => ({ output }),
+    (error) => ({ error })
+  )
+}
+
+function longestOf({ command }: Call): number {
+  return commandNamed(command).longestMs
 }

@@ -1,33 +1,26 @@
 import pg from 'pg'
 import { DatabaseUnavailable } from '../refusals.ts'
+import { isLost, isStale, isUnavailable } from './errors.ts'
+import type { Server } from './server.ts'
+import type { Address } from './server-url.ts'
+
+export { type Server, serverOf } from './server.ts'
 
 const BIGINT = 20
 const NUMERIC = 1700
-const CONNECT_TIMEOUT_MS = 5000
 /** With more at a time, as by filters in all combinations, the server would have to keep them all. */
 const MOST_PREPARED = 1000
+/** Of no kind of its own, such as a commit that a standby has not got. */
+const WARNING = '01000'
+const LONGEST_ANSWER_MS = 60_000
+const LONGEST_CLOSE_MS = 10_000
 
 /** Numbers come as numbers; none of ours has more than 53 bits. */
 const types = new pg.TypeOverrides()
 types.setTypeParser(BIGINT, Number)
 types.setTypeParser(NUMERIC, Number)
 
-/** How connections are made. */
-export interface Server {
-  url: string
-  /** False behind a pooler that gives each transaction another connection, and knows no prepared statements. */
-  prepares: boolean
-}
-
-/** Reads what is ours of a `DATABASE_URL`: `?prepare=off`; the rest is the driver's (https://node-postgres.com/features/connecting). */
-export function serverOf(databaseUrl: string): Server {
-  const url = new URL(databaseUrl)
-  const prepares = url.searchParams.get('prepare') !== 'off'
-  url.searchParams.delete('prepare')
-  return { url: url.href, prepares }
-}
-
-interface Statement {
+export interface Statement {
   sql: string
   parameters: readonly unknown[]
 }
@@ -38,38 +31,73 @@ export interface Result {
   rows: unknown[]
 }
 
-/** One connection. Once it is lost it stays so, so that no statement of a transaction ever runs outside of it. */
+export interface ConnectionUse {
+  /** For logs and `pg_stat_activity`. */
+  name: string
+  /** Of the server, for all that the connection does. */
+  settings?: Record<string, string | number>
+}
+
+/** No connection could be made; the cause says why. */
+export class CannotConnect extends DatabaseUnavailable {
+  constructor({ host, port }: Address, cause: unknown) {
+    const { message = '', code = '' } = cause as NodeJS.ErrnoException
+    super(`no connection to ${host}:${port}: ${message || code}`, { cause })
+  }
+}
+
+/** One connection, on which statements are sent without waiting for the answers of those before them. Once it is lost it stays so, so that no statement of a transaction ever runs outside of it. */
 export class Connection {
   readonly #client: pg.Client
   readonly #prepares: boolean
   readonly #names = new Map<string, string>()
-  #pending = 0
+  readonly #sentAt: number[] = []
+  #answeredAt = 0
   #lost: Error | undefined
+  #whenLost = () => {}
+  #warnings = 0
+  /** As `performance.now()` says. */
+  readonly openedAt = performance.now()
 
   private constructor(client: pg.Client, prepares: boolean) {
     this.#client = client
     this.#prepares = prepares
     client.on('error', (error) => this.#lose(error))
+    client.on('notice', ({ code }) => {
+      if (code === WARNING) this.#warnings += 1
+    })
     client.on('end', () => this.#lose(new DatabaseUnavailable('the connection to the database ended')))
   }
 
-  /** With `pipeline` statements are sent without waiting for the answers of those before them. */
-  static async open(
-    { url, prepares }: Server,
-    { pipeline = false, name }: { pipeline?: boolean; name: string }
-  ): Promise<Connection> {
-    const client = new pg.Client({
-      connectionString: url,
-      application_name: `library-api ${name}`,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 5000,
-      pipeline,
-      types
-    } as pg.ClientConfig)
-    const connection = new Connection(client, prepares)
+  /** Connects to the server that takes writes, wherever that is by now. Throws `CannotConnect`. */
+  static async open(server: Server, use: ConnectionUse): Promise<Connection> {
+    let failure: unknown
+    for (const address of [...server.addresses]) {
+      try {
+        const connection = await Connection.#openAt(server, address, use)
+        server.prefer(address)
+        return connection
+      } catch (error) {
+        failure = new CannotConnect(address, error)
+        // Who is refused by one server need not try the others.
+        if (!isUnavailable(error)) break
+      }
+    }
+    throw failure
+  }
+
+  static async #openAt(server: Server, address: Address, use: ConnectionUse): Promise<Connection> {
+    const config = { ...server.configFor(address, use.name, use.settings), pipeline: true, types }
+    const client = new pg.Client(config as pg.ClientConfig)
+    const connection = new Connection(client, server.prepares)
     await client.connect()
-    return connection
+    try {
+      await connection.#refuseStandby(server.connectTimeoutMs)
+      return connection
+    } catch (error) {
+      connection.giveUp((error as Error).message)
+      throw error
+    }
   }
 
   get isLost(): boolean {
@@ -78,29 +106,37 @@ export class Connection {
 
   /** How many statements wait for their answers. */
   get pending(): number {
-    return this.#pending
+    return this.#sentAt.length
   }
 
-  /** Runs one statement; with a timeout, in milliseconds, the connection is given up when no answer comes within it. */
-  async run({ sql, parameters }: Statement, timeout?: number): Promise<Result> {
-    if (this.#lost !== undefined) throw new DatabaseUnavailable(this.#lost.message)
-    this.#pending += 1
-    try {
-      return await this.#client.query({
-        ...this.#named(sql),
-        text: sql,
-        values: parameters as unknown[],
-        ...(timeout !== undefined && { query_timeout: timeout })
-      })
-    } finally {
-      this.#pending -= 1
-    }
+  /** How often the server has warned of something. */
+  get warnings(): number {
+    return this.#warnings
+  }
+
+  /** For so many milliseconds the server has left a statement without an answer. */
+  get silentMs(): number {
+    const [oldest] = this.#sentAt
+    return oldest === undefined ? 0 : performance.now() - Math.max(oldest, this.#answeredAt)
+  }
+
+  /** Of the process that serves it; behind a pooler the pooler's own. */
+  get processId(): number {
+    return (this.#client as unknown as { processID: number }).processID
+  }
+
+  /**
+   * Runs one statement. The connection is given up when no answer comes within so many milliseconds. `hear` learns how long the server
+   * took for it, without what it waited for those before it.
+   */
+  run({ sql, parameters }: Statement, longestMs?: number, hear?: (ms: number) => void): Promise<Result> {
+    const config = { ...this.#named(sql), text: sql, values: parameters as unknown[] }
+    return this.#query(config, longestMs, hear) as Promise<Result>
   }
 
   /** Several statements without parameters in one round trip; gives the result of the last. */
-  async runAll(statements: string[]): Promise<Result> {
-    if (this.#lost !== undefined) throw new DatabaseUnavailable(this.#lost.message)
-    const results = (await this.#client.query(statements.join('; '))) as unknown as Result | Result[]
+  async runAll(statements: string[], longestMs?: number): Promise<Result> {
+    const results = await this.#query(statements.join('; '), longestMs)
     return Array.isArray(results) ? (results.at(-1) as Result) : results
   }
 
@@ -111,16 +147,62 @@ export class Connection {
   }
 
   onLost(callback: () => void): void {
-    this.#client.once('end', callback)
+    this.#whenLost = callback
   }
 
+  /** Does not wait for the server, which may not answer: all that waits is rejected as lost. */
+  giveUp(reason: string): void {
+    this.#lose(new DatabaseUnavailable(reason))
+    const { stream } = (this.#client as unknown as { connection: { stream: { destroy(): void } } }).connection
+    stream.destroy()
+  }
+
+  /** Resolves when the server has answered all, or has had time enough to. */
   async close(): Promise<void> {
+    if (this.isLost) return
     this.#lose(new DatabaseUnavailable('the database is closed'))
+    const overdue = setTimeout(() => this.giveUp('it did not close'), LONGEST_CLOSE_MS)
     await this.#client.end().catch(() => {})
+    clearTimeout(overdue)
+  }
+
+  #query(
+    config: string | pg.QueryConfig,
+    longestMs = LONGEST_ANSWER_MS,
+    hear?: (ms: number) => void
+  ): Promise<Result | Result[]> {
+    if (this.#lost !== undefined) return Promise.reject(new DatabaseUnavailable(this.#lost.message))
+    const { promise, resolve, reject } = Promise.withResolvers<Result | Result[]>()
+    const overdue = setTimeout(() => this.giveUp(`no answer within ${longestMs} ms`), longestMs)
+    this.#sentAt.push(performance.now())
+    this.#client.query(config as string, (error: Error | null, result: unknown) => {
+      clearTimeout(overdue)
+      hear?.(this.#noteAnswer())
+      if (error === null || error === undefined) return resolve(result as Result)
+      if (isLost(error) || isStale(error)) this.giveUp(error.message)
+      reject(error)
+    })
+    return promise
+  }
+
+  /** Answers come in the order of the statements. */
+  #noteAnswer(): number {
+    const now = performance.now()
+    const begun = Math.max(this.#sentAt.shift() ?? now, this.#answeredAt)
+    this.#answeredAt = now
+    return now - begun
+  }
+
+  async #refuseStandby(longestMs: number): Promise<void> {
+    const { rows } = await this.runAll(['select pg_is_in_recovery() as standby'], longestMs)
+    if ((rows[0] as { standby: boolean }).standby)
+      throw new DatabaseUnavailable('it is a standby, which takes no writes')
   }
 
   #lose(error: Error): void {
-    this.#lost ??= error
+    if (this.#lost !== undefined) return
+    this.#lost = error
+    this.#whenLost()
   }
 
   #named(sql: string): { name?: string } {

@@ -15,13 +15,13 @@ import {
 } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import type { EngineAdapter } from '../engine.ts'
-import type { Result } from './connection.ts'
+import type { Result, Statement } from './connection.ts'
 import { BEGINNING, createSchema } from './schema.ts'
 import { POSTGRES_SQL } from './sql.ts'
 
 /** What runs single statements: a pool that reads, or the one connection of a transaction. */
 export interface Runner {
-  run(statement: { sql: string; parameters: readonly unknown[] }): Promise<Result>
+  run(statement: Statement): Promise<Result>
 }
 
 /** Kysely's dialect over a runner, which `get` gives at each use. */
@@ -32,7 +32,7 @@ export class RunnerDialect implements Dialect {
     this.#get = get
   }
 
-  createAdapter = () => new Adapter()
+  createAdapter = () => ADAPTER
   createQueryCompiler = () => new PostgresQueryCompiler()
   createIntrospector = (db: Kysely<unknown>) => new Introspector(db)
   createDriver = () => new RunnerDriver(this.#get)
@@ -66,6 +66,9 @@ class Adapter extends PostgresAdapter implements EngineAdapter {
     return Object.fromEntries(entries)
   }
 }
+
+/** One for all, so that what is compiled for one is for all. */
+const ADAPTER = new Adapter()
 
 class RunnerDriver implements Driver {
   readonly #get: () => Runner | Promise<Runner>

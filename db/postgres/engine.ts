@@ -10,28 +10,41 @@ import { Connection, type Server, serverOf } from './connection.ts'
 import { RunnerDialect } from './dialect.ts'
 import { asRefusal } from './errors.ts'
 import { refuseUnfit } from './fitness.ts'
+import { Listener } from './listener.ts'
 import { ReadPool } from './read-pool.ts'
+import { Watchdog } from './watchdog.ts'
+import { ENDED_TRANSACTIONS } from './write-lock.ts'
 import { Writer } from './writer.ts'
 
-/** So many connections read at most, beside the one that writes. */
-const MOST_READERS = 4
+/** Beside those that read, one connection writes and one listens. */
+const NOT_READING = 2
 
-/** PostgreSQL for the service: some connections that read, and one that writes. */
+/** PostgreSQL for the service: some connections that read, one that writes, and one that listens. */
 export class PostgresEngine implements Engine {
   readonly #server: Server
   readonly #options: EngineOptions
   readonly #pool: ReadPool
   readonly #writer: Writer
+  readonly #listener: Listener
+  readonly #watchdog: Watchdog
   readonly #folder = mkdtempSync(path.join(tmpdir(), 'library-'))
   readonly reads: RunnerDialect
   readonly files: string
   #version: Promise<number> | undefined
+  #highestVersion = 0
+  readonly #doubters: (() => void)[] = []
 
   constructor(url: string, options: EngineOptions) {
     this.#server = serverOf(url)
     this.#options = options
-    this.#pool = new ReadPool(this.#server, MOST_READERS)
-    this.#writer = new Writer(this.#server, options.signal ?? (() => {}))
+    this.#pool = new ReadPool(this.#server, this.#server.connections - NOT_READING, () => this.#doubt())
+    this.#writer = new Writer({
+      server: this.#server,
+      signal: options.signal ?? (() => {}),
+      openedBefore: (moment) => this.#pool.connections.find(({ openedAt }) => openedAt < moment)
+    })
+    this.#listener = new Listener(this.#server)
+    this.#watchdog = new Watchdog(this.#server, () => this.#connections())
     this.reads = new RunnerDialect(() => this.#pool)
     this.files = path.join(this.#folder, 'library')
   }
@@ -66,15 +79,40 @@ export class PostgresEngine implements Engine {
     return this.#version
   }
 
+  watch(hear: () => void): () => void {
+    return this.#listener.add(hear)
+  }
+
+  onDoubt(callback: () => void): void {
+    this.#doubters.push(callback)
+  }
+
   async close(): Promise<void> {
+    await this.#listener.close()
     await this.#writer.close()
+    this.#watchdog.close()
     await this.#pool.close()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
   async #askVersion(): Promise<number> {
-    const { rows } = await this.#pool.run({ sql: 'select version from data_version', parameters: [] })
-    return (rows[0] as { version: number }).version
+    const known = this.#highestVersion
+    const { rows } = await this.#pool.run({ sql: ENDED_TRANSACTIONS, parameters: [] })
+    const { version } = rows[0] as { version: number }
+    // Of one server it only grows.
+    if (version < known) this.#doubt()
+    this.#highestVersion = Math.max(this.#highestVersion, version)
+    return version
+  }
+
+  #doubt(): void {
+    this.#highestVersion = 0
+    for (const callback of this.#doubters) callback()
+  }
+
+  #connections(): readonly Connection[] {
+    const { connection } = this.#writer
+    return connection === undefined ? this.#pool.connections : [...this.#pool.connections, connection]
   }
 }
 

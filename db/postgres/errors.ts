@@ -1,4 +1,5 @@
 import { DatabaseRefused, DatabaseUnavailable } from '../refusals.ts'
+import { readServerUrl } from './server-url.ts'
 
 /** Of the system, for a connection that cannot be made or ends. */
 const NO_CONNECTION =
@@ -33,36 +34,56 @@ export function isLost(error: unknown): boolean {
   )
 }
 
+/** Whether the server gave a statement up because of a timeout, or because the operator said so. */
+export function isCancelled(error: unknown): boolean {
+  return isOfServer(error) && codeOf(error) === '57014'
+}
+
 export function isConflict(error: unknown): boolean {
   return isOfServer(error) && CONFLICT.test(codeOf(error))
 }
 
+/** Whether the server has not come to this transaction yet. */
+export function isInFuture(error: unknown): boolean {
+  return isOfServer(error) && codeOf(error) === '22023'
+}
+
+/**
+ * Whether the connection's prepared statements are no longer those that we know: another version has changed a table, or a pooler gives
+ * each transaction another connection.
+ */
+export function isStale(error: unknown): boolean {
+  const { message = '' } = (error ?? {}) as Error
+  return (
+    isOfServer(error) && (/^(26000|42P05)$/.test(codeOf(error)) || message.startsWith('cached plan must not'))
+  )
+}
+
 /** Whether the engine could not do it now though nothing is wrong with the request. */
 export function isUnavailable(error: unknown): boolean {
-  if (error instanceof DatabaseUnavailable || isLost(error)) return true
+  if (error instanceof DatabaseUnavailable || isLost(error) || isStale(error)) return true
   return isOfServer(error) && UNAVAILABLE.test(codeOf(error))
 }
 
 /** The same error in a sentence for who starts the service, if it is about the server. Nothing of it is secret. */
 export function asRefusal(error: unknown, databaseUrl: string): unknown {
   if (error instanceof DatabaseRefused) return error
-  const { hostname, port, pathname, username, searchParams } = new URL(databaseUrl)
-  const host = decoded(hostname || (searchParams.get('host') ?? ''))
-  const where = `${host}${host.startsWith('/') ? '' : `:${port || 5432}`}`
-  const message = messageOf(error)
-  const advice = adviceFor(error, message)
+  const { addresses, database, user } = readServerUrl(databaseUrl)
+  const where = addresses
+    .map(({ host, port }) => (host.startsWith('/') ? host : `${host}:${port}`))
+    .join(', ')
+  // Where no connection can be made, the cause is what counts.
+  const cause = error instanceof DatabaseUnavailable ? (error.cause ?? error) : error
+  const message = messageOf(cause)
+  const advice = adviceFor(cause, message)
   if (advice !== undefined)
     return new DatabaseRefused(
-      `The database ${decoded(pathname.slice(1))} at ${where} cannot be used${username && ` by ${decoded(username)}`} (${message}). ${advice}`
+      `The database ${database} at ${where} cannot be used${user === undefined ? '' : ` by ${user}`} (${message}). ${advice}`
     )
   if (!isUnavailable(error)) return error
   return new DatabaseRefused(
     `PostgreSQL at ${where} cannot be reached (${message}). See that it runs there, or correct DATABASE_URL.`
   )
-}
-
-function decoded(text: string): string {
-  return decodeURIComponent(text)
 }
 
 /** Of several addresses that were tried, Node says what is wrong with each, and nothing of all. */

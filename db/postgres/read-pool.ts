@@ -1,68 +1,54 @@
-import { Connection, type Result, type Server } from './connection.ts'
-import { isLost } from './errors.ts'
-
-interface Statement {
-  sql: string
-  parameters: readonly unknown[]
-}
+import type { Connection, Result, Server, Statement } from './connection.ts'
+import { Lane } from './lane.ts'
+import { SlowKinds } from './slow-kinds.ts'
 
 const LONGEST_READ_MS = 30_000
-/** Behind so many statements on one connection it is worth to open another. */
-const FEW_PENDING = 16
+const MOST_TRIES = 3
+/** After so long none is asked once more: who asked has waited enough. */
+const PATIENCE_MS = 5000
 
-/** Some connections for reading, each with many statements under way. What a lost connection leaves without an answer is asked once more. */
+/** For the connection as a whole; `statement_timeout` also ends on the server what nobody waits for any more. */
+const SETTINGS = { default_transaction_read_only: 'on', statement_timeout: LONGEST_READ_MS }
+
+/**
+ * Connections for reading, each with many statements under way. Statements that take long have some of their own, so that others do not
+ * wait behind them. What a lost connection leaves without an answer is asked once more.
+ */
 export class ReadPool {
-  readonly #server: Server
-  readonly #most: number
-  readonly #open: Connection[] = []
-  #opening: Promise<Connection> | undefined
-  #isClosed = false
+  readonly #slowKinds = new SlowKinds()
+  readonly #quick: Lane
+  readonly #slow: Lane
 
-  constructor(server: Server, most: number) {
-    this.#server = server
-    this.#most = most
+  /** `whenLost` is called when the server may be another one from then on. */
+  constructor(server: Server, most: number, whenLost = () => {}) {
+    const mostSlow = most === 1 ? 0 : Math.max(1, Math.floor(most / 3))
+    const lane = (name: string, mostOfIt: number) =>
+      new Lane({ server, use: { name, settings: SETTINGS }, most: mostOfIt, whenLost })
+    this.#quick = lane('reads', most - mostSlow)
+    this.#slow = mostSlow === 0 ? this.#quick : lane('long reads', mostSlow)
+  }
+
+  get connections(): readonly Connection[] {
+    return [...this.#quick.connections, ...this.#slow.connections]
   }
 
   async run(statement: Statement): Promise<Result> {
-    try {
-      return await (this.#least() ?? (await this.#another())).run(statement, LONGEST_READ_MS)
-    } catch (error) {
-      if (this.#isClosed || !isLost(error)) throw error
-      return (this.#least() ?? (await this.#another())).run(statement, LONGEST_READ_MS)
+    const { sql } = statement
+    const lane = this.#slowKinds.isSlow(sql) ? this.#slow : this.#quick
+    const begun = performance.now()
+    for (let tries = 1; ; tries += 1) {
+      const chosen = lane.choose()
+      const connection = chosen instanceof Promise ? await chosen : chosen
+      try {
+        return await connection.run(statement, LONGEST_READ_MS, (ms) => this.#slowKinds.note(sql, ms))
+      } catch (error) {
+        const isLast = tries === MOST_TRIES || performance.now() > begun + PATIENCE_MS
+        if (isLast || !connection.isLost) throw error
+      }
     }
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    await this.#opening?.catch(() => {})
-    await Promise.all(this.#open.map((connection) => connection.close()))
-  }
-
-  /** The connection on which the fewest statements wait, unless there is none. */
-  #least(): Connection | undefined {
-    let least: Connection | undefined
-    for (const connection of this.#open) {
-      if (!connection.isLost && (least === undefined || connection.pending < least.pending))
-        least = connection
-    }
-    if (least !== undefined && least.pending > FEW_PENDING && this.#open.length < this.#most) {
-      this.#another().catch(() => {})
-    }
-    return least
-  }
-
-  #another(): Promise<Connection> {
-    this.#opening ??= this.#connect().finally(() => {
-      this.#opening = undefined
-    })
-    return this.#opening
-  }
-
-  async #connect(): Promise<Connection> {
-    const connection = await Connection.open(this.#server, { pipeline: true, name: 'reads' })
-    this.#open.push(connection)
-    connection.onLost(() => this.#open.splice(this.#open.indexOf(connection), 1))
-    if (this.#isClosed) await connection.close()
-    return connection
+    await Promise.all([this.#quick.close(), this.#slow.close()])
   }
 }

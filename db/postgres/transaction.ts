@@ -1,91 +1,138 @@
 import { DatabaseUnavailable } from '../refusals.ts'
-import type { Connection, Result } from './connection.ts'
+import type { Connection, Result, Statement } from './connection.ts'
 import type { Runner } from './dialect.ts'
+import { isConflict } from './errors.ts'
+import { TAKE_WRITE_LOCK } from './write-lock.ts'
 
-/** For longer no transaction waits for that of another instance, nor another instance for ours. */
+/** For longer no transaction waits for that of another instance. */
 const LOCK_TIMEOUT_MS = 10_000
-const IDLE_TIMEOUT_MS = 30_000
+/** So long the server keeps the lock for an instance of which it hears nothing. */
+const IDLE_TIMEOUT_MS = 10_000
+/** So much later than the server itself we notice that it took too long. */
+const GRACE_MS = 2000
+/** A standby that is to have it too may be slow. */
+const LONGEST_COMMIT_MS = 20_000
+/** What is sent there tells others that something was written. */
+export const CHANNEL = 'library_written'
 
-const WRITING = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
+/** What a transaction does before it keeps others waiting. */
+export type Prepare = (runner: Runner) => Promise<void>
 
 /**
- * A transaction that writes: it has the only row of `data_version` from its first statement to its commit, so that in the whole cluster
- * one writes at a time, as on SQLite. What a command reads therefore stays so until it has written, at the level `read committed`, and
- * nothing has to be run again because of others.
+ * A transaction that writes. It has the write lock from its first statement to its commit. What a command reads therefore stays so until
+ * it has written, at the level `read committed`, and nothing has to be run again because of what others wrote.
  */
-export class Transaction implements Runner {
+export class Transaction {
   readonly #connection: Connection
+  /** By which the server knows it. */
   readonly id: string
-  #changes = 0
-  #isOpen = true
-  #isFailed = false
+  /** No statement may take longer. */
+  readonly longestMs: number
+  #hasWritten = false
 
-  private constructor(connection: Connection, id: string) {
+  private constructor(connection: Connection, id: string, longestMs: number) {
     this.#connection = connection
     this.id = id
+    this.longestMs = longestMs
   }
 
-  static async begin(connection: Connection, { longestMs }: { longestMs: number }): Promise<Transaction> {
-    // Local settings, so that a pooler may give each transaction another connection.
-    const { rows } = await connection.runAll([
-      'begin isolation level read committed read write',
-      `set local lock_timeout = ${LOCK_TIMEOUT_MS}`,
-      `set local idle_in_transaction_session_timeout = ${IDLE_TIMEOUT_MS}`,
+  /** With `prepare` something is done first, while others write; then it waits for as long as it may take itself. */
+  static async begin(
+    connection: Connection,
+    { longestMs, prepare }: { longestMs: number; prepare?: Prepare | undefined }
+  ): Promise<Transaction> {
+    const lockMs = prepare === undefined ? LOCK_TIMEOUT_MS : longestMs
+    const settings = settingsFor(Math.max(longestMs, lockMs + GRACE_MS), lockMs)
+    const lock = [
+      `select ${TAKE_WRITE_LOCK}`,
       `set local statement_timeout = ${longestMs}`,
-      'set local synchronous_commit = on',
-      'update data_version set version = version + 1 returning pg_current_xact_id()::text as id'
-    ])
-    return new Transaction(connection, (rows[0] as { id: string }).id)
-  }
-
-  /** Grows with each statement that has changed rows. */
-  get changes(): number {
-    return this.#changes
-  }
-
-  /** After an error of the server it takes no statement until it is rolled back. */
-  get isFailed(): boolean {
-    return this.#isFailed
-  }
-
-  get isConnectionLost(): boolean {
-    return this.#connection.isLost
-  }
-
-  async run(statement: { sql: string; parameters: readonly unknown[] }): Promise<Result> {
-    if (!this.#isOpen) throw new DatabaseUnavailable('the transaction is over')
+      'select pg_current_xact_id()::text as id'
+    ]
     try {
-      const result = await this.#connection.run(statement)
-      if (WRITING.has(result.command) && result.rowCount !== 0) this.#changes += 1
-      return result
+      if (prepare !== undefined) {
+        await connection.runAll(settings)
+        await prepare(connection)
+      }
+      const statements = prepare === undefined ? [...settings, ...lock] : lock
+      const { rows } = await connection.runAll(statements, lockMs + 2 * GRACE_MS)
+      return new Transaction(connection, (rows[0] as { id: string }).id, longestMs)
     } catch (error) {
-      this.#isFailed = true
+      if (isConflict(error)) await endQuietly(connection)
+      // It may lead to a server that takes no writes any more.
+      else connection.giveUp((error as Error).message)
       throw error
     }
   }
 
-  async setSavepoint(): Promise<void> {
-    await this.#connection.runAll(['savepoint member'])
+  get isLost(): boolean {
+    return this.#connection.isLost
   }
 
-  async releaseSavepoint(): Promise<void> {
-    await this.#connection.runAll(['release savepoint member'])
+  /** That this was committed need not be told to anybody unless something was written. */
+  noteWrite(): void {
+    this.#hasWritten = true
   }
 
-  async rollBackToSavepoint(): Promise<void> {
-    await this.#connection.runAll(['rollback to savepoint member', 'release savepoint member'])
-    this.#isFailed = false
+  run(statement: Statement): Promise<Result> {
+    return this.#connection.run(statement, this.longestMs + GRACE_MS)
   }
 
+  async setSavepoint(name: string): Promise<void> {
+    await this.#connection.runAll([`savepoint ${name}`])
+  }
+
+  async releaseSavepoint(name: string): Promise<void> {
+    await this.#connection.runAll([`release savepoint ${name}`])
+  }
+
+  async rollBackTo(name: string): Promise<void> {
+    await this.#connection.runAll([`rollback to savepoint ${name}`, `release savepoint ${name}`])
+  }
+
+  /** Whatever it throws, whether it was committed must be asked. */
   async commit(): Promise<void> {
-    this.#isOpen = false
-    const { command } = await this.#connection.runAll(['commit'])
-    // Of a transaction that has failed the server makes a rollback, without an error.
-    if (command === 'ROLLBACK') throw new DatabaseUnavailable('the transaction was rolled back')
+    // That nothing was written need not be on the disk.
+    if (!this.#hasWritten) return this.rollBack()
+    const { warnings } = this.#connection
+    // Under a timeout the server would give up to wait for a standby once the time is over, and call it committed.
+    const { command } = await this.#connection.runAll(
+      ['set local statement_timeout = 0', `notify ${CHANNEL}`, 'commit'],
+      LONGEST_COMMIT_MS
+    )
+    if (command !== 'COMMIT') throw new DatabaseUnavailable('the transaction was rolled back')
+    if (this.#connection.warnings > warnings)
+      throw new NotReplicated('a commit is on no standby, though it should be')
   }
 
   async rollBack(): Promise<void> {
-    this.#isOpen = false
-    if (!this.#connection.isLost) await this.#connection.runAll(['rollback'])
+    await this.#connection.runAll(['rollback'], LOCK_TIMEOUT_MS)
   }
+
+  async rollBackQuietly(): Promise<void> {
+    await endQuietly(this.#connection)
+  }
+
+  /** Does not wait for what the server is at. */
+  abandon(reason: string): void {
+    this.#connection.giveUp(reason)
+  }
+}
+
+/** It was committed, and a switch to a standby would undo it. */
+export class NotReplicated extends DatabaseUnavailable {}
+
+/** They are local, so that a pooler may give each transaction another connection. */
+function settingsFor(longestMs: number, lockMs: number): string[] {
+  return [
+    'begin isolation level read committed read write',
+    `select set_config('lock_timeout', '${lockMs}', true),
+      set_config('idle_in_transaction_session_timeout', '${IDLE_TIMEOUT_MS}', true),
+      set_config('statement_timeout', '${longestMs}', true),
+      set_config('synchronous_commit', case when current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
+        then 'on' else current_setting('synchronous_commit') end, true)`
+  ]
+}
+
+async function endQuietly(connection: Connection): Promise<void> {
+  await connection.runAll(['rollback'], LOCK_TIMEOUT_MS).catch((error) => connection.giveUp(error.message))
 }

@@ -5,6 +5,8 @@ import { ConnectionDialect } from './dialect.ts'
 import { openReader } from './open.ts'
 import { Writer } from './writer.ts'
 
+const LOOK_EVERY_MS = 50
+
 /** SQLite for the service: one connection that reads on the event loop, and a thread that writes. */
 export class SqliteEngine implements Engine {
   /** How many calls share a commit at most; with 1 it is what the benchmark compares with. */
@@ -55,6 +57,15 @@ export class SqliteEngine implements Engine {
     }
     return this.#version
   }
+
+  /** Others may write too, of whom nothing tells. */
+  watch(hear: () => void): () => void {
+    const timer = setInterval(hear, LOOK_EVERY_MS)
+    return () => clearInterval(timer)
+  }
+
+  /** The file that is open stays the same. */
+  onDoubt(): void {}
 
   close(): Promise<void> {
     return this.#writer.close()

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { BatchSize } from '../../db/batch-size.ts'
 import { type Change, lastSequence, listChanges } from '../../db/changes.ts'
+import { isUnavailable } from '../../db/dialect.ts'
 import { ChangePage, ChangeStream, ChangesQuery, StreamHeaders, StreamQuery } from '../../schemas/changes.ts'
 import { refusedParameter, TooManyStreams } from '../../schemas/errors.ts'
 import { answer, answerAs } from '../../schemas/ref.ts'
@@ -73,8 +74,9 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
         try {
           // At once, so that the client knows that it is connected.
           yield ': changes\n\n'
-          for (let after = since; !isClosing && (await isStillGood()); ) {
-            const found = await listChanges(db, { limit: batch.rows, after })
+          for (let after = since; !isClosing; ) {
+            const found = await look(after)
+            if (found === undefined) return
             const events = batch.fitting(found.map(toEvent))
             after = found[events.length - 1]?.sequence ?? after
             if (events.length > 0) yield events.join('')
@@ -85,8 +87,15 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
         }
       }
 
-      function isStillGood() {
-        return fastify.isStillAllowed(user).catch(() => false)
+      /** What comes next; nothing while the database is away, and undefined when the session has ended. */
+      async function look(after: number) {
+        try {
+          if (!(await fastify.isStillAllowed(user))) return undefined
+          return await listChanges(db, { limit: batch.rows, after })
+        } catch (error) {
+          if (isUnavailable(error)) return []
+          throw error
+        }
       }
     }
   })

@@ -4,13 +4,15 @@ import path from 'node:path'
 import { setImmediate as tickEnd, setTimeout as timer } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
-import type { Call, Command } from '../../../db/command.ts'
 import { type Database, openDatabase } from '../../../db/database.ts'
 import { isUnavailable } from '../../../db/dialect.ts'
 import { Problem } from '../../../db/problems.ts'
+import { callOf } from './calls.ts'
 import { play, type Report } from './commands/playing.ts'
 import { type Effect, expected, replay } from './oracle.ts'
 import type { Actor, Caller, Foreigner, Pause } from './program.ts'
+
+export { callOf }
 
 export const COMMANDS = path.join(import.meta.dirname, 'commands')
 export const SCHEMA = `
@@ -31,12 +33,6 @@ const UNSYNCED = /synced|disk I\/O/
 
 /** What all runs together came across; a property that never meets a failure proves nothing. */
 export const met = { committed: 0, refused: 0, failedAlone: 0, unknown: 0, shared: 0, foreign: 0, died: 0 }
-
-/** A call of the service to one of the test's commands. */
-export function callOf<Input extends object>({ name }: Command<Input, unknown>, input: Input): Call {
-  const stamp = { id: 'none', at: '2026-01-01T00:00:00.000Z' }
-  return { command: name, input, stamp, credential: undefined, form: undefined }
-}
 
 /** A database with its writer, another connection to it, and what is known of both. */
 export class World {

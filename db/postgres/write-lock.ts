@@ -1,0 +1,13 @@
+/**
+ * Takes the lock that everything which writes has until its commit, so that in the whole cluster one transaction writes at a time. A row
+ * that all of them update would do the same, until somebody reads for long (a `pg_dump`): each of its old versions would have to be
+ * kept, and walked through by the next.
+ */
+export const TAKE_WRITE_LOCK = 'pg_advisory_xact_lock(1818845810, 1)'
+
+/**
+ * How many transactions that write have ended; the same as before only if nothing was committed meanwhile
+ * (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT).
+ */
+export const ENDED_TRANSACTIONS =
+  'select pg_snapshot_xmax(now)::text::bigint - (select count(*) from pg_snapshot_xip(now)) as version from pg_current_snapshot() as now'

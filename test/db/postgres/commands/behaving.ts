@@ -1,0 +1,104 @@
+/** Commands that behave as none should. */
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
+import { sql } from 'kysely'
+import { serviceCommand } from '../../../../db/command.ts'
+import { Problem } from '../../../../db/problems.ts'
+import type { Db } from '../../../../db/tables.ts'
+
+const SHORT_MS = 500
+const insert = (trx: Db, word: string) => sql`insert into words values (${word})`.execute(trx)
+
+/** How often each word was asked for. */
+export const runs = new Map<string, number>()
+/** The transaction of a command that has ended. */
+export const kept: Db[] = []
+
+export const addWord = serviceCommand('testAddWord', async (trx, { word }: { word: string }) => {
+  runs.set(word, (runs.get(word) ?? 0) + 1)
+  await insert(trx, word)
+  return word
+})
+
+export const addShortly = serviceCommand(
+  'testAddShortly',
+  async (trx, { word }: { word: string }) => {
+    await insert(trx, word)
+  },
+  SHORT_MS
+)
+
+export const doNothing = serviceCommand('testDoNothing', async () => {})
+
+export const addSlowly = serviceCommand(
+  'testAddSlowly',
+  async (trx, { word, seconds }: { word: string; seconds: number }) => {
+    await insert(trx, word)
+    await sql`select pg_sleep(${seconds})`.execute(trx)
+  }
+)
+
+export const sleepTooLong = serviceCommand(
+  'testSleepTooLong',
+  async (trx, { word }: { word: string }) => {
+    await insert(trx, word)
+    await sql`select pg_sleep(30)`.execute(trx)
+  },
+  SHORT_MS
+)
+
+export const neverEnd = serviceCommand(
+  'testNeverEnd',
+  async (trx, { word }: { word: string }) => {
+    await insert(trx, word)
+    await new Promise(() => {})
+  },
+  SHORT_MS
+)
+
+export const askForEver = serviceCommand(
+  'testAskForEver',
+  async (trx, { word }: { word: string }) => {
+    await insert(trx, word)
+    for (;;) await sql`select pg_sleep(0.01)`.execute(trx)
+  },
+  SHORT_MS
+)
+
+/** Fails while what it has begun is still on its way, and goes on when it has ended. */
+export const failBeside = serviceCommand('testFailBeside', async (trx, { word }: { word: string }) => {
+  const later = async () => {
+    for (let i = 0; i < 20; i++) await yieldToEventLoop()
+    await insert(trx, `${word} later`)
+  }
+  void insert(trx, `${word} at once`).catch(() => {})
+  later().catch(() => {})
+  throw new Problem('KEY_NOT_FOUND', [word])
+})
+
+/** Writes with a statement that reads, then fails. */
+export const failAfterHiddenWrite = serviceCommand(
+  'testFailAfterHiddenWrite',
+  async (trx, { word }: { word: string }) => {
+    await sql`with added as (insert into words values (${word}) returning word) select * from added`.execute(
+      trx
+    )
+    throw new Problem('KEY_NOT_FOUND', [word])
+  }
+)
+
+export const catchAndGoOn = serviceCommand('testCatchAndGoOn', async (trx, { word }: { word: string }) => {
+  await insert(trx, word)
+  await insert(trx, word).catch(() => {})
+  await sql`select 1 / 0`.execute(trx).catch(() => {})
+  await insert(trx, `${word} too`)
+  return word
+})
+
+export const rollBack = serviceCommand('testRollBack', async (trx, { word }: { word: string }) => {
+  await sql`rollback`.execute(trx)
+  await insert(trx, word)
+})
+
+export const keepTransaction = serviceCommand('testKeepTransaction', async (trx) => {
+  kept.push(trx)
+})

@@ -1,0 +1,257 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
+import t, { type Test } from 'tap'
+import type { Command } from '../../../db/command.ts'
+import { type DatabaseEvent, openDatabase } from '../../../db/database.ts'
+import { isUnavailable } from '../../../db/dialect.ts'
+import { CommitUnknown } from '../../../db/postgres/batch.ts'
+import { Connection, serverOf } from '../../../db/postgres/connection.ts'
+import { fateOf } from '../../../db/postgres/fate.ts'
+import { Problem } from '../../../db/problems.ts'
+import type { Db } from '../../../db/tables.ts'
+import { newDatabase } from '../../engines.ts'
+import { callOf } from '../writer/calls.ts'
+import * as behaving from './commands/behaving.ts'
+import { Tunnel } from './tunnel.ts'
+import { COMMANDS } from './world.ts'
+
+t.setTimeout(180_000)
+
+const context = { engine: 'postgres' }
+const { addWord, runs } = behaving
+
+/** A database by way of a proxy, and directly. */
+async function openWords(t: Test, parameters = '') {
+  const url = await newDatabase(t)
+  const { hostname: host, port } = new URL(url)
+  const proxy = await Tunnel.open(t, () => ({ host, port: Number(port) }))
+  const events: DatabaseEvent[] = []
+  const signal = (event: DatabaseEvent) => events.push(event)
+  const open = (databaseUrl: string) => openDatabase(databaseUrl, { commandFolders: [COMMANDS], signal })
+  const direct = await open(url)
+  t.teardown(() => direct.close())
+  await sql`create table words (word text primary key)`.execute(await ownConnection(t, url))
+  const db = await open(proxy.urlOf(url) + parameters)
+  t.teardown(() => db.close())
+  const run = <Input extends object>(command: Command<Input, unknown>, input: Input) =>
+    db.run(callOf(command, input))
+  const words = async (of = direct) =>
+    (await sql<{ word: string }>`select word from words order by word`.execute(of.reads as Db)).rows.map(
+      ({ word }) => word
+    )
+  return { url, proxy, db, direct, events, run, add: (word: string) => run(addWord, { word }), words }
+}
+
+async function ownConnection(t: Test, url: string) {
+  const { Kysely } = await import('kysely')
+  const { RunnerDialect } = await import('../../../db/postgres/dialect.ts')
+  const connection = await Connection.open(serverOf(url), { name: 'test' })
+  t.teardown(() => connection.close())
+  return new Kysely<never>({ dialect: new RunnerDialect(() => connection) })
+}
+
+const outcome = (promise: Promise<unknown>) => promise.catch((error) => error)
+
+t.test('the answer to a COMMIT is lost: it is found out that it was done', { context }, async (t) => {
+  const { proxy, db, add, words, events } = await openWords(t)
+  await add('before')
+  await words(db)
+  loseAnswer(proxy, 1)
+  t.equal(await add('once'), 'once')
+  t.strictSame([await words(), runs.get('once')], [['before', 'once'], 1], 'and it was done once')
+
+  loseAnswer(proxy, 1, { all: true })
+  const error = (await outcome(add('maybe'))) as Error
+  t.ok(isUnavailable(error), 'nobody who was there before can tell')
+  t.match(error.message, /not known whether/)
+  t.ok(events.some(({ event }) => event === 'commit_unknown'))
+  t.strictSame([await words(), runs.get('maybe')], [['before', 'maybe', 'once'], 1])
+  t.equal(await add('later'), 'later')
+})
+
+/** What the server says to so many COMMITs does not come, but a reset; with `all` of all connections. */
+function loseAnswer(proxy: Tunnel, times: number, { all = false } = {}): void {
+  let left = times
+  let waiting: unknown
+  proxy.whenSent = (data, client) => {
+    if (waiting === undefined && left > 0 && data.includes('; commit')) waiting = client
+    return true
+  }
+  proxy.whenAnswered = (_data, client) => {
+    if (client !== waiting) return true
+    waiting = undefined
+    left -= 1
+    if (all) proxy.reset()
+    else client.resetAndDestroy()
+    return false
+  }
+}
+
+t.test(
+  'a COMMIT that does not reach the server is done once more, and so is a lost batch',
+  { context },
+  async (t) => {
+    const { proxy, add, words } = await openWords(t)
+    await add('before')
+    for (const text of ['; commit', 'insert into words', TAKE]) {
+      let left = 2
+      proxy.whenSent = (data, client) => {
+        if (left === 0 || !data.includes(text)) return true
+        left -= 1
+        client.resetAndDestroy()
+        return false
+      }
+      t.equal(await add(text), text)
+    }
+    t.strictSame(await words(), [TAKE, '; commit', 'before', 'insert into words'].sort())
+    t.equal(runs.get('; commit'), 3)
+  }
+)
+
+const TAKE = 'pg_advisory_xact_lock'
+
+t.test('what became of a transaction is known, or is known to be unknown', { context }, async (t) => {
+  const { url } = await openWords(t)
+  const connection = await Connection.open(serverOf(url), { name: 'test' })
+  t.teardown(() => connection.close())
+  const idOf = async (end: string) =>
+    (
+      (await connection.runAll(['begin', 'select pg_current_xact_id()::text as id'])).rows[0] as {
+        id: string
+      }
+    ).id + (await connection.runAll([end])).command.slice(0, 0)
+  const done = await idOf('commit')
+  const undone = await idOf('rollback')
+  const future = String(Number(done) + 1_000_000)
+  const fate = (id: string, isWitness: boolean) =>
+    fateOf(new CommitUnknown(id, 0, { outcomes: [], lockMs: 0, commitMs: 0 }, undefined), async () => ({
+      connection,
+      isWitness
+    }))
+  t.equal(await fate(done, true), 'committed')
+  t.equal(
+    await fate(done, false),
+    'unknown',
+    'a server that has lost it may have given its number to another'
+  )
+  for (const isWitness of [true, false]) {
+    t.equal(await fate(undone, isWitness), 'undone')
+    t.equal(await fate(future, isWitness), 'undone', 'the server never came to it')
+  }
+})
+
+t.test('a command that misbehaves harms nobody', { context }, async (t) => {
+  const { run, add, words, db } = await openWords(t)
+  const { catchAndGoOn, failAfterHiddenWrite, failBeside, rollBack } = behaving
+  const all = await Promise.allSettled([
+    add('a'),
+    run(failBeside, { word: 'x' }),
+    add('b'),
+    run(failAfterHiddenWrite, { word: 'x' }),
+    run(catchAndGoOn, { word: 'caught' }),
+    run(rollBack, { word: 'x' }),
+    add('a'),
+    add('c')
+  ])
+  const [a, beside, b, hidden, caught, rolledBack, again, c] = all.map((end) =>
+    end.status === 'fulfilled' ? end.value : end.reason
+  )
+  t.strictSame([a, b, caught, c], ['a', 'b', 'caught', 'c'])
+  for (const refusal of [beside, hidden]) t.ok(refusal instanceof Problem)
+  t.match(rolledBack, { name: 'TypeError' })
+  t.equal(again.code, '23505')
+  await add('d')
+  t.strictSame(await words(), ['a', 'b', 'c', 'caught', 'caught too', 'd'])
+
+  await run(behaving.keepTransaction, {})
+  const late = sql`insert into words values ('late')`.execute(behaving.kept[0] as Db)
+  t.match(await outcome(late), { message: /has ended/ })
+  t.match(await outcome(db.run({ ...callOf(addWord, { word: '' }), command: 'none' })), { name: 'TypeError' })
+  t.notOk((await words()).includes('late'))
+})
+
+t.test('a command that takes too long is given up alone', { context }, async (t) => {
+  const { run, add, words } = await openWords(t)
+  for (const command of [behaving.sleepTooLong, behaving.neverEnd, behaving.askForEver]) {
+    const begun = performance.now()
+    const runaway = outcome(run(command, { word: 'x' }))
+    const neighbours = ['a', 'b'].map((word) => add(`${word} ${command.name}`))
+    t.ok(isUnavailable(await runaway), command.name)
+    t.ok(performance.now() - begun < 10_000, 'soon')
+    await Promise.all(neighbours)
+  }
+  t.equal((await words()).length, 6)
+})
+
+t.test('who holds the lock for too long keeps nobody for ever', { context }, async (t) => {
+  const { url, add, words } = await openWords(t)
+  const holder = await Connection.open(serverOf(url), { name: 'test' })
+  t.teardown(() => holder.close())
+  await holder.runAll(['begin', 'select pg_advisory_xact_lock(1818845810, 1)'])
+  const begun = performance.now()
+  t.ok(isUnavailable(await outcome(add('refused'))))
+  t.ok(performance.now() - begun < 15_000)
+  await holder.runAll(['rollback'])
+  t.equal(await add('later'), 'later')
+  t.strictSame(await words(), ['later'])
+})
+
+t.test('a network that is cut is an answer, and afterwards all goes on', { context }, async (t) => {
+  const { proxy, db, run, add, words } = await openWords(t, '?connect_timeout=1')
+  await add('before')
+  await words(db)
+  const slow = run(behaving.addSlowly, { word: 'slow', seconds: 5 })
+  await sleep(200)
+  proxy.cut()
+  const begun = performance.now()
+  const during = [words(db), db.dataVersion() as Promise<number>, add('during'), slow].map(outcome)
+  for (const end of await Promise.all(during)) t.ok(isUnavailable(end), String(end))
+  t.ok(performance.now() - begun < 15_000, `within ${Math.round(performance.now() - begun)} ms`)
+  const fast = performance.now()
+  t.ok(isUnavailable(await outcome(words(db))))
+  t.ok(performance.now() - fast < 3000, 'later ones do not wait as long')
+  // The connections from before stay silent.
+  proxy.mend({ staySilent: true })
+  t.equal(await outcome(retry(() => add('after'))), 'after')
+  t.strictSame(await retry(() => words(db)), ['after', 'before'])
+})
+
+async function retry<T>(work: () => Promise<T>): Promise<T> {
+  for (const end = performance.now() + 10_000; ; ) {
+    try {
+      return await work()
+    } catch (error) {
+      if (performance.now() > end) throw error
+      await sleep(50)
+    }
+  }
+}
+
+t.test('nobody waits behind a statement that takes long', { context }, async (t) => {
+  const { db, words } = await openWords(t)
+  const slowly = (seconds: number) =>
+    sql`select pg_sleep(${seconds}), count(*) from words`.execute(db.reads as Db)
+  await words(db)
+  await slowly(0.3)
+  const searches = Array.from({ length: 6 }, () => slowly(0.5))
+  const took: number[] = []
+  for (let i = 0; i < 100; i++) {
+    const begun = performance.now()
+    await words(db)
+    took.push(performance.now() - begun)
+  }
+  await Promise.all(searches)
+  const [, middle, longest] = [0, took.sort((a, b) => a - b)[50] as number, took.at(-1) as number]
+  t.comment({ middle, longest })
+  t.ok(longest < 400, 'a short one never waits for a long one')
+})
+
+t.test('a full queue refuses, and what was accepted is done before the end', { context }, async (t) => {
+  const { db, direct, run, add, words } = await openWords(t)
+  const many = Array.from({ length: 9900 }, () => run(behaving.doNothing, {}))
+  const some = Array.from({ length: 100 }, (_, i) => add(`word ${i}`))
+  t.match(await outcome(add('one more')), { message: /too many/ })
+  await Promise.all([...many, ...some, db.close()])
+  t.match(await outcome(add('late')), { message: /not open/ })
+  t.equal((await words(direct)).length, 100)
+})

@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
+import t, { type Test } from 'tap'
+import { openDatabase } from '../../../db/database.ts'
+import { isUnavailable } from '../../../db/dialect.ts'
+import type { Db } from '../../../db/tables.ts'
+import { AUTHOR, listen, signIn } from '../../helpers.ts'
+import { callOf } from '../writer/calls.ts'
+import { addShortly } from './commands/behaving.ts'
+import { OwnServer } from './servers.ts'
+import { COMMANDS } from './world.ts'
+
+t.setTimeout(180_000)
+
+interface Event {
+  sequence: number
+  record: { name: string } | null
+}
+
+/** What comes by a stream of changes, until its end. */
+async function follow(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Event[]> {
+  const response = await fetch(`${url}/changes/stream?since=0`, { headers, signal })
+  const events: Event[] = []
+  const read = async () => {
+    let text = ''
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      text += Buffer.from(chunk).toString()
+      const parts = text.split('\n\n')
+      text = parts.pop() as string
+      for (const part of parts) {
+        const data = /^data: (.*)$/m.exec(part)?.[1]
+        if (data !== undefined) events.push(JSON.parse(data))
+      }
+    }
+  }
+  read().catch(() => {})
+  return events
+}
+
+/** Two instances, with a stream of changes at each, and a client that creates at the first. */
+async function serve(t: Test, DATABASE_URL: string) {
+  const instances = [await listen(t, { DATABASE_URL }), await listen(t, { DATABASE_URL })] as const
+  const { headers } = await signIn(instances[0].server)
+  const end = new AbortController()
+  const streams = await Promise.all(instances.map(({ url }) => follow(url, headers, end.signal)))
+  const acknowledged: string[] = []
+  let last = 0
+  const create = async (instance: 0 | 1) => {
+    last += 1
+    const name = `Author ${last}`
+    const response = await fetch(`${instances[instance].url}/authors`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ ...AUTHOR, name })
+    })
+    if (response.status === 201) acknowledged.push(name)
+    return response
+  }
+  t.teardown(() => end.abort())
+  return { instances, headers, streams, acknowledged, create, end: () => end.abort() }
+}
+
+type Served = Awaited<ReturnType<typeof serve>>
+
+/** Until both instances create again. */
+async function recover(t: Test, { create }: Served): Promise<void> {
+  const begun = performance.now()
+  for (const instance of [0, 1] as const) {
+    while ((await create(instance)).status !== 201) await sleep(50)
+  }
+  t.ok(performance.now() - begun < 30_000, `again within ${Math.round(performance.now() - begun)} ms`)
+}
+
+/** Nothing was lost, skipped or doubled, and all have it in one order. */
+async function checkAll(t: Test, { instances, headers, streams, acknowledged, end }: Served): Promise<void> {
+  const log: Event[] = []
+  for (let next: string | null = '/changes?since=0&limit=100'; next !== null; ) {
+    const response = await fetch(`${instances[1].url}${next}`, { headers })
+    const page = (await response.json()) as { data: Event[]; next: string | null }
+    log.push(...page.data)
+    next = page.next
+  }
+  const names = new Set(log.map(({ record }) => record?.name))
+  t.strictSame(
+    acknowledged.filter((name) => !names.has(name)),
+    [],
+    'what was acknowledged is there'
+  )
+  t.equal(names.size, log.length, 'and once')
+  const sequences = log.map(({ sequence }) => sequence)
+  for (const events of streams) {
+    for (let tries = 0; events.length < log.length && tries < 100; tries += 1) await sleep(50)
+    t.strictSame(
+      events.map(({ sequence }) => sequence),
+      sequences
+    )
+  }
+  end()
+}
+
+t.test('a server that starts again', async (t) => {
+  const server = await OwnServer.start(t)
+  const served = await serve(t, server.url)
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
+    for (let i = 0; i < 5; i += 1) await served.create(0)
+    const underWay = Promise.allSettled([1, 2, 3, 4].map(() => served.create(1)))
+    await server.stop(signal)
+    await underWay
+    const responses = [
+      await served.create(0),
+      await fetch(`${served.instances[0].url}/authors`, { headers: served.headers }),
+      await fetch(`${served.instances[1].url}/me`, { headers: served.headers })
+    ]
+    for (const response of responses) {
+      t.match(await response.json(), { code: 'STORAGE_UNAVAILABLE' })
+      t.equal(response.status, 503)
+      t.ok(response.headers.has('retry-after'))
+    }
+    await server.start()
+    await recover(t, served)
+  }
+  await checkAll(t, served)
+})
+
+t.test('a standby in the place of the primary', async (t) => {
+  const primary = await OwnServer.start(t)
+  await primary.stop()
+  const standby = await primary.startStandby(t)
+  await primary.start({ synchronous_standby_names: '*' })
+  const url = `postgres://library@127.0.0.1:${standby.port},127.0.0.1:${primary.port}/postgres?connect_timeout=2`
+  const served = await serve(t, url)
+  for (let i = 0; i < 5; i += 1) await served.create(i % 2 === 0 ? 0 : 1)
+  let isOver = false
+  const load = Promise.all(
+    ([0, 1, 0, 1] as const).map(async (instance) => {
+      while (!isOver) if ((await served.create(instance)).status !== 201) await sleep(20)
+    })
+  )
+  await sleep(500)
+  await primary.stop('SIGQUIT')
+  await sleep(300)
+  const db = await directly(t, standby.url)
+  await db.query('select pg_promote()')
+  await recover(t, served)
+  isOver = true
+  await load
+  t.comment(`${served.acknowledged.length} were acknowledged`)
+  await checkAll(t, served)
+})
+
+t.test('what no standby has is not acknowledged, also when the time of its command is over', async (t) => {
+  const primary = await OwnServer.start(t)
+  await primary.stop()
+  const standby = await primary.startStandby(t)
+  await primary.start({ synchronous_standby_names: '*' })
+  const events: string[] = []
+  const db = await openDatabase(primary.url, {
+    commandFolders: [COMMANDS],
+    signal: ({ event }) => events.push(event)
+  })
+  t.teardown(() => db.close())
+  const client = await directly(t, primary.url)
+  await client.query('create table words (word text primary key)')
+  await db.run(callOf(addShortly, { word: 'before' }))
+  await sql`select 1`.execute(db.reads as Db)
+
+  await standby.stop('SIGQUIT')
+  let isBack = false
+  const word = db.run(callOf(addShortly, { word: 'late' })).then(() => isBack)
+  await sleep(1500)
+  isBack = true
+  await standby.start()
+  t.equal(await word, true, 'it was acknowledged only after the standby was there')
+
+  await standby.stop('SIGQUIT')
+  const cancelled = db.run(callOf(addShortly, { word: 'cancelled' })).catch((error) => error)
+  await sleep(500)
+  await client.query(
+    "select pg_cancel_backend(pid) from pg_stat_activity where application_name = 'library-api writes'"
+  )
+  t.ok(isUnavailable(await cancelled), 'nor when the operator ends the wait for it')
+  t.ok(events.includes('commit_unknown'))
+  await standby.start()
+})
+
+async function directly(t: Test, url: string) {
+  const { default: pg } = await import('pg')
+  const client = new pg.Client(url)
+  client.on('error', () => {})
+  await client.connect()
+  t.teardown(() => client.end())
+  return client
+}
