@@ -13,7 +13,7 @@ const selectByNameAndBook = compiledOnce<{ name: string; book: string }>()((db, 
     .where('book_key', '=', book)
 )
 
-/** Any one of them, since all others with this identifier have one name. */
+/** One of them is enough, since all others with this identifier have one name. */
 const selectByIdentifier = (scheme: Scheme) =>
   compiledOnce<{ identifier: string; number: number }>()((db, { identifier, number }) =>
     db
@@ -21,6 +21,7 @@ const selectByIdentifier = (scheme: Scheme) =>
       .select(['slug', 'name_key'])
       .where(scheme, '=', identifier)
       .where('number', '<>', number)
+      .orderBy('number')
       .limit(1)
   )
 

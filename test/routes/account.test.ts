@@ -1,10 +1,11 @@
 import argon2 from 'argon2'
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { uuidv7 } from 'uuidv7'
 import { upsertPasswordReset } from '../../db/password-resets.ts'
 import { insertUser } from '../../db/users.ts'
 import { Registration } from '../../schemas/users.ts'
+import { test } from '../engines.ts'
 import { basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 const { username: USERNAME, password: NEW_PASSWORD } = Registration.properties
@@ -15,7 +16,7 @@ function packs(characters: string[], size: number): string[] {
   return Array.from({ length: count }, (_, i) => characters.slice(i * size, (i + 1) * size).join(''))
 }
 
-t.test('POST /register makes a user and says where it is', async (t) => {
+test('POST /register makes a user and says where it is', async (t) => {
   const server = await buildApp(t)
   const payload = { username: 'salman', password: PASSWORD }
   const answer = await server.inject({ method: 'POST', url: '/register', payload })
@@ -27,7 +28,7 @@ t.test('POST /register makes a user and says where it is', async (t) => {
   t.match(password_hash, /^\$argon2id\$v=19\$m=19456,p=1,t=2\$/)
 })
 
-t.test('a username is taken once, whatever its case or compatibility form', async (t) => {
+test('a username is taken once, whatever its case or compatibility form', async (t) => {
   const server = await buildApp(t)
   const register = (username: string) =>
     server.inject({ method: 'POST', url: '/register', payload: { username, password: PASSWORD } })
@@ -39,7 +40,7 @@ t.test('a username is taken once, whatever its case or compatibility form', asyn
   }
 })
 
-t.test('a username with what cannot be seen is refused, and the refusal names it', async (t) => {
+test('a username with what cannot be seen is refused, and the refusal names it', async (t) => {
   const server = await buildApp(t)
   await signIn(server, 'admin')
   const ignorable = everyCharacter.filter((character) => /\p{DI}/u.test(character))
@@ -59,7 +60,7 @@ t.test('a username with what cannot be seen is refused, and the refusal names it
   }
 })
 
-t.test('a username keeps to one script, or to Latin with those of one East Asian language', async (t) => {
+test('a username keeps to one script, or to Latin with those of one East Asian language', async (t) => {
   const server = await buildApp(t)
   const register = async (username: string) =>
     (
@@ -115,7 +116,7 @@ t.test('a username keeps to one script, or to Latin with those of one East Asian
   }
 })
 
-t.test('a username that looks like another is taken', async (t) => {
+test('a username that looks like another is taken', async (t) => {
   const server = await buildApp(t)
   const register = (username: string) =>
     server.inject({ method: 'POST', url: '/register', payload: { username, password: PASSWORD } })
@@ -148,7 +149,7 @@ async function insertOldUser(t: Test, server: FastifyInstance, username: string,
   await insertUser(directly(t, server), user)
 }
 
-t.test('names of before go on to work, and have their look for themselves', async (t) => {
+test('names of before go on to work, and have their look for themselves', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const passwordHash = await server.passwords.hash(PASSWORD)
@@ -172,7 +173,7 @@ t.test('names of before go on to work, and have their look for themselves', asyn
   }
 })
 
-t.test('of 20 simultaneous registrations of one name one succeeds', async (t) => {
+test('of 20 simultaneous registrations of one name one succeeds', async (t) => {
   const server = await buildApp(t)
   const payload = { username: 'salman', password: PASSWORD }
   const answers = await Promise.all(
@@ -181,7 +182,7 @@ t.test('of 20 simultaneous registrations of one name one succeeds', async (t) =>
   t.strictSame(answers.map(({ statusCode }) => statusCode).sort(), [201, ...Array(19).fill(409)])
 })
 
-t.test('POST /register refuses what could not be a login', async (t) => {
+test('POST /register refuses what could not be a login', async (t) => {
   const server = await buildApp(t)
   const cases: [object, string][] = [
     [{ username: 'ab', password: PASSWORD }, '/username'],
@@ -205,7 +206,7 @@ t.test('POST /register refuses what could not be a login', async (t) => {
   }
 })
 
-t.test('POST /register refuses passwords that everybody would guess first', async (t) => {
+test('POST /register refuses passwords that everybody would guess first', async (t) => {
   const server = await buildApp(t)
   const cases = [
     ['salman', 'passwordpassword', /most common/],
@@ -223,14 +224,14 @@ t.test('POST /register refuses passwords that everybody would guess first', asyn
   }
 })
 
-t.test('POST /register is refused while registration is closed', async (t) => {
+test('POST /register is refused while registration is closed', async (t) => {
   const server = await buildApp(t, { REGISTRATION: 'closed' })
   const payload = { username: 'salman', password: PASSWORD }
   const answer = await server.inject({ method: 'POST', url: '/register', payload })
   t.match(answer.json(), { code: 'REGISTRATION_CLOSED', status: 403 })
 })
 
-t.test('POST /login answers a token that is not to be stored', async (t) => {
+test('POST /login answers a token that is not to be stored', async (t) => {
   const server = await buildApp(t, { ACCESS_TOKEN_TTL: 60 })
   await signIn(server)
   const answer = await server.inject({
@@ -243,7 +244,7 @@ t.test('POST /login answers a token that is not to be stored', async (t) => {
   t.equal(answer.headers['cache-control'], 'no-store')
 })
 
-t.test('passwords may be of any script, in any normal form', async (t) => {
+test('passwords may be of any script, in any normal form', async (t) => {
   const server = await buildApp(t)
   const username = 'Łucja.漢字'
   const password = 'пароль ẛ̣ 🔑 zażółć'
@@ -259,7 +260,7 @@ t.test('passwords may be of any script, in any normal form', async (t) => {
   }
 })
 
-t.test('HTTP Basic carries every character that a password or a username may have', async (t) => {
+test('HTTP Basic carries every character that a password or a username may have', async (t) => {
   const server = await buildApp(t, { RATE_LIMIT: 'off' })
   // Costs next to nothing, so that all of Unicode can be tried.
   const passwordHash = await argon2.hash('x', {
@@ -287,7 +288,7 @@ t.test('HTTP Basic carries every character that a password or a username may hav
   t.notMatch(ofNames.join(''), /[:\p{C}\p{Z}]/u, 'none that divides, or that Basic does not carry')
 })
 
-t.test('whatever registration, a change and a reset of a password take logs in', async (t) => {
+test('whatever registration, a change and a reset of a password take logs in', async (t) => {
   const server = await buildApp(t, { RATE_LIMIT: 'off' })
   const pattern = new RegExp(NEW_PASSWORD.pattern as string, 'u')
   const rare = /[\p{Z}\p{Cc}\p{Cf}\p{DI}\ufffd\uffff]/u
@@ -321,7 +322,7 @@ t.test('whatever registration, a change and a reset of a password take logs in',
     t.equal((await logIn(other)).statusCode, 401, 'nothing is cut off or passed over')
 })
 
-t.test('a password that Basic cannot carry is refused with the character that is to blame', async (t) => {
+test('a password that Basic cannot carry is refused with the character that is to blame', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const hidden = ['\u2028', '\u2029', '\n', '\u007f', '\u001b']
@@ -349,7 +350,7 @@ t.test('a password that Basic cannot carry is refused with the character that is
   }
 })
 
-t.test('credentials that are not base64 of UTF-8 are no credentials, and reach no account', async (t) => {
+test('credentials that are not base64 of UTF-8 are no credentials, and reach no account', async (t) => {
   const server = await buildApp(t)
   const password = '~~~ ??? >>> the moors'
   await server.inject({ method: 'POST', url: '/register', payload: { username: 'salman', password } })
@@ -397,7 +398,7 @@ t.test('credentials that are not base64 of UTF-8 are no credentials, and reach n
     t.equal(await codeFor(basic(username, password)), 'INVALID_CREDENTIALS', username)
 })
 
-t.test('every failed login is 401 with the Basic challenge, and tells nothing else', async (t) => {
+test('every failed login is 401 with the Basic challenge, and tells nothing else', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const challenge = 'Basic realm="library", charset="UTF-8"'
@@ -437,7 +438,7 @@ t.test('every failed login is 401 with the Basic challenge, and tells nothing el
   t.strictSame({ ...wrong.json(), instance: '' }, { ...unknown.json(), instance: '' })
 })
 
-t.test('an unknown user costs the same work as a wrong password', async (t) => {
+test('an unknown user costs the same work as a wrong password', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const hash = await argon2.hash('x', {
@@ -458,7 +459,7 @@ t.test('an unknown user costs the same work as a wrong password', async (t) => {
   t.ok(ratio > 0.5 && ratio < 2, `ratio ${ratio}: not the hundredfold of work that is left out`)
 })
 
-t.test('when too many log in at once the rest is told to come back, and the service stays', async (t) => {
+test('when too many log in at once the rest is told to come back, and the service stays', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const login = () =>
@@ -476,7 +477,7 @@ t.test('when too many log in at once the rest is told to come back, and the serv
   t.equal((await login()).statusCode, 200)
 })
 
-t.test('GET /me tells who I am', async (t) => {
+test('GET /me tells who I am', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
   t.match((await server.inject({ url: '/me', headers })).json(), { id, username: 'salman' })

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import t from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
+import { test } from '../engines.ts'
 import { AUTHOR, buildApp, PASSWORD, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
@@ -8,7 +8,7 @@ type Headers = Record<string, string>
 const create = (server: FastifyInstance, headers: Headers, payload: object = AUTHOR) =>
   server.inject({ method: 'POST', url: '/authors', headers, payload })
 
-t.test('POST /authors creates an author that can be read by id and by slug', async (t) => {
+test('POST /authors creates an author that can be read by id and by slug', async (t) => {
   const server = await buildApp(t)
   const { id: owner_id, headers } = await signIn(server)
   const answer = await create(server, headers)
@@ -24,7 +24,7 @@ t.test('POST /authors creates an author that can be read by id and by slug', asy
   }
 })
 
-t.test('everything that is allowed comes back exactly as it was sent', async (t) => {
+test('everything that is allowed comes back exactly as it was sent', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const odd = {
@@ -43,7 +43,7 @@ t.test('everything that is allowed comes back exactly as it was sent', async (t)
   t.match(got.json(), odd)
 })
 
-t.test('a slug of another script is an address too', async (t) => {
+test('a slug of another script is an address too', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const created = await create(server, headers, { ...AUTHOR, name: '村上春樹' })
@@ -60,7 +60,7 @@ t.test('a slug of another script is an address too', async (t) => {
   }
 })
 
-t.test('the same name and book is a duplicate, the same name with another book is not', async (t) => {
+test('the same name and book is a duplicate, the same name with another book is not', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const coetzee = { name: 'J. M. Coetzee', book: 'Disgrace', country: 'South Africa' }
@@ -79,7 +79,7 @@ t.test('the same name and book is a duplicate, the same name with another book i
   )
 })
 
-t.test('20 simultaneous creations of one author make one', async (t) => {
+test('20 simultaneous creations of one author make one', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const answers = await Promise.all(Array.from({ length: 20 }, () => create(server, headers)))
@@ -89,7 +89,7 @@ t.test('20 simultaneous creations of one author make one', async (t) => {
 const typeOf = (method: 'PUT' | 'PATCH') =>
   method === 'PUT' ? 'application/json' : 'application/merge-patch+json'
 
-t.test('a person with several books has one identifier, and nobody of another name has it', async (t) => {
+test('a person with several books has one identifier, and nobody of another name has it', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const identifiers = { viaf: '31415', isni: '0000000121032683', wikidata: 'Q36322', openlibrary: 'OL21594A' }
@@ -162,7 +162,7 @@ t.test('a person with several books has one identifier, and nobody of another na
   t.equal((await server.inject(restore)).statusCode, 201, 'beside another book of the same person')
 })
 
-t.test('book and country may be unknown, and sameness compares what is there', async (t) => {
+test('book and country may be unknown, and sameness compares what is there', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const url = '/authors/homer'
@@ -220,7 +220,7 @@ t.test('book and country may be unknown, and sameness compares what is there', a
   t.match(restored.json(), { name: 'Homer', book: null, country: null })
 })
 
-t.test('a name to sort by is where the author stands among names, and its words are found', async (t) => {
+test('a name to sort by is where the author stands among names, and its words are found', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   for (const [name, sort_name] of [
@@ -266,7 +266,7 @@ t.test('a name to sort by is where the author stands among names, and its words 
   t.match((await create(server, headers, long)).json(), { sort_name: long.sort_name })
 })
 
-t.test('GET /authors pages through all authors once, also while new ones come', async (t) => {
+test('GET /authors pages through all authors once, also while new ones come', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   for (let i = 0; i < 45; i++) await create(server, headers, { ...AUTHOR, book: `Book ${i}` })
@@ -286,7 +286,7 @@ t.test('GET /authors pages through all authors once, also while new ones come', 
   )
 })
 
-t.test('PUT replaces the whole author, and its slug stays', async (t) => {
+test('PUT replaces the whole author, and its slug stays', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const before = (await create(server, headers, { ...AUTHOR, note: 'x', identifiers: { viaf: '1' } })).json()
@@ -307,7 +307,7 @@ t.test('PUT replaces the whole author, and its slug stays', async (t) => {
   t.strictSame((await server.inject({ url: `/authors/${before.id}`, headers })).json(), answer.json())
 })
 
-t.test('PUT can create nothing and double nothing', async (t) => {
+test('PUT can create nothing and double nothing', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const put = (url: string, payload: object) => server.inject({ method: 'PUT', url, headers, payload })
@@ -320,7 +320,7 @@ t.test('PUT can create nothing and double nothing', async (t) => {
   })
 })
 
-t.test('If-Match lets a change through for the current version only', async (t) => {
+test('If-Match lets a change through for the current version only', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const { id } = (await create(server, headers)).json()
@@ -347,7 +347,7 @@ t.test('If-Match lets a change through for the current version only', async (t) 
   t.equal((await send('DELETE', tag(1))).statusCode, 412, 'the slug has passed to another author')
 })
 
-t.test('a tag that a compressing proxy has changed still names its version', async (t) => {
+test('a tag that a compressing proxy has changed still names its version', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const { id } = (await create(server, headers)).json()
@@ -393,7 +393,7 @@ t.test('a tag that a compressing proxy has changed still names its version', asy
   }
 })
 
-t.test('an If-Match that is no tag is told, for it would never match', async (t) => {
+test('an If-Match that is no tag is told, for it would never match', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const { id } = (await create(server, headers)).json()
@@ -423,7 +423,7 @@ t.test('an If-Match that is no tag is told, for it would never match', async (t)
   }
 })
 
-t.test('DELETE takes the author away, and its slug is free again', async (t) => {
+test('DELETE takes the author away, and its slug is free again', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   await create(server, headers)
@@ -434,7 +434,7 @@ t.test('DELETE takes the author away, and its slug is free again', async (t) => 
   t.equal((await create(server, headers)).json().slug, 'salman-rushdie')
 })
 
-t.test('everyone reads an author, only its owner changes it', async (t) => {
+test('everyone reads an author, only its owner changes it', async (t) => {
   const server = await buildApp(t)
   const owner = await signIn(server, 'salman')
   const stranger = await signIn(server, 'stranger')
@@ -459,7 +459,7 @@ t.test('everyone reads an author, only its owner changes it', async (t) => {
   t.equal(orphan.json().owner_id, null, 'the authors of a deleted user stay')
 })
 
-t.test('identifiers are taken as people have them, and kept, compared and found in one form', async (t) => {
+test('identifiers are taken as people have them, and kept, compared and found in one form', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const kept = { viaf: '95216565', isni: '000000012146438X', wikidata: 'Q937', openlibrary: 'OL20187A' }
@@ -547,7 +547,7 @@ t.test('identifiers are taken as people have them, and kept, compared and found 
   }
 })
 
-t.test('an identifier that is none is told why', async (t) => {
+test('an identifier that is none is told why', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const rounded = /number that a spreadsheet has rounded: format its column as text/

@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { uuidv7 } from 'uuidv7'
 import { importRows } from '../../db/authors/importing.ts'
 import type { AuthorContent, AuthorRecord } from '../../db/authors/table.ts'
 import { databaseFile } from '../../db/dialect.ts'
 import { readFile } from '../../scripts/crash/database-file.ts'
 import { indexedTerms } from '../../scripts/crash/indexed-terms.ts'
+import { test } from '../engines.ts'
 import { buildApp, directly, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
@@ -118,7 +119,7 @@ function expected(authors: AuthorRecord[], query: Query): string[] {
   return found.sort((a, b) => order(key(a), key(b)) || order(a.id, b.id)).map(({ id }) => id)
 }
 
-t.test('whatever is asked for is found, as a plain look at all authors would find it', async (t) => {
+test('whatever is asked for is found, as a plain look at all authors would find it', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
   await fill(t, server, generate(MANY), id)
@@ -203,7 +204,7 @@ t.test('whatever is asked for is found, as a plain look at all authors would fin
   t.ok(longest < Math.max(50, (performance.now() - began) * 0.9), 'and others get their turn meanwhile')
 })
 
-t.test('a cursor is for its own search and order only, and nobody can make one up', async (t) => {
+test('a cursor is for its own search and order only, and nobody can make one up', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
   await fill(t, server, generate(50), id)
@@ -229,7 +230,7 @@ t.test('a cursor is for its own search and order only, and nobody can make one u
   t.equal(first.headers.link, `<${first.json().next}>; rel="next"`)
 })
 
-t.test('a search that cannot be is told what would', async (t) => {
+test('a search that cannot be is told what would', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const cases: [string, string, RegExp][] = [
@@ -260,7 +261,7 @@ t.test('a search that cannot be is told what would', async (t) => {
   t.notOk('total' in (await get(server, headers, '/authors')), 'the total comes only when it is asked for')
 })
 
-t.test('an author is found by what it is now, no more by what it was', async (t) => {
+test('an author is found by what it is now, no more by what it was', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const url = '/authors/flann-obrien'
@@ -282,7 +283,7 @@ t.test('an author is found by what it is now, no more by what it was', async (t)
   t.strictSame(terms, [...words, '\uE000eire'], 'all of its words, its country, and nothing else')
 })
 
-t.test('words of every script are found', async (t) => {
+test('words of every script are found', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const authors = [
@@ -299,7 +300,7 @@ t.test('words of every script are found', async (t) => {
   }
 })
 
-t.test('a name that Unicode makes long can still be paged after', async (t) => {
+test('a name that Unicode makes long can still be paged after', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   for (const book of ['One', 'Two', 'Three']) {

@@ -1,6 +1,7 @@
 /** Authors of many scripts, written in one way and asked for in another. */
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
+import { test } from '../engines.ts'
 import { buildApp, signIn } from '../helpers.ts'
 
 interface Case {
@@ -183,7 +184,7 @@ async function find(
   return (answer.json().data as { name: string }[]).map(({ name }) => name)
 }
 
-t.test('an author is found, told apart and addressed as a plain keyboard types it', async (t) => {
+test('an author is found, told apart and addressed as a plain keyboard types it', async (t) => {
   const { create, find, server, headers } = await openLibrary(t)
   for (const { name, typed, country, typedCountry, q, slug } of CASES) {
     const created = await create({ name, book: '1', country })
@@ -201,7 +202,7 @@ t.test('an author is found, told apart and addressed as a plain keyboard types i
   }
 })
 
-t.test('a deleted author comes back only while nobody is the same', async (t) => {
+test('a deleted author comes back only while nobody is the same', async (t) => {
   const { create, server, headers } = await openLibrary(t)
   for (const { name, typed, slug } of CASES) {
     await create({ name, book: 'L’une' })
@@ -213,7 +214,7 @@ t.test('a deleted author comes back only while nobody is the same', async (t) =>
   }
 })
 
-t.test('an import knows who is there, however the file writes them', async (t) => {
+test('an import knows who is there, however the file writes them', async (t) => {
   const { create, server, headers } = await openLibrary(t)
   for (const { name, country } of CASES) await create({ name, book: '2', country })
   const post = async (rows: object[]) => {
@@ -242,7 +243,7 @@ t.test('an import knows who is there, however the file writes them', async (t) =
   t.match(others.json(), { created: CASES.length })
 })
 
-t.test('names are sorted by their folded letters', async (t) => {
+test('names are sorted by their folded letters', async (t) => {
   const { create, find } = await openLibrary(t)
   const sorted = ['‘Abbās', 'Ægir', 'Łoza', 'Lubić', 'Øyvind', 'Pål', 'Þóra', 'Žižka', 'Ёлкин', 'Жук']
   for (const name of sorted.toReversed()) await create({ name, book: 'B' })
@@ -250,7 +251,7 @@ t.test('names are sorted by their folded letters', async (t) => {
   t.same(await find({ sort: '-name' }), sorted.toReversed())
 })
 
-t.test('marks that make another letter keep authors apart', async (t) => {
+test('marks that make another letter keep authors apart', async (t) => {
   const { create, find } = await openLibrary(t)
   for (const [one, other] of APART) {
     for (const name of [one, other]) t.equal((await create({ name, book: 'B' })).statusCode, 201, name)
@@ -258,7 +259,7 @@ t.test('marks that make another letter keep authors apart', async (t) => {
   }
 })
 
-t.test('each spelling of an apostrophe or a dash is the same author', async (t) => {
+test('each spelling of an apostrophe or a dash is the same author', async (t) => {
   const { create, find } = await openLibrary(t)
   t.equal((await create({ name: "Nell O'Hara-Quinn", book: 'It’s “So”' })).statusCode, 201)
   for (const apostrophe of [...'’‘ʼʹ`´′＇ʻꞌ']) {

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
-import t from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
 import { AUTHOR_COLUMNS, type AuthorRecord, toRow, UNKNOWN_YEAR } from '../../db/authors/table.ts'
 import type { Change } from '../../db/changes.ts'
 import { databaseFile } from '../../db/dialect.ts'
 import { unsoundness } from '../../scripts/crash/soundness.ts'
+import { test } from '../engines.ts'
 import { AUTHOR, buildApp, directly, listen, PASSWORD, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
@@ -34,7 +34,7 @@ async function allChanges(get: (url: string) => Promise<{ data: Change[]; next: 
   return changes
 }
 
-t.test('every change is told: what, who, when, and the author after it', async (t) => {
+test('every change is told: what, who, when, and the author after it', async (t) => {
   const server = await buildApp(t)
   const owner = await signIn(server)
   const { send, get } = client(server, owner.headers)
@@ -75,7 +75,7 @@ t.test('every change is told: what, who, when, and the author after it', async (
   t.match(await get('/authors/nobody/history'), { code: 'AUTHOR_NOT_FOUND' })
 })
 
-t.test('what fails leaves no trace in the log', async (t) => {
+test('what fails leaves no trace in the log', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const { send, get } = client(server, headers)
@@ -91,7 +91,7 @@ t.test('what fails leaves no trace in the log', async (t) => {
   )
 })
 
-t.test('a deleted author is still known, and comes back as it was', async (t) => {
+test('a deleted author is still known, and comes back as it was', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const { send, get } = client(server, headers)
@@ -114,7 +114,7 @@ t.test('a deleted author is still known, and comes back as it was', async (t) =>
   t.strictSame(await get(url), answer.json())
 })
 
-t.test('what has taken the place of a deleted author is in the way of its return', async (t) => {
+test('what has taken the place of a deleted author is in the way of its return', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const { send, get } = client(server, headers)
@@ -139,7 +139,7 @@ t.test('what has taken the place of a deleted author is in the way of its return
   t.match((await send('POST', `${url}/restore`)).json(), { code: 'AUTHOR_NOT_DELETED' })
 })
 
-t.test('only the owner or an admin restores an author', async (t) => {
+test('only the owner or an admin restores an author', async (t) => {
   const server = await buildApp(t)
   const owner = client(server, (await signIn(server, 'salman')).headers)
   const stranger = await signIn(server, 'stranger')
@@ -158,7 +158,7 @@ t.test('only the owner or an admin restores an author', async (t) => {
   t.equal((await client(server, keyed).send('POST', restore)).body, restored.body, 'and a retry is no error')
 })
 
-t.test('an author whose owner is deleted changes by that, and the log tells it', async (t) => {
+test('an author whose owner is deleted changes by that, and the log tells it', async (t) => {
   const server = await buildApp(t)
   const owner = await signIn(server, 'salman')
   const reader = client(server, (await signIn(server, 'reader')).headers)
@@ -181,7 +181,7 @@ t.test('an author whose owner is deleted changes by that, and the log tells it',
   t.match(restored.json(), { owner_id: null, version: 3 }, 'nobody owns what comes back to nobody')
 })
 
-t.test('the change log from its beginning makes just the authors that are there', async (t) => {
+test('the change log from its beginning makes just the authors that are there', async (t) => {
   const server = await buildApp(t)
   const users = [await signIn(server, 'anna'), await signIn(server, 'boris'), await signIn(server, 'chen')]
   const clients = users.map(({ headers }) => client(server, headers))
@@ -228,7 +228,7 @@ t.test('the change log from its beginning makes just the authors that are there'
   const actual = await server.db.selectFrom('authors').selectAll().orderBy('id').execute()
   const plain = (list: object[]) => list.map((row) => ({ ...row }))
   t.same(plain([...rebuilt.entries()].sort().map(([, row]) => row)), plain(actual))
-  t.strictSame(unsoundness(databaseFile(server.config.DATABASE_URL)), [])
+  t.strictSame(await unsoundnessOf(t, server), [])
   t.ok(actual.length > 2 && changes.length > 60, `${changes.length} changes`)
   t.strictSame(
     changes.map(({ sequence }) => sequence),
@@ -272,7 +272,7 @@ async function* readEvents(url: string, headers: Headers, signal: AbortSignal) {
   }
 }
 
-t.test('a stream that is cut off again and again brings each change once, in order', async (t) => {
+test('a stream that is cut off again and again brings each change once, in order', async (t) => {
   const { server, url } = await listen(t)
   const { headers } = await signIn(server)
   const { send } = client(server, headers)
@@ -319,7 +319,7 @@ t.test('a stream that is cut off again and again brings each change once, in ord
   )
 })
 
-t.test('a stream begins where it is asked to, and by default with what is still to come', async (t) => {
+test('a stream begins where it is asked to, and by default with what is still to come', async (t) => {
   const { server, url } = await listen(t)
   const { headers } = await signIn(server)
   const { send } = client(server, headers)
@@ -357,7 +357,7 @@ t.test('a stream begins where it is asked to, and by default with what is still 
   }
 })
 
-t.test('a stream ends with its session and with the service, and one user has ten at most', async (t) => {
+test('a stream ends with its session and with the service, and one user has ten at most', async (t) => {
   const { server, url } = await listen(t)
   const { headers } = await signIn(server)
   const { send } = client(server, headers)

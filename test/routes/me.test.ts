@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import t from 'tap'
 import { upsertPasswordReset } from '../../db/password-resets.ts'
+import { test } from '../engines.ts'
 import { AUTHOR, basic, buildApp, directly, listen, PASSWORD, signIn } from '../helpers.ts'
 
 const NEW_PASSWORD = 'shalimar the clown'
@@ -28,7 +28,7 @@ async function createKey(server: FastifyInstance, headers: Headers, changes: obj
   return server.inject({ method: 'POST', url: '/me/keys', headers, payload })
 }
 
-t.test('PUT /me/password needs the current one, and ends the other sessions', async (t) => {
+test('PUT /me/password needs the current one, and ends the other sessions', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const other = await bearerOf(server)
@@ -52,30 +52,27 @@ t.test('PUT /me/password needs the current one, and ends the other sessions', as
   t.equal((await logIn(server, NEW_PASSWORD)).statusCode, 200)
 })
 
-t.test(
-  'DELETE /me needs the password, ends everything at once, and leaves the authors without owner',
-  async (t) => {
-    const server = await buildApp(t)
-    const { headers } = await signIn(server)
-    const stranger = await signIn(server, 'stranger')
-    const { key } = (await createKey(server, headers)).json()
-    await server.inject({ method: 'POST', url: '/authors', headers, payload: AUTHOR })
-    const remove = (password: string) =>
-      server.inject({ method: 'DELETE', url: '/me', headers, payload: { password } })
-    t.match((await remove('wrong')).json(), { code: 'WRONG_PASSWORD' })
-    t.equal((await server.inject({ method: 'DELETE', url: '/me', headers })).statusCode, 400)
-    t.equal((await remove(PASSWORD)).statusCode, 204)
-    t.equal(await me(server, headers), 401)
-    t.equal(await me(server, { authorization: `Bearer ${key}` }), 401)
-    t.equal((await logIn(server, PASSWORD)).statusCode, 401)
-    const author = await server.inject({ url: '/authors/salman-rushdie', headers: stranger.headers })
-    t.equal(author.json().owner_id, null)
-    const again = { username: 'salman', password: PASSWORD }
-    t.equal((await server.inject({ method: 'POST', url: '/register', payload: again })).statusCode, 201)
-  }
-)
+test('DELETE /me needs the password, ends everything at once, and leaves the authors without owner', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const stranger = await signIn(server, 'stranger')
+  const { key } = (await createKey(server, headers)).json()
+  await server.inject({ method: 'POST', url: '/authors', headers, payload: AUTHOR })
+  const remove = (password: string) =>
+    server.inject({ method: 'DELETE', url: '/me', headers, payload: { password } })
+  t.match((await remove('wrong')).json(), { code: 'WRONG_PASSWORD' })
+  t.equal((await server.inject({ method: 'DELETE', url: '/me', headers })).statusCode, 400)
+  t.equal((await remove(PASSWORD)).statusCode, 204)
+  t.equal(await me(server, headers), 401)
+  t.equal(await me(server, { authorization: `Bearer ${key}` }), 401)
+  t.equal((await logIn(server, PASSWORD)).statusCode, 401)
+  const author = await server.inject({ url: '/authors/salman-rushdie', headers: stranger.headers })
+  t.equal(author.json().owner_id, null)
+  const again = { username: 'salman', password: PASSWORD }
+  t.equal((await server.inject({ method: 'POST', url: '/register', payload: again })).statusCode, 201)
+})
 
-t.test('POST /me/keys gives a key once, which works as a bearer token', async (t) => {
+test('POST /me/keys gives a key once, which works as a bearer token', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
   const answer = await createKey(server, headers)
@@ -103,46 +100,43 @@ t.test('POST /me/keys gives a key once, which works as a bearer token', async (t
   t.match(gone.json(), { code: 'KEY_NOT_FOUND' })
 })
 
-t.test(
-  'a key that may only read cannot write, and no key manages keys, passwords, sessions or users',
-  async (t) => {
-    const server = await buildApp(t)
-    const { id, headers } = await signIn(server)
-    await directly(t, server).updateTable('users').set({ role: 'admin' }).execute()
-    const keyOf = async (scope: string) => ({
-      authorization: `Bearer ${(await createKey(server, headers, { scope })).json().key}`
-    })
-    const [reading, writing] = [await keyOf('read'), await keyOf('write')]
-    t.equal((await server.inject({ url: '/authors', headers: reading })).statusCode, 200)
-    const refused = await server.inject({
-      method: 'POST',
-      url: '/authors',
-      headers: reading,
-      payload: AUTHOR
-    })
-    t.match(refused.json(), { code: 'INSUFFICIENT_SCOPE', status: 403 })
-    t.match(refused.headers['www-authenticate'], /error="insufficient_scope"/)
+test('a key that may only read cannot write, and no key manages keys, passwords, sessions or users', async (t) => {
+  const server = await buildApp(t)
+  const { id, headers } = await signIn(server)
+  await directly(t, server).updateTable('users').set({ role: 'admin' }).execute()
+  const keyOf = async (scope: string) => ({
+    authorization: `Bearer ${(await createKey(server, headers, { scope })).json().key}`
+  })
+  const [reading, writing] = [await keyOf('read'), await keyOf('write')]
+  t.equal((await server.inject({ url: '/authors', headers: reading })).statusCode, 200)
+  const refused = await server.inject({
+    method: 'POST',
+    url: '/authors',
+    headers: reading,
+    payload: AUTHOR
+  })
+  t.match(refused.json(), { code: 'INSUFFICIENT_SCOPE', status: 403 })
+  t.match(refused.headers['www-authenticate'], /error="insufficient_scope"/)
 
-    const managing = [
-      ['GET', '/me/keys'],
-      ['POST', '/me/keys', { name: 'x', scope: 'write' }],
-      ['DELETE', '/me/keys/x'],
-      ['PUT', '/me/password', { current_password: PASSWORD, new_password: NEW_PASSWORD }],
-      ['DELETE', '/me', { password: PASSWORD }],
-      ['GET', '/me/sessions'],
-      ['DELETE', '/me/sessions/x'],
-      ['POST', '/logout'],
-      ['PATCH', `/users/${id}`, { role: 'reader' }],
-      ['DELETE', `/users/${id}`]
-    ] as const
-    for (const [method, url, payload] of managing) {
-      const answer = await server.inject({ method, url, headers: writing, ...(payload && { payload }) })
-      t.match(answer.json(), { code: 'ACCESS_TOKEN_ONLY', status: 403 }, `${method} ${url}`)
-    }
+  const managing = [
+    ['GET', '/me/keys'],
+    ['POST', '/me/keys', { name: 'x', scope: 'write' }],
+    ['DELETE', '/me/keys/x'],
+    ['PUT', '/me/password', { current_password: PASSWORD, new_password: NEW_PASSWORD }],
+    ['DELETE', '/me', { password: PASSWORD }],
+    ['GET', '/me/sessions'],
+    ['DELETE', '/me/sessions/x'],
+    ['POST', '/logout'],
+    ['PATCH', `/users/${id}`, { role: 'reader' }],
+    ['DELETE', `/users/${id}`]
+  ] as const
+  for (const [method, url, payload] of managing) {
+    const answer = await server.inject({ method, url, headers: writing, ...(payload && { payload }) })
+    t.match(answer.json(), { code: 'ACCESS_TOKEN_ONLY', status: 403 }, `${method} ${url}`)
   }
-)
+})
 
-t.test('a key is refused when it is mistyped, made up, expired, or its user is disabled', async (t) => {
+test('a key is refused when it is mistyped, made up, expired, or its user is disabled', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const soon = new Date(Date.now() + 60_000).toISOString()
@@ -190,29 +184,26 @@ t.test('a key is refused when it is mistyped, made up, expired, or its user is d
   }
 })
 
-t.test(
-  'of many guesses at the password of an open session those beyond the limit are refused, the right one too',
-  async (t) => {
-    const server = await buildApp(t)
-    const { headers } = await signIn(server)
-    const change = (current_password: string) =>
-      server.inject({
-        method: 'PUT',
-        url: '/me/password',
-        headers,
-        payload: { current_password, new_password: NEW_PASSWORD }
-      })
-    const guesses = Array.from({ length: 30 }, (_, i) => change(`a wrong guess ${i}`))
-    const right = change(PASSWORD)
-    const statuses = (await Promise.all(guesses)).map(({ statusCode }) => statusCode)
-    t.equal(statuses.filter((status) => status === 403).length, 10)
-    t.equal(statuses.filter((status) => status === 429).length, 20)
-    t.equal((await right).statusCode, 429)
-    t.equal((await logIn(server, NEW_PASSWORD)).statusCode, 429)
-  }
-)
+test('of many guesses at the password of an open session those beyond the limit are refused, the right one too', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const change = (current_password: string) =>
+    server.inject({
+      method: 'PUT',
+      url: '/me/password',
+      headers,
+      payload: { current_password, new_password: NEW_PASSWORD }
+    })
+  const guesses = Array.from({ length: 30 }, (_, i) => change(`a wrong guess ${i}`))
+  const right = change(PASSWORD)
+  const statuses = (await Promise.all(guesses)).map(({ statusCode }) => statusCode)
+  t.equal(statuses.filter((status) => status === 403).length, 10)
+  t.equal(statuses.filter((status) => status === 429).length, 20)
+  t.equal((await right).statusCode, 429)
+  t.equal((await logIn(server, NEW_PASSWORD)).statusCode, 429)
+})
 
-t.test('nobody sees or revokes the keys of others', async (t) => {
+test('nobody sees or revokes the keys of others', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const stranger = await signIn(server, 'stranger')
@@ -246,7 +237,7 @@ async function held(url: string, method: string, route: string, headers: Headers
   }
 }
 
-t.test('what ended while the body of a write came in is looked at again', async (t) => {
+test('what ended while the body of a write came in is looked at again', async (t) => {
   const { server, url } = await listen(t)
   const boss = await signIn(server, 'boss')
   await directly(t, server).updateTable('users').set({ role: 'admin' }).execute()
@@ -277,7 +268,7 @@ t.test('what ended while the body of a write came in is looked at again', async 
   t.equal(await between('fay', 'POST', '/authors', AUTHOR, demote), 403)
 })
 
-t.test('no login with the old password survives a password change, nor a reset code', async (t) => {
+test('no login with the old password survives a password change, nor a reset code', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
   await upsertPasswordReset(directly(t, server), id, 'the-code', new Date(Date.now() + 60_000).toISOString())
@@ -295,7 +286,7 @@ t.test('no login with the old password survives a password change, nor a reset c
   t.match(late.json(), { code: 'INVALID_RESET_CODE' })
 })
 
-t.test('of two password changes at once one wins', async (t) => {
+test('of two password changes at once one wins', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const change = (new_password: string) =>

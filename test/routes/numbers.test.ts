@@ -2,11 +2,12 @@
 import { hash } from 'node:crypto'
 import path from 'node:path'
 import { type Kysely, sql } from 'kysely'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import type { AuthorContent, AuthorRecord } from '../../db/authors/table.ts'
 import type { Tables } from '../../db/tables.ts'
 import { isUuid } from '../../db/text.ts'
 import { unsoundness } from '../../scripts/crash/soundness.ts'
+import { test } from '../engines.ts'
 import { AUTHOR, buildApp, signIn, startServer, temporaryFolder } from '../helpers.ts'
 import { type Answer, walk } from '../openapi-walk.ts'
 
@@ -48,7 +49,7 @@ function fieldsOf(value: unknown): string[] {
 
 const allOf = ({ headers, text }: Answer) => `${JSON.stringify(headers)}\n${text}`
 
-t.test('no answer to any operation has a number of a user or an author', async (t) => {
+test('no answer to any operation has a number of a user or an author', async (t) => {
   const answers = await walk(t, makeNumbersTell)
   t.ok(
     answers.some(({ text }) => text.includes(`"sequence":${FIRST_CHANGE + 1}`)),
@@ -121,7 +122,7 @@ interface Page {
 const SEARCHES = ['', 'q=book&', 'owner=me&', 'country=India&booker_prize=true&', 'birth_year.lte=2000&']
 const LISTS = ORDERS.flatMap((sort) => SEARCHES.map((search) => `/authors?${search}sort=${sort}`))
 
-t.test('a cursor holds what its list is sorted by, and an id', async (t) => {
+test('a cursor holds what its list is sorted by, and an id', async (t) => {
   const { get, server, headers } = await openFilled(t)
   for (const url of LISTS) {
     for (let page = await get(`${url}&limit=2`); page.next !== null; page = await get(page.next)) {
@@ -148,29 +149,26 @@ t.test('a cursor holds what its list is sorted by, and an id', async (t) => {
   }
 })
 
-t.test(
-  'after an author that is deleted or changed a list goes on where it was, in every order',
-  async (t) => {
-    const { get, send, refill } = await openFilled(t)
-    for (const url of LISTS) {
-      await refill()
-      const all = await walkFrom(get, `${url}&limit=100`)
-      const { data, next } = await get(`${url}&limit=3`)
-      const [first, second, last] = data.map(({ id }: AuthorRecord) => `/authors/${id}`)
-      await send('DELETE', last)
-      await send('DELETE', first)
-      await send('PATCH', second, { country: 'India', note: 'changed' })
-      const others = new URL(next, 'http://x').searchParams
-      const isAfter = all.slice(3)
-      // What was changed comes last, or came first.
-      const moved = others.get('sort') === 'updated_at' ? [data[1].id] : []
-      t.strictSame(await walkFrom(get, next), [...isAfter, ...moved], url)
-      await send('POST', `${last}/restore`)
-      const again = others.get('sort') === 'updated_at' ? [...moved, data[2].id] : []
-      t.strictSame(await walkFrom(get, next), [...isAfter, ...again], `${url}, restored`)
-    }
+test('after an author that is deleted or changed a list goes on where it was, in every order', async (t) => {
+  const { get, send, refill } = await openFilled(t)
+  for (const url of LISTS) {
+    await refill()
+    const all = await walkFrom(get, `${url}&limit=100`)
+    const { data, next } = await get(`${url}&limit=3`)
+    const [first, second, last] = data.map(({ id }: AuthorRecord) => `/authors/${id}`)
+    await send('DELETE', last)
+    await send('DELETE', first)
+    await send('PATCH', second, { country: 'India', note: 'changed' })
+    const others = new URL(next, 'http://x').searchParams
+    const isAfter = all.slice(3)
+    // What was changed comes last, or came first.
+    const moved = others.get('sort') === 'updated_at' ? [data[1].id] : []
+    t.strictSame(await walkFrom(get, next), [...isAfter, ...moved], url)
+    await send('POST', `${last}/restore`)
+    const again = others.get('sort') === 'updated_at' ? [...moved, data[2].id] : []
+    t.strictSame(await walkFrom(get, next), [...isAfter, ...again], `${url}, restored`)
   }
-)
+})
 
 /** Behind a checksum as the service makes it. */
 function madeUp(url: string, position: unknown[]): string {
@@ -183,7 +181,7 @@ function madeUp(url: string, position: unknown[]): string {
   return `${url}&cursor=${Buffer.concat([checksum, Buffer.from(text)]).toString('base64url')}`
 }
 
-t.test('a cursor that is made up with an id of no author is refused, whatever else is right', async (t) => {
+test('a cursor that is made up with an id of no author is refused, whatever else is right', async (t) => {
   const { get, userId } = await openFilled(t)
   const [author] = (await get('/authors?limit=1')).data
   for (const url of LISTS) {
@@ -215,7 +213,7 @@ function urlAndPosition(next: string): [string, unknown[]] {
 const WRITES = 60
 const ROWS = 600
 
-t.test('ids and numbers have one order, though several processes write at once', async (t) => {
+test('ids and numbers have one order, though several processes write at once', async (t) => {
   const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
   const server = await buildApp(t, { DATABASE_URL })
   const { headers } = await signIn(server)

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import t from 'tap'
+import { test } from '../engines.ts'
 import { basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 interface Pair {
@@ -41,7 +41,7 @@ function advance(t: Tap, milliseconds: number): void {
 }
 type Tap = { teardown(work: () => void): void }
 
-t.test('POST /refresh gives the next pair, and both work', async (t) => {
+test('POST /refresh gives the next pair, and both work', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const first = await logIn(server)
@@ -55,7 +55,7 @@ t.test('POST /refresh gives the next pair, and both work', async (t) => {
   t.equal((await refresh(server, second.refresh_token)).statusCode, 200)
 })
 
-t.test('a client that lost the answer gets the same one again for 30 seconds', async (t) => {
+test('a client that lost the answer gets the same one again for 30 seconds', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const { refresh_token } = await logIn(server)
@@ -67,7 +67,7 @@ t.test('a client that lost the answer gets the same one again for 30 seconds', a
   t.equal(await me(server, first.json()), 401, 'and later its session has ended')
 })
 
-t.test('50 simultaneous refreshes leave one working pair', async (t) => {
+test('50 simultaneous refreshes leave one working pair', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const { refresh_token } = await logIn(server)
@@ -78,7 +78,7 @@ t.test('50 simultaneous refreshes leave one working pair', async (t) => {
   t.equal((await refresh(server, pair.refresh_token)).statusCode, 200)
 })
 
-t.test('a stolen old token ends the session, and the user can see why', async (t) => {
+test('a stolen old token ends the session, and the user can see why', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const stolen = await logIn(server, 'salman', 'the phone')
@@ -98,7 +98,7 @@ t.test('a stolen old token ends the session, and the user can see why', async (t
   )
 })
 
-t.test('what is no refresh token changes nothing', async (t) => {
+test('what is no refresh token changes nothing', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const pair = await logIn(server)
@@ -128,7 +128,7 @@ t.test('what is no refresh token changes nothing', async (t) => {
   t.equal(await me(server, pair), 401, 'but who knows the family and not the secret has an old one')
 })
 
-t.test('a session ends when it idles too long, and whatever happens at its end', async (t) => {
+test('a session ends when it idles too long, and whatever happens at its end', async (t) => {
   const server = await buildApp(t, { SESSION_IDLE_TTL: 1000, SESSION_TTL: 2000 })
   await signIn(server)
   const idle = await logIn(server)
@@ -144,7 +144,7 @@ t.test('a session ends when it idles too long, and whatever happens at its end',
   t.equal(await me(server, last), 401, 'also for an access token that has not expired')
 })
 
-t.test('POST /logout ends this session, all others, or all', async (t) => {
+test('POST /logout ends this session, all others, or all', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const [one, two, three] = [await logIn(server), await logIn(server), await logIn(server)]
@@ -162,7 +162,7 @@ t.test('POST /logout ends this session, all others, or all', async (t) => {
   t.equal((await logOut(await logIn(server), '?scope=everything')).statusCode, 400)
 })
 
-t.test('GET /me/sessions lists mine, and DELETE ends one of them', async (t) => {
+test('GET /me/sessions lists mine, and DELETE ends one of them', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const stranger = await signIn(server, 'stranger')
@@ -186,7 +186,7 @@ t.test('GET /me/sessions lists mine, and DELETE ends one of them', async (t) => 
   t.match((await list(two))[1], { end_reason: 'revoked' })
 })
 
-t.test('sessions that ended long ago are forgotten', async (t) => {
+test('sessions that ended long ago are forgotten', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   await logIn(server)
@@ -226,7 +226,7 @@ const ENDINGS: Record<
 }
 
 for (const [ending, end] of Object.entries(ENDINGS)) {
-  t.test(
+  test(
     `after the 2xx of ${ending} none of 1,000 racing requests that start later is accepted`,
     async (t) => {
       const server = await buildApp(t)

@@ -1,9 +1,10 @@
 import Sqlite from 'better-sqlite3'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
 import { databaseFile } from '../../db/dialect.ts'
 import { deleteOldAnswers, keepAnswer } from '../../db/idempotency-keys.ts'
+import { test } from '../engines.ts'
 import { AUTHOR, buildApp, directly, listen, numberOf, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
@@ -26,7 +27,7 @@ async function count(server: FastifyInstance): Promise<number> {
   return (await server.db.selectFrom('authors').select('id').execute()).length
 }
 
-t.test('PATCH changes what it names, null takes away, the rest stays', async (t) => {
+test('PATCH changes what it names, null takes away, the rest stays', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const before = (
@@ -56,7 +57,7 @@ t.test('PATCH changes what it names, null takes away, the rest stays', async (t)
   t.match((await patch(server, headers, {})).json(), { version: 4, birth_year: 1948 })
 })
 
-t.test('a patch that cannot be is refused whole', async (t) => {
+test('a patch that cannot be is refused whole', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const before = (await create(server, headers, { ...AUTHOR, birth_year: 1947 })).json()
@@ -77,7 +78,7 @@ t.test('a patch that cannot be is refused whole', async (t) => {
   t.strictSame((await server.inject({ url: URL_OF_AUTHOR, headers })).json(), before)
 })
 
-t.test('PATCH takes merge patches only, and says so', async (t) => {
+test('PATCH takes merge patches only, and says so', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   await create(server, headers)
@@ -108,7 +109,7 @@ t.test('PATCH takes merge patches only, and says so', async (t) => {
   t.equal(exporting.headers.allow, 'GET, HEAD, OPTIONS')
 })
 
-t.test('If-None-Match gives 304 for what one has, and keeps a change from it', async (t) => {
+test('If-None-Match gives 304 for what one has, and keeps a change from it', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const { etag } = (await create(server, headers)).headers as { etag: string }
@@ -128,7 +129,7 @@ t.test('If-None-Match gives 304 for what one has, and keeps a change from it', a
   t.equal(refused.statusCode, 412, 'PUT creates nothing')
 })
 
-t.test('Prefer: return=minimal sends no body back', async (t) => {
+test('Prefer: return=minimal sends no body back', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const minimal = { ...headers, prefer: 'respond-async, return=minimal; foo=1' }
@@ -147,7 +148,7 @@ t.test('Prefer: return=minimal sends no body back', async (t) => {
   t.match((await patch(server, headers, {}, { prefer: 'return=nonsense' })).json(), { note: 'y' })
 })
 
-t.test('two who race to read, and to replace what they read, lose nothing', async (t) => {
+test('two who race to read, and to replace what they read, lose nothing', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   await create(server, headers, { ...AUTHOR, note: '0' })
@@ -174,7 +175,7 @@ t.test('two who race to read, and to replace what they read, lose nothing', asyn
   t.ok(conflicts > 0, 'they did race')
 })
 
-t.test('a retry with the same key is answered as the first time, and creates nothing', async (t) => {
+test('a retry with the same key is answered as the first time, and creates nothing', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const keyed = { ...headers, 'idempotency-key': 'a-key' }
@@ -215,7 +216,7 @@ t.test('a retry with the same key is answered as the first time, and creates not
   })
 })
 
-t.test('what was refused is not kept: the same key does for the corrected request', async (t) => {
+test('what was refused is not kept: the same key does for the corrected request', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   await create(server, headers)
@@ -227,32 +228,29 @@ t.test('what was refused is not kept: the same key does for the corrected reques
     t.equal((await create(server, { ...headers, 'idempotency-key': key })).statusCode, 400, key)
 })
 
-t.test(
-  'while the first is under way a second with its key is 409, and other keys are not held up',
-  async (t) => {
-    const { url, server } = await listen(t)
-    const { headers } = await signIn(server)
-    const send = (key: string) =>
-      fetch(`${url}/authors`, {
-        method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': key },
-        body: JSON.stringify(AUTHOR)
-      })
-    const blocking = holdWriting(t, server)
-    const first = send('k')
-    let second = await send('k')
-    while (second.status !== 409) second = await send('k')
-    t.match(await second.json(), { code: 'IDEMPOTENCY_KEY_IN_USE' })
-    t.equal(second.headers.get('retry-after'), '1')
-    blocking.exec('commit')
-    const answer = await first
-    t.equal(answer.status, 201)
-    t.equal(await (await send('k')).text(), await answer.text())
-    t.equal(await count(server), 1)
-  }
-)
+test('while the first is under way a second with its key is 409, and other keys are not held up', async (t) => {
+  const { url, server } = await listen(t)
+  const { headers } = await signIn(server)
+  const send = (key: string) =>
+    fetch(`${url}/authors`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify(AUTHOR)
+    })
+  const blocking = holdWriting(t, server)
+  const first = send('k')
+  let second = await send('k')
+  while (second.status !== 409) second = await send('k')
+  t.match(await second.json(), { code: 'IDEMPOTENCY_KEY_IN_USE' })
+  t.equal(second.headers.get('retry-after'), '1')
+  blocking.exec('commit')
+  const answer = await first
+  t.equal(answer.status, 201)
+  t.equal(await (await send('k')).text(), await answer.text())
+  t.equal(await count(server), 1)
+})
 
-t.test('a key is kept for 24 hours, then forgotten', async (t) => {
+test('a key is kept for 24 hours, then forgotten', async (t) => {
   const server = await buildApp(t)
   const { id, headers } = await signIn(server)
   const db = directly(t, server)
@@ -301,31 +299,28 @@ async function interrupt<T extends { json(): { code?: string } }>(
   return answer
 }
 
-t.test(
-  'a credential that ends after the request was let in, and before its command runs, writes nothing',
-  async (t) => {
-    const cases: [string, object][] = [
-      ["update users set role = 'reader'", { code: 'ROLE_REQUIRED', status: 403 }],
-      ["update users set disabled_at = '2026-01-01T00:00:00.000Z'", { code: 'INVALID_TOKEN', status: 401 }],
-      [
-        "update sessions set ended_at = '2026-01-01T00:00:00.000Z', end_reason = 'logout'",
-        { code: 'INVALID_TOKEN', status: 401 }
-      ],
-      ['delete from sessions', { code: 'INVALID_TOKEN', status: 401 }]
-    ]
-    for (const [happen, problem] of cases) {
-      const server = await buildApp(t)
-      const { headers } = await signIn(server)
-      const keyed = { ...headers, 'idempotency-key': 'k' }
-      const answer = await interrupt(holdWriting(t, server), happen, () => create(server, keyed))
-      t.match(answer.json(), problem, happen)
-      t.equal(await count(server), 0)
-      t.same(await server.db.selectFrom('idempotency_keys').selectAll().execute(), [], 'nothing is kept')
-    }
+test('a credential that ends after the request was let in, and before its command runs, writes nothing', async (t) => {
+  const cases: [string, object][] = [
+    ["update users set role = 'reader'", { code: 'ROLE_REQUIRED', status: 403 }],
+    ["update users set disabled_at = '2026-01-01T00:00:00.000Z'", { code: 'INVALID_TOKEN', status: 401 }],
+    [
+      "update sessions set ended_at = '2026-01-01T00:00:00.000Z', end_reason = 'logout'",
+      { code: 'INVALID_TOKEN', status: 401 }
+    ],
+    ['delete from sessions', { code: 'INVALID_TOKEN', status: 401 }]
+  ]
+  for (const [happen, problem] of cases) {
+    const server = await buildApp(t)
+    const { headers } = await signIn(server)
+    const keyed = { ...headers, 'idempotency-key': 'k' }
+    const answer = await interrupt(holdWriting(t, server), happen, () => create(server, keyed))
+    t.match(answer.json(), problem, happen)
+    t.equal(await count(server), 0)
+    t.same(await server.db.selectFrom('idempotency_keys').selectAll().execute(), [], 'nothing is kept')
   }
-)
+})
 
-t.test('an admin who is demoted after the request was let in changes nothing that others own', async (t) => {
+test('an admin who is demoted after the request was let in changes nothing that others own', async (t) => {
   const server = await buildApp(t)
   const owner = await signIn(server)
   const admin = await signIn(server, 'admin')
@@ -339,7 +334,7 @@ t.test('an admin who is demoted after the request was let in changes nothing tha
   t.match(answer.json(), { code: 'NOT_OWNER', status: 403 })
 })
 
-t.test('of two who change one version at the same time one gets 412', async (t) => {
+test('of two who change one version at the same time one gets 412', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   let { etag } = (await create(server, headers)).headers as { etag: string }
@@ -358,7 +353,7 @@ t.test('of two who change one version at the same time one gets 412', async (t) 
   }
 })
 
-t.test('a retry is answered byte for byte as the first time, whatever it prefers', async (t) => {
+test('a retry is answered byte for byte as the first time, whatever it prefers', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const note = '"quoted" \u2028 \u0001 \u{1F4DA} </script>'
