@@ -1,4 +1,4 @@
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { createPasswordReset } from '../db/commands/password-resets.ts'
 import { purgeAnswers, ROWS_A_PURGE } from '../db/commands/purges.ts'
 import { inOurTime, newKey, rotate, stateOf } from '../plugins/signing-keys/key-set.ts'
@@ -23,7 +23,7 @@ function shiftClock(t: Test, milliseconds: number): () => void {
   return setRight
 }
 
-t.test('a session that was opened by a clock that was ahead does not outlive its time', async (t) => {
+test('a session that was opened by a clock that was ahead does not outlive its time', async (t) => {
   for (const ahead of AHEAD) {
     const server = await buildApp(t)
     const { headers } = await signIn(server)
@@ -45,7 +45,7 @@ t.test('a session that was opened by a clock that was ahead does not outlive its
   }
 })
 
-t.test('nor does a token that is known already when the clock is set right', async (t) => {
+test('nor does a token that is known already when the clock is set right', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const me = async () => (await server.inject({ url: '/me', headers })).statusCode
@@ -56,81 +56,75 @@ t.test('nor does a token that is known already when the clock is set right', asy
   t.equal(await me(), 200)
 })
 
-t.test(
-  'a refresh by a clock that was ahead neither lengthens idleness nor the time for a repetition',
-  async (t) => {
-    const server = await buildApp(t)
-    await signIn(server)
-    const login = await server.inject({
+test('a refresh by a clock that was ahead neither lengthens idleness nor the time for a repetition', async (t) => {
+  const server = await buildApp(t)
+  await signIn(server)
+  const login = await server.inject({
+    method: 'POST',
+    url: '/login',
+    headers: { authorization: basic('salman', PASSWORD) }
+  })
+  const { refresh_token } = login.json()
+  const refresh = () => server.inject({ method: 'POST', url: '/refresh', payload: { refresh_token } })
+  t.equal((await refresh()).statusCode, 200)
+  t.equal((await refresh()).statusCode, 200, 'the same answer within 30 seconds')
+  const ahead = inFuture(26 * HOUR)
+  await directly(t, server)
+    .updateTable('sessions')
+    .set({ last_used_at: ahead, rotated_at: ahead, idle_expires_at: inFuture(50 * HOUR) })
+    .execute()
+  t.match((await refresh()).json(), { code: 'INVALID_REFRESH_TOKEN' })
+})
+
+test('an answer that was kept by a clock that was ahead is good for a retry, and goes in a day', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signIn(server)
+  const db = directly(t, server)
+  const key = { 'idempotency-key': 'of-tomorrow' }
+  const create = (book: string) =>
+    server.inject({
       method: 'POST',
-      url: '/login',
-      headers: { authorization: basic('salman', PASSWORD) }
+      url: '/authors',
+      headers: { ...headers, ...key },
+      payload: { ...AUTHOR, book }
     })
-    const { refresh_token } = login.json()
-    const refresh = () => server.inject({ method: 'POST', url: '/refresh', payload: { refresh_token } })
-    t.equal((await refresh()).statusCode, 200)
-    t.equal((await refresh()).statusCode, 200, 'the same answer within 30 seconds')
-    const ahead = inFuture(26 * HOUR)
-    await directly(t, server)
-      .updateTable('sessions')
-      .set({ last_used_at: ahead, rotated_at: ahead, idle_expires_at: inFuture(50 * HOUR) })
-      .execute()
-    t.match((await refresh()).json(), { code: 'INVALID_REFRESH_TOKEN' })
-  }
-)
-
-t.test(
-  'an answer that was kept by a clock that was ahead is good for a retry, and goes in a day',
-  async (t) => {
-    const server = await buildApp(t)
-    const { headers } = await signIn(server)
-    const db = directly(t, server)
-    const key = { 'idempotency-key': 'of-tomorrow' }
-    const create = (book: string) =>
-      server.inject({
-        method: 'POST',
-        url: '/authors',
-        headers: { ...headers, ...key },
-        payload: { ...AUTHOR, book }
-      })
-    const first = await create('Shame')
-    t.equal(first.statusCode, 201)
-    const createdAt = async () =>
-      (await db.selectFrom('idempotency_keys').select('created_at').orderBy('id').execute()).map(
-        (row) => row.created_at
-      )
-    for (const ahead of AHEAD) {
-      await db
-        .updateTable('idempotency_keys')
-        .set({ created_at: inFuture(ahead) })
-        .execute()
-      t.equal((await create('Shame')).body, first.body)
-      t.ok(((await createdAt())[0] as string) <= inFuture(0), 'it counts from now on')
-    }
-
-    const row = await db.selectFrom('idempotency_keys').selectAll().executeTakeFirstOrThrow()
-    const { id: _, ...columns } = row
-    const rowsAt = (created_at: string) =>
-      Array.from({ length: ROWS_A_PURGE + 5 }, (_, i) => ({
-        ...columns,
-        key: `${created_at} ${i}`,
-        created_at
-      }))
-    await db.deleteFrom('idempotency_keys').execute()
+  const first = await create('Shame')
+  t.equal(first.statusCode, 201)
+  const createdAt = async () =>
+    (await db.selectFrom('idempotency_keys').select('created_at').orderBy('id').execute()).map(
+      (row) => row.created_at
+    )
+  for (const ahead of AHEAD) {
     await db
-      .insertInto('idempotency_keys')
-      .values(rowsAt(inFuture(26 * HOUR)))
+      .updateTable('idempotency_keys')
+      .set({ created_at: inFuture(ahead) })
       .execute()
-    await db
-      .insertInto('idempotency_keys')
-      .values(rowsAt(inFuture(-25 * HOUR)))
-      .execute()
-    t.equal(await server.run('service', purgeAnswers, {}), 0)
-    t.equal((await createdAt()).filter((at) => at > inFuture(0)).length, 5, 'those of the future go in a day')
+    t.equal((await create('Shame')).body, first.body)
+    t.ok(((await createdAt())[0] as string) <= inFuture(0), 'it counts from now on')
   }
-)
 
-t.test('a reset code that was given by a clock that was ahead is not good for longer', async (t) => {
+  const row = await db.selectFrom('idempotency_keys').selectAll().executeTakeFirstOrThrow()
+  const { id: _, ...columns } = row
+  const rowsAt = (created_at: string) =>
+    Array.from({ length: ROWS_A_PURGE + 5 }, (_, i) => ({
+      ...columns,
+      key: `${created_at} ${i}`,
+      created_at
+    }))
+  await db.deleteFrom('idempotency_keys').execute()
+  await db
+    .insertInto('idempotency_keys')
+    .values(rowsAt(inFuture(26 * HOUR)))
+    .execute()
+  await db
+    .insertInto('idempotency_keys')
+    .values(rowsAt(inFuture(-25 * HOUR)))
+    .execute()
+  t.equal(await server.run('service', purgeAnswers, {}), 0)
+  t.equal((await createdAt()).filter((at) => at > inFuture(0)).length, 5, 'those of the future go in a day')
+})
+
+test('a reset code that was given by a clock that was ahead is not good for longer', async (t) => {
   const server = await buildApp(t)
   const { id } = await signIn(server)
   const reset = async (minutes: number) => {
@@ -143,7 +137,7 @@ t.test('a reset code that was given by a clock that was ahead is not good for lo
   t.equal(await reset(30), 204)
 })
 
-t.test('a key that was used by a clock that was ahead says when it was used last', async (t) => {
+test('a key that was used by a clock that was ahead says when it was used last', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const payload = { name: 'script', scope: 'read' }
@@ -161,23 +155,20 @@ t.test('a key that was used by a clock that was ahead says when it was used last
   t.pass()
 })
 
-t.test(
-  'a signing key that was made by a clock that was ahead is announced for its time, and no longer',
-  async (t) => {
-    const now = new Date()
-    for (const ahead of AHEAD) {
-      const [first] = rotate([newKey(now)], new Date(now.getTime() + ahead), 90)
-      const set = rotate([newKey(now)], new Date(now.getTime() + ahead), 90)
-      t.ok(first)
-      const [old, made] = inOurTime(set, now)
-      t.equal(made?.created_at, now.toISOString())
-      t.equal(made?.active_from, new Date(now.getTime() + 90_000).toISOString())
-      t.equal(old?.retired_at, made?.active_from)
-      t.ok(old && stateOf(old, new Date(now.getTime() + 89_000)) === 'active')
-      t.strictSame(inOurTime(set, new Date(now.getTime() + ahead)), set, 'what is not of the future stays')
-    }
+test('a signing key that was made by a clock that was ahead is announced for its time, and no longer', async (t) => {
+  const now = new Date()
+  for (const ahead of AHEAD) {
+    const [first] = rotate([newKey(now)], new Date(now.getTime() + ahead), 90)
+    const set = rotate([newKey(now)], new Date(now.getTime() + ahead), 90)
+    t.ok(first)
+    const [old, made] = inOurTime(set, now)
+    t.equal(made?.created_at, now.toISOString())
+    t.equal(made?.active_from, new Date(now.getTime() + 90_000).toISOString())
+    t.equal(old?.retired_at, made?.active_from)
+    t.ok(old && stateOf(old, new Date(now.getTime() + 89_000)) === 'active')
+    t.strictSame(inOurTime(set, new Date(now.getTime() + ahead)), set, 'what is not of the future stays')
   }
-)
+})
 
 test('a running service takes it over when its clock is set back', async (t) => {
   const server = await buildApp(t)

@@ -4,12 +4,13 @@
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client, QueryResult } from 'pg'
 import t, { type Test, type TestOpts } from 'tap'
+import { isServer } from '../db/dialect.ts'
 import { temporaryFolder } from './helpers.ts'
 
 export type EngineName = 'sqlite' | 'postgres'
@@ -55,6 +56,12 @@ async function newPostgresDatabase(t: Test, template: string): Promise<string> {
   await asAdmin(`create database ${name} template ${template}`)
   t.teardown(() => asAdmin(`drop database if exists ${name} with (force)`))
   return urlOf(name)
+}
+
+/** Takes it away from a service that uses it. */
+export async function loseDatabase(databaseUrl: string): Promise<void> {
+  if (!isServer(databaseUrl)) return renameSync(databaseUrl, `${databaseUrl}.away`)
+  await asAdmin(`drop database ${new URL(databaseUrl).pathname.slice(1)} with (force)`)
 }
 
 let admin: Promise<Client> | undefined

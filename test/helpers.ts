@@ -140,6 +140,26 @@ function serverDialect(t: Test, databaseUrl: string): Dialect {
   })
 }
 
+/** Who writes waits for the `commit` or `rollback` of this connection. */
+export interface Held {
+  exec(sql: string): Promise<unknown>
+}
+
+/** Begins to write as another process would. */
+export async function holdWriting(t: Test, server: FastifyInstance): Promise<Held> {
+  const { DATABASE_URL } = server.config
+  if (!isServer(DATABASE_URL)) {
+    const other = new Sqlite(databaseFile(DATABASE_URL))
+    t.teardown(() => other.close())
+    other.exec('begin immediate')
+    return { exec: async (sql) => other.exec(sql) }
+  }
+  const other = await ServerConnection.open(serverOf(DATABASE_URL), { name: 'tests' })
+  t.teardown(() => other.close())
+  await other.runAll(['begin', 'update data_version set version = version + 1'])
+  return { exec: (sql) => other.runAll([sql]) }
+}
+
 /** By which rows refer to a user. */
 export async function numberOf(db: Kysely<Tables>, userId: string): Promise<number> {
   const user = db.selectFrom('users').select('number').where('id', '=', userId)

@@ -18,6 +18,7 @@ import {
 } from '../scripts/fuzz/document.ts'
 import { COMMON_HEADERS } from '../scripts/fuzz/judge.ts'
 import { answerCheck } from '../scripts/fuzz/schemas.ts'
+import { test } from './engines.ts'
 import { buildApp, ROOT, signIn, temporaryFolder } from './helpers.ts'
 import { type Answer, walk } from './openapi-walk.ts'
 
@@ -244,7 +245,7 @@ function headersOf(answers: Answer[]): Set<string> {
   return new Set(answers.flatMap(({ headers }) => Object.keys(headers)))
 }
 
-t.test('what is answered in a walk through all operations is what the document says', async (t) => {
+test('what is answered in a walk through all operations is what the document says', async (t) => {
   const { documented, unknown } = responsesOf(document, await walk(t))
   const reached = documented.filter(({ answers }) => answers.length > 0)
 

@@ -40,7 +40,7 @@ function partsOf(proof: string): string[] {
 
 /** The titles of a file's tests, as patterns, for a template may stand for several. */
 function titlesOf(file: string): RegExp[] {
-  const calls = read(file).matchAll(/\bt\.test\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/g)
+  const calls = read(file).matchAll(/\b(?:t\.)?test\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/g)
   return [...calls].map(([, , title = '']) => {
     const fixed = title.replace(/\\(.)/g, '$1').split(/\$\{[^}]*\}/)
     return new RegExp(`^${fixed.map(escapeRegExp).join('.+')}$`)

@@ -1,9 +1,14 @@
 /** What must hold of the file itself. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import type Sqlite from 'better-sqlite3'
 import { SCHEMES } from '../../db/authors/table.ts'
+import { databaseFile, isServer } from '../../db/dialect.ts'
 import { foldText } from '../../db/text.ts'
 import { readFile } from './database-file.ts'
 import { expectedTerms, withIndexedTerms } from './indexed-terms.ts'
+import { copyServer } from './server-copy.ts'
 
 /** The id of the author with a number, who may be deleted. */
 const idOf = (number: string) => `coalesce(
@@ -100,6 +105,19 @@ const HALVES = {
     select ${idOf('astray.number')} as id from (select rowid as number from author_words except select number from authors) as astray`,
   'the word index has no entry of an author': `
     select ${idOf('astray.number')} as id from (select number from authors except select rowid as number from author_words) as astray`
+}
+
+/** What speaks against the database that a `DATABASE_URL` names. */
+export async function unsoundnessOf(databaseUrl: string): Promise<string[]> {
+  if (!isServer(databaseUrl)) return unsoundness(databaseFile(databaseUrl))
+  const folder = mkdtempSync(path.join(tmpdir(), 'library-copy-'))
+  try {
+    const copy = path.join(folder, 'library.db')
+    await copyServer(databaseUrl, copy)
+    return unsoundness(copy)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 /** What SQLite and our own tables say against the file. */

@@ -1,9 +1,10 @@
 /** Whatever ends a right to be let in is written down, and little else. */
 import type { Kysely } from 'kysely'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { deleteOldAccountChanges, listAccountChanges } from '../../db/account-changes.ts'
 import type { Tables } from '../../db/tables.ts'
 import { numberOfUser } from '../../db/user-numbers.ts'
+import { test } from '../engines.ts'
 import { basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 type Db = Kysely<Tables>
@@ -77,7 +78,7 @@ const NOT_WRITTEN_DOWN: Record<string, Change> = {
     db.updateTable('api_keys').set({ last_used_at: NOW }).where('user_number', '=', numberOfUser(id))
 }
 
-t.test('once each', async (t) => {
+test('once each', async (t) => {
   for (const [name, change] of Object.entries(WRITTEN_DOWN)) {
     const { db, id } = await prepare(t)
     const before = await last(db)
@@ -90,7 +91,7 @@ t.test('once each', async (t) => {
   }
 })
 
-t.test('being enabled too, of which nobody who was kept out may hear too late', async (t) => {
+test('being enabled too, of which nobody who was kept out may hear too late', async (t) => {
   const { db, id } = await prepare(t)
   await db.updateTable('users').set({ disabled_at: NOW }).execute()
   const before = await last(db)
@@ -98,7 +99,7 @@ t.test('being enabled too, of which nobody who was kept out may hear too late', 
   t.match(await listAccountChanges(db, { limit: 10, after: before }), [{ user_id: id }])
 })
 
-t.test('a user that is gone, with what went along', async (t) => {
+test('a user that is gone, with what went along', async (t) => {
   const { db, id } = await prepare(t)
   const before = await last(db)
   await db.deleteFrom('users').where('id', '=', id).execute()
@@ -107,7 +108,7 @@ t.test('a user that is gone, with what went along', async (t) => {
   t.ok(changes.every(({ user_id }) => user_id === id))
 })
 
-t.test('nothing that leaves everybody as welcome as before', async (t) => {
+test('nothing that leaves everybody as welcome as before', async (t) => {
   const { server, db, id, headers } = await prepare(t)
   const before = await last(db)
   for (const change of Object.values(NOT_WRITTEN_DOWN)) await change(db, id).execute()
@@ -116,7 +117,7 @@ t.test('nothing that leaves everybody as welcome as before', async (t) => {
   t.strictSame(await listAccountChanges(db, { limit: 10, after: before }), [])
 })
 
-t.test('the newest 10,000 are kept', async (t) => {
+test('the newest 10,000 are kept', async (t) => {
   const db = directly(t, await buildApp(t))
   const rows = Array.from({ length: 10_250 }, () => ({ user_id: 'x' }))
   for (let i = 0; i < rows.length; i += 2050) {

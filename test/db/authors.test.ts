@@ -1,5 +1,4 @@
 import { setImmediate } from 'node:timers/promises'
-import t from 'tap'
 import { disownSome } from '../../db/authors/disowning.ts'
 import { listAuthors } from '../../db/authors/finding.ts'
 import { findAuthor } from '../../db/authors/reading.ts'
@@ -13,21 +12,19 @@ import {
   replaceAuthor,
   restoreAuthor
 } from '../../db/commands/authors.ts'
-import { readFile } from '../../scripts/crash/database-file.ts'
-import { indexedTerms } from '../../scripts/crash/indexed-terms.ts'
-import { unsoundness } from '../../scripts/crash/soundness.ts'
+import { unsoundnessOf } from '../../scripts/crash/soundness.ts'
+import { test } from '../engines.ts'
 import { AUTHOR, numberOf } from '../helpers.ts'
 import { AT, callOf, idOf, NONE, open, outcomeOf } from './catalogue.ts'
 
-function rowsOf({ file, direct: db }: Awaited<ReturnType<typeof open>>) {
+function rowsOf({ direct: db }: Awaited<ReturnType<typeof open>>) {
   return Promise.all([
     db.selectFrom('authors').selectAll().orderBy('number').execute(),
-    readFile(file, indexedTerms),
     db.selectFrom('changes').selectAll().orderBy('sequence').execute()
   ])
 }
 
-t.test('a call does the same whenever and beside whatever it is run', async (t) => {
+test('a call does the same whenever and beside whatever it is run', async (t) => {
   const [one, other] = [await open(t), await open(t)]
   const target = (idOrSlug: string) => ({ idOrSlug, ...NONE })
   const calls = [
@@ -48,7 +45,7 @@ t.test('a call does the same whenever and beside whatever it is run', async (t) 
   const together = await Promise.all(calls.map((call) => outcomeOf(other.database, call)))
   t.strictSame(together, oneByOne)
   t.same(await rowsOf(other), await rowsOf(one))
-  for (const { file } of [one, other]) t.strictSame(unsoundness(file), [])
+  for (const { url } of [one, other]) t.strictSame(await unsoundnessOf(url), [])
   t.match(
     oneByOne.map((outcome) => (outcome as { code?: string } | null)?.code ?? 'done'),
     ['done', 'AUTHOR_EXISTS', 'done', 'ROLE_REQUIRED', 'done', 'NOT_OWNER', 'done', 'done', 'done'].concat([
@@ -62,7 +59,7 @@ t.test('a call does the same whenever and beside whatever it is run', async (t) 
   t.equal(replaced.updated_at, calls[4]?.stamp.at)
 })
 
-t.test('of several refusals the first in a fixed order is given', async (t) => {
+test('of several refusals the first in a fixed order is given', async (t) => {
   const { database } = await open(t)
   const IMPOSTOR = { ...AUTHOR, name: 'Ahmed Rushdie', book: 'Shame' }
   const identifiers = { viaf: '1', isni: '000000012146438X', wikidata: 'Q1', openlibrary: 'OL1A' }
@@ -115,8 +112,8 @@ t.test('of several refusals the first in a fixed order is given', async (t) => {
   })
 })
 
-t.test('authors lose their owner some at a time, each with a change of its own', async (t) => {
-  const { file, database, direct } = await open(t)
+test('authors lose their owner some at a time, each with a change of its own', async (t) => {
+  const { url, database, direct } = await open(t)
   for (let i = 0; i < 5; i++) {
     await outcomeOf(database, callOf('owner', createAuthor, { content: { ...AUTHOR, book: `Book ${i}` } }))
   }
@@ -144,10 +141,10 @@ t.test('authors lose their owner some at a time, each with a change of its own',
     const first = await findVersion(direct, number, 1)
     t.strictSame(JSON.stringify(first), before[index]?.record)
   }
-  t.strictSame(unsoundness(file), [])
+  t.strictSame(await unsoundnessOf(url), [])
 })
 
-t.test('a page ends where its authors do, though others write at that moment', async (t) => {
+test('a page ends where its authors do, though others write at that moment', async (t) => {
   const { database } = await open(t)
   const limit = 3
   let isWriting = true

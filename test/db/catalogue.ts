@@ -1,16 +1,13 @@
 /** A database with users, and calls that write authors, without a service. */
-import path from 'node:path'
-import Sqlite from 'better-sqlite3'
-import { Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Test } from 'tap'
 import { uuidv7 } from 'uuidv7'
 import type { Call, CallerCredential, Command, Representation } from '../../db/command.ts'
 import { type Database, openDatabase } from '../../db/database.ts'
-import { Connection } from '../../db/sqlite/connection.ts'
-import { ConnectionDialect } from '../../db/sqlite/dialect.ts'
 import type { Tables } from '../../db/tables.ts'
 import { numberOfUser } from '../../db/user-numbers.ts'
-import { temporaryFolder } from '../helpers.ts'
+import { newDatabase } from '../engines.ts'
+import { openDirectly } from '../helpers.ts'
 
 const USERS = { owner: 'editor', other: 'editor', admin: 'admin', reader: 'reader' } as const
 export type Name = keyof typeof USERS
@@ -29,16 +26,12 @@ const credentialOf = (name: Name): CallerCredential => ({
 
 /** A database of the test's own with one user of each name, and a connection of which it knows nothing. */
 export async function open(t: Test) {
-  const file = path.join(temporaryFolder(t), 'library.db')
-  const database = await openDatabase(file)
-  const dialect = new ConnectionDialect(() => new Connection(new Sqlite(file, { timeout: 2000 })))
-  const direct = new Kysely<Tables>({ dialect })
-  t.teardown(async () => {
-    await direct.destroy()
-    await database.close()
-  })
+  const url = await newDatabase(t)
+  const database = await openDatabase(url)
+  t.teardown(() => database.close())
+  const direct = openDirectly(t, url)
   for (const name of Object.keys(USERS) as Name[]) await insertSession(direct, name)
-  return { file, database, direct }
+  return { url, database, direct }
 }
 
 async function insertSession(db: Kysely<Tables>, name: Name): Promise<void> {

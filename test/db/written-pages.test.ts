@@ -88,13 +88,13 @@ function patchAll({ direct }: Filled, some: Filled['some'], patch: AuthorPatch) 
 t.test('a patch of the note writes to no index but that of updates', async (t) => {
   const filled = await openFilled(t)
   const patch = { note: 'y'.repeat(300) }
-  const { names, bytes } = await writtenBy(filled.file, () => patchAll(filled, filled.some, patch))
+  const { names, bytes } = await writtenBy(filled.url, () => patchAll(filled, filled.some, patch))
   t.strictSame(indexesOf(names), ['authors_updated'])
   t.ok(bytes < AT_ONCE * MOST_BYTES_A_PATCH, `${bytes} bytes of log for ${AT_ONCE} patches`)
 })
 
 t.test('setting all columns to what they are would write to each index', async (t) => {
-  const { file, direct, some } = await openFilled(t)
+  const { url: file, direct, some } = await openFilled(t)
   const set = Object.fromEntries(AUTHOR_COLUMNS.slice(1).map((column) => [column, sql.ref(column)]))
   const { names, bytes } = await writtenBy(file, () =>
     direct.transaction().execute(async (trx) => {
@@ -108,7 +108,7 @@ t.test('setting all columns to what they are would write to each index', async (
 
 t.test('a patch of words that no order has writes to the word index too, and to no more', async (t) => {
   const filled = await openFilled(t)
-  const { names } = await writtenBy(filled.file, () =>
+  const { names } = await writtenBy(filled.url, () =>
     patchAll(filled, filled.some.slice(0, 1), { country: 'Peru' })
   )
   t.ok(names.includes('author_words_data'))

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import argon2 from 'argon2'
 import Fastify, { type FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { COMMON_PASSWORDS_FILE, fold, loadCommonPasswords } from '../../plugins/passwords/common-passwords.ts'
 import { generateCommonPasswords } from '../../scripts/common-passwords.ts'
+import { test } from '../engines.ts'
 import { basic, buildApp, directly, PASSWORD, ROOT, signIn } from '../helpers.ts'
 
 const WEAKER = { type: argon2.argon2id, memoryCost: 8192, timeCost: 1, parallelism: 1 } as const
@@ -33,25 +34,22 @@ async function buildLogged(t: Test) {
   return { server, lines }
 }
 
-t.test(
-  'the list of common passwords is what its script makes, long enough, and names its source',
-  async (t) => {
-    const text = readFileSync(COMMON_PASSWORDS_FILE, 'utf8')
-    t.equal(text, generateCommonPasswords(), 'if not, run npm run common-passwords')
-    t.match(text, /^# .*\n# From .*SecLists[\s\S]*CC BY-SA 3\.0/)
-    const list = [...loadCommonPasswords()]
-    t.ok(list.length >= 3000, `${list.length}`)
-    t.strictSame(
-      list.filter((password) => fold(password) !== password || [...password].length < 15),
-      []
-    )
-    t.equal(list[0], 'mailcreated5240', 'the header is no part of it')
-    t.equal(list.includes(''), false)
-    t.match(readFileSync(path.join(ROOT, 'SECURITY.md'), 'utf8'), /common-passwords\.txt/)
-  }
-)
+test('the list of common passwords is what its script makes, long enough, and names its source', async (t) => {
+  const text = readFileSync(COMMON_PASSWORDS_FILE, 'utf8')
+  t.equal(text, generateCommonPasswords(), 'if not, run npm run common-passwords')
+  t.match(text, /^# .*\n# From .*SecLists[\s\S]*CC BY-SA 3\.0/)
+  const list = [...loadCommonPasswords()]
+  t.ok(list.length >= 3000, `${list.length}`)
+  t.strictSame(
+    list.filter((password) => fold(password) !== password || [...password].length < 15),
+    []
+  )
+  t.equal(list[0], 'mailcreated5240', 'the header is no part of it')
+  t.equal(list.includes(''), false)
+  t.match(readFileSync(path.join(ROOT, 'SECURITY.md'), 'utf8'), /common-passwords\.txt/)
+})
 
-t.test('what is guessed first is refused, and the refusal says why', async (t) => {
+test('what is guessed first is refused, and the refusal says why', async (t) => {
   const server = await buildApp(t)
   const cases: [string, string, RegExp][] = [
     ['salman', 'passwordpassword', /one of the most common ones/],
@@ -82,7 +80,7 @@ t.test('what is guessed first is refused, and the refusal says why', async (t) =
   })
 })
 
-t.test('what only contains such words, or is long enough by itself, is taken', async (t) => {
+test('what only contains such words, or is long enough by itself, is taken', async (t) => {
   const server = await buildApp(t)
   const taken = [
     PASSWORD,
@@ -100,7 +98,7 @@ t.test('what only contains such words, or is long enough by itself, is taken', a
   }
 })
 
-t.test('a password is the same in every normal form', async (t) => {
+test('a password is the same in every normal form', async (t) => {
   const { passwords } = await buildApp(t)
   const hash = await passwords.hash('ﬁne Ｗｏｒｄｓ żółw ẛ̣')
   for (const form of ['NFC', 'NFD', 'NFKC', 'NFKD'] as const) {
@@ -109,7 +107,7 @@ t.test('a password is the same in every normal form', async (t) => {
   t.equal(await passwords.verify(hash, 'fine words żółw ẛ̣'), false, 'but case counts')
 })
 
-t.test('a stored hash of other making is not computed, and fails after the usual work', async (t) => {
+test('a stored hash of other making is not computed, and fails after the usual work', async (t) => {
   const { server, lines } = await buildLogged(t)
   await signIn(server)
   const good = await storedHash(server)
@@ -149,7 +147,7 @@ t.test('a stored hash of other making is not computed, and fails after the usual
   t.equal((await login(server)).statusCode, 200)
 })
 
-t.test('a login renews a hash that was made with other parameters', async (t) => {
+test('a login renews a hash that was made with other parameters', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const today = await storedHash(server)
@@ -167,40 +165,37 @@ t.test('a login renews a hash that was made with other parameters', async (t) =>
   t.equal((await login(server)).statusCode, 200, 'and the password is the same')
 })
 
-t.test(
-  'a hash that was changed in the meantime is not overwritten, and a failure to renew is no failure to log in',
-  async (t) => {
-    const { server, lines } = await buildLogged(t)
-    await signIn(server)
-    await storeHash(t, server, await argon2.hash(PASSWORD, WEAKER))
-    const { hash } = server.passwords
-    const changed = await hash('another long password')
-    server.passwords.hash = async (password) => {
-      await storeHash(t, server, changed)
-      return hash(password)
-    }
-    t.equal((await login(server)).statusCode, 401, 'the password is no longer the one')
-    t.equal(await storedHash(server), changed)
-
-    const renewedElsewhere = await hash(PASSWORD)
-    await storeHash(t, server, await argon2.hash(PASSWORD, WEAKER))
-    server.passwords.hash = async (password) => {
-      await storeHash(t, server, renewedElsewhere)
-      return hash(password)
-    }
-    t.equal((await login(server)).statusCode, 200, 'another login was faster to renew it')
-    t.equal(await storedHash(server), renewedElsewhere)
-
-    const weaker = await argon2.hash(PASSWORD, WEAKER)
-    await storeHash(t, server, weaker)
-    server.passwords.hash = () => Promise.reject(new Error('the queue is full'))
-    t.equal((await login(server)).statusCode, 200)
-    t.equal(await storedHash(server), weaker)
-    t.match(lines.join(''), /a password hash was not renewed/)
+test('a hash that was changed in the meantime is not overwritten, and a failure to renew is no failure to log in', async (t) => {
+  const { server, lines } = await buildLogged(t)
+  await signIn(server)
+  await storeHash(t, server, await argon2.hash(PASSWORD, WEAKER))
+  const { hash } = server.passwords
+  const changed = await hash('another long password')
+  server.passwords.hash = async (password) => {
+    await storeHash(t, server, changed)
+    return hash(password)
   }
-)
+  t.equal((await login(server)).statusCode, 401, 'the password is no longer the one')
+  t.equal(await storedHash(server), changed)
 
-t.test('a random password is never refused, however short the parts of the username are', async (t) => {
+  const renewedElsewhere = await hash(PASSWORD)
+  await storeHash(t, server, await argon2.hash(PASSWORD, WEAKER))
+  server.passwords.hash = async (password) => {
+    await storeHash(t, server, renewedElsewhere)
+    return hash(password)
+  }
+  t.equal((await login(server)).statusCode, 200, 'another login was faster to renew it')
+  t.equal(await storedHash(server), renewedElsewhere)
+
+  const weaker = await argon2.hash(PASSWORD, WEAKER)
+  await storeHash(t, server, weaker)
+  server.passwords.hash = () => Promise.reject(new Error('the queue is full'))
+  t.equal((await login(server)).statusCode, 200)
+  t.equal(await storedHash(server), weaker)
+  t.match(lines.join(''), /a password hash was not renewed/)
+})
+
+test('a random password is never refused, however short the parts of the username are', async (t) => {
   const { passwords } = await buildApp(t)
   const random = () => randomBytes(24).toString('base64url')
   for (let i = 0; i < 2000; i++) passwords.refuseGuessable(random(), `user-${randomUUID()}`)

@@ -1,11 +1,11 @@
-import path from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import Fastify from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { type Config, loadConfig } from '../../config.ts'
 import { addPoints } from '../../db/rate-limits.ts'
-import { basic, buildApp, directly, PASSWORD, temporaryFolder } from '../helpers.ts'
+import { newDatabase, test } from '../engines.ts'
+import { basic, buildApp, directly, PASSWORD } from '../helpers.ts'
 
 const HOME = '192.0.2.1'
 const ELSEWHERE = '198.51.100.7'
@@ -47,7 +47,7 @@ async function statuses(times: number, attempt: (i: number) => Promise<{ statusC
 async function buildLogging(t: Test, overrides: Partial<Config>) {
   const lines: string[] = []
   const config = {
-    ...loadConfig({ DATABASE_URL: path.join(temporaryFolder(t), 'library.db') }),
+    ...loadConfig({ DATABASE_URL: await newDatabase(t) }),
     ...overrides
   }
   const options = serverOptions(config)
@@ -84,46 +84,43 @@ function stopTheClock(t: Test) {
   }
 }
 
-t.test(
-  'after ten wrong passwords an address is refused at this account, the right password included',
-  async (t) => {
-    const clock = stopTheClock(t)
-    const server = await buildApp(t)
-    await register(server)
-    const wrong = () => login(server, { password: 'wrong' })
-    const first = await wrong()
-    t.match(first.headers, { 'ratelimit-policy': '"login";q=10;w=900', ratelimit: '"login";r=9;t=900' })
-    t.strictSame(await statuses(9, wrong), Array(9).fill(401))
-    clock.advance(MINUTE)
+test('after ten wrong passwords an address is refused at this account, the right password included', async (t) => {
+  const clock = stopTheClock(t)
+  const server = await buildApp(t)
+  await register(server)
+  const wrong = () => login(server, { password: 'wrong' })
+  const first = await wrong()
+  t.match(first.headers, { 'ratelimit-policy': '"login";q=10;w=900', ratelimit: '"login";r=9;t=900' })
+  t.strictSame(await statuses(9, wrong), Array(9).fill(401))
+  clock.advance(MINUTE)
 
-    const refused = await login(server, {})
-    t.equal(refused.statusCode, 429)
-    t.match(refused.headers, {
-      'content-type': /^application\/problem\+json/,
-      'cache-control': 'no-store',
-      'retry-after': '840',
-      'ratelimit-policy': '"login";q=10;w=900',
-      ratelimit: '"login";r=0;t=840'
-    })
-    t.match(refused.json(), {
-      type: '/problems/too-many-requests',
-      code: 'TOO_MANY_REQUESTS',
-      detail:
-        'There were too many failed logins to this account from your address; the next try is taken in 840 seconds.'
-    })
-    t.equal((await login(server, { username: 'SALMAN' })).statusCode, 429, 'however the name is written')
-    t.equal(
-      (await login(server, { username: 'other', password: 'x' })).statusCode,
-      401,
-      'not at another account'
-    )
+  const refused = await login(server, {})
+  t.equal(refused.statusCode, 429)
+  t.match(refused.headers, {
+    'content-type': /^application\/problem\+json/,
+    'cache-control': 'no-store',
+    'retry-after': '840',
+    'ratelimit-policy': '"login";q=10;w=900',
+    ratelimit: '"login";r=0;t=840'
+  })
+  t.match(refused.json(), {
+    type: '/problems/too-many-requests',
+    code: 'TOO_MANY_REQUESTS',
+    detail:
+      'There were too many failed logins to this account from your address; the next try is taken in 840 seconds.'
+  })
+  t.equal((await login(server, { username: 'SALMAN' })).statusCode, 429, 'however the name is written')
+  t.equal(
+    (await login(server, { username: 'other', password: 'x' })).statusCode,
+    401,
+    'not at another account'
+  )
 
-    clock.advance(14 * MINUTE)
-    t.equal((await login(server, {})).statusCode, 200, 'and it is over when it was said')
-  }
-)
+  clock.advance(14 * MINUTE)
+  t.equal((await login(server, {})).statusCode, 200, 'and it is over when it was said')
+})
 
-t.test('a success forgets the failures, and tells what is left', async (t) => {
+test('a success forgets the failures, and tells what is left', async (t) => {
   const server = await buildApp(t)
   await register(server)
   for (const round of [1, 2]) {
@@ -134,7 +131,7 @@ t.test('a success forgets the failures, and tells what is left', async (t) => {
   }
 })
 
-t.test('wrong passwords at the same moment learn no more than one after another', async (t) => {
+test('wrong passwords at the same moment learn no more than one after another', async (t) => {
   const server = await buildApp(t)
   await register(server)
   const tries = Array.from({ length: 30 }, () => login(server, { password: 'wrong' }))
@@ -145,7 +142,7 @@ t.test('wrong passwords at the same moment learn no more than one after another'
   t.equal((await right).statusCode, 429, 'nor does the right one amid them')
 })
 
-t.test('many logins at the same moment with the right password are no attack', async (t) => {
+test('many logins at the same moment with the right password are no attack', async (t) => {
   const server = await buildApp(t)
   await register(server)
   const answers = await Promise.all(Array.from({ length: 30 }, () => login(server, {})))
@@ -155,7 +152,7 @@ t.test('many logins at the same moment with the right password are no attack', a
   )
 })
 
-t.test('an address that tries account after account is refused at all of them', async (t) => {
+test('an address that tries account after account is refused at all of them', async (t) => {
   const clock = stopTheClock(t)
   const server = await buildApp(t)
   await register(server)
@@ -167,7 +164,7 @@ t.test('an address that tries account after account is refused at all of them', 
   t.equal((await login(server, { from: ELSEWHERE })).statusCode, 200)
 })
 
-t.test('an account that many addresses try is slowed ever more, and never shut', async (t) => {
+test('an account that many addresses try is slowed ever more, and never shut', async (t) => {
   const clock = stopTheClock(t)
   const server = await buildApp(t)
   await register(server)
@@ -198,7 +195,7 @@ t.test('an account that many addresses try is slowed ever more, and never shut',
   )
 })
 
-t.test('strangers at the same moment get one turn of a slowed account', async (t) => {
+test('strangers at the same moment get one turn of a slowed account', async (t) => {
   const server = await buildApp(t)
   await fail(server, 50, 'salman', (i) => `203.0.113.${i}`)
   const checks = Array.from({ length: 20 }, (_, i) =>
@@ -208,7 +205,7 @@ t.test('strangers at the same moment get one turn of a slowed account', async (t
   t.equal(settled.filter(({ status }) => status === 'fulfilled').length, 1)
 })
 
-t.test('200 wrong passwords from elsewhere never lock the owner out at home', async (t) => {
+test('200 wrong passwords from elsewhere never lock the owner out at home', async (t) => {
   const clock = stopTheClock(t)
   const server = await buildApp(t)
   await register(server)
@@ -231,7 +228,7 @@ t.test('200 wrong passwords from elsewhere never lock the owner out at home', as
   t.equal((await login(server, {})).statusCode, 429, 'and no longer')
 })
 
-t.test('a request without well-formed credentials costs nothing', async (t) => {
+test('a request without well-formed credentials costs nothing', async (t) => {
   const server = await buildApp(t)
   await register(server)
   const malformed = ['Basic', 'Basic !!!', 'Bearer x', `Basic ${btoa('no-colon')}`]
@@ -246,7 +243,7 @@ t.test('a request without well-formed credentials costs nothing', async (t) => {
   t.strictSame(await server.db.selectFrom('rate_limits').selectAll().execute(), rows)
 })
 
-t.test('an address registers so many users an hour', async (t) => {
+test('an address registers so many users an hour', async (t) => {
   const clock = stopTheClock(t)
   const server = await buildApp(t)
   const answer = await register(server)
@@ -264,7 +261,7 @@ t.test('an address registers so many users an hour', async (t) => {
   t.equal((await register(server, 'saleem')).statusCode, 201)
 })
 
-t.test('refreshing and password resets have limits of their own', async (t) => {
+test('refreshing and password resets have limits of their own', async (t) => {
   const server = await buildApp(t)
   const { refresh, passwordReset } = server.rateLimits
   const refused = { code: 'TOO_MANY_REQUESTS' }
@@ -279,7 +276,7 @@ t.test('refreshing and password resets have limits of their own', async (t) => {
   await t.rejects(passwordReset.consume('saleem', HOME), refused)
 })
 
-t.test('a restart keeps the counts, and two processes share them', async (t) => {
+test('a restart keeps the counts, and two processes share them', async (t) => {
   const server = await buildApp(t)
   await register(server)
   const again = await buildApp(t, { DATABASE_URL: server.config.DATABASE_URL })
@@ -292,7 +289,7 @@ t.test('a restart keeps the counts, and two processes share them', async (t) => 
   t.equal((await login(restarted, {})).statusCode, 429)
 })
 
-t.test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings', async (t) => {
+test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings', async (t) => {
   const server = await buildApp(t)
   const { failed, check } = server.rateLimits.login
   const cases: [string, string, string][] = [
@@ -309,7 +306,7 @@ t.test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings
   }
 })
 
-t.test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
+test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
   const from = async (TRUST_PROXY: string, remoteAddress: string, forwarded: string) => {
     const server = await buildApp(t, { TRUST_PROXY })
     await fail(server, 10, 'salman', () => '203.0.113.9')
@@ -327,7 +324,7 @@ t.test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
   t.equal(await from('loopback', HOME, '203.0.113.9'), 401)
 })
 
-t.test('a forwarded address counts and is logged as what it is, however a proxy writes it', async (t) => {
+test('a forwarded address counts and is logged as what it is, however a proxy writes it', async (t) => {
   const { server, lines } = await buildLogging(t, { TRUST_PROXY: 'loopback, 192.0.2.0/24, 2001:db8:ff::/48' })
   const addressFor = async (forwarded: string | string[], from = HOME) => {
     lines.length = 0
@@ -395,7 +392,7 @@ t.test('a forwarded address counts and is logged as what it is, however a proxy 
   t.equal(await tried('anna', `rubbish-${Math.random()}`), 429, 'garbage is no new address')
 })
 
-t.test('a clock that was ahead and is right again makes nobody wait longer than a window', async (t) => {
+test('a clock that was ahead and is right again makes nobody wait longer than a window', async (t) => {
   for (const ahead of [27 * 60 * MINUTE, 400 * 24 * 60 * MINUTE]) {
     const clock = stopTheClock(t)
     const server = await buildApp(t)
@@ -421,7 +418,7 @@ t.test('a clock that was ahead and is right again makes nobody wait longer than 
   }
 })
 
-t.test('nothing stored names an account or an address', async (t) => {
+test('nothing stored names an account or an address', async (t) => {
   const server = await buildApp(t)
   await register(server)
   await login(server, { password: 'wrong' })
@@ -431,7 +428,7 @@ t.test('nothing stored names an account or an address', async (t) => {
   for (const { key } of rows) t.match(key, /^[a-z-]+:[\w-]{43}(?:\.[\w-]{43})?$/)
 })
 
-t.test('windows of the past are deleted, and no others', async (t) => {
+test('windows of the past are deleted, and no others', async (t) => {
   const server = await buildApp(t)
   const db = directly(t, server)
   const past = { points: 1, now: 0, expiresAt: 1, afresh: false }
@@ -445,7 +442,7 @@ t.test('windows of the past are deleted, and no others', async (t) => {
   )
 })
 
-t.test('RATE_LIMIT=off takes everything, tells nothing, and is said in the log', async (t) => {
+test('RATE_LIMIT=off takes everything, tells nothing, and is said in the log', async (t) => {
   const { server, lines } = await buildLogging(t, { RATE_LIMIT: 'off' })
   t.equal(lines.filter((line) => line.includes('RATE_LIMIT is off')).length, 1)
 

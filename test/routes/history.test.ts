@@ -2,8 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { etagOf } from '../../db/authors/representation.ts'
 import { AUTHOR_COLUMNS, type AuthorRecord, toRow, UNKNOWN_YEAR } from '../../db/authors/table.ts'
 import type { Change } from '../../db/changes.ts'
-import { databaseFile } from '../../db/dialect.ts'
-import { unsoundness } from '../../scripts/crash/soundness.ts'
+import { unsoundnessOf } from '../../scripts/crash/soundness.ts'
 import { test } from '../engines.ts'
 import { AUTHOR, buildApp, directly, listen, PASSWORD, signIn } from '../helpers.ts'
 
@@ -226,15 +225,19 @@ test('the change log from its beginning makes just the authors that are there', 
     else rebuilt.set(author_id, allColumnsOf(record, number, owners))
   }
   const actual = await server.db.selectFrom('authors').selectAll().orderBy('id').execute()
-  const plain = (list: object[]) => list.map((row) => ({ ...row }))
-  t.same(plain([...rebuilt.entries()].sort().map(([, row]) => row)), plain(actual))
-  t.strictSame(await unsoundnessOf(t, server), [])
+  const columns = Object.keys(actual[0] as object)
+  const plain = (row: object) =>
+    Object.fromEntries(Object.entries(row).filter(([name]) => columns.includes(name)))
+  t.same(
+    [...rebuilt.entries()].sort().map(([, row]) => plain(row)),
+    actual.map(plain)
+  )
+  t.strictSame(await unsoundnessOf(server.config.DATABASE_URL), [])
   t.ok(actual.length > 2 && changes.length > 60, `${changes.length} changes`)
   t.strictSame(
     changes.map(({ sequence }) => sequence),
     changes.map((_, index) => index + 1)
   )
-  const columns = Object.keys(actual[0] as object)
   t.ok(AUTHOR_COLUMNS.every((column) => columns.includes(column)))
 })
 

@@ -1,8 +1,6 @@
-import { renameSync } from 'node:fs'
 import type { Config } from '../../config.ts'
-import { databaseFile } from '../../db/dialect.ts'
 import { routesOf, wholeDocument } from '../../scripts/fuzz/document.ts'
-import { test } from '../engines.ts'
+import { loseDatabase, test } from '../engines.ts'
 import { buildApp, signIn } from '../helpers.ts'
 
 test('GET / tells a program what is here, and every address in it answers', async (t) => {
@@ -34,8 +32,7 @@ test('health tells whether the process answers and whether it reaches its data',
       headers: { 'cache-control': 'no-store' }
     })
   }
-  const file = databaseFile(server.config.DATABASE_URL)
-  renameSync(file, `${file}.away`)
+  await loseDatabase(server.config.DATABASE_URL)
   t.equal((await server.inject('/health/live')).statusCode, 200)
   const ready = await server.inject('/health/ready')
   t.equal(ready.statusCode, 503)

@@ -226,37 +226,30 @@ const ENDINGS: Record<
 }
 
 for (const [ending, end] of Object.entries(ENDINGS)) {
-  test(
-    `after the 2xx of ${ending} none of 1,000 racing requests that start later is accepted`,
-    async (t) => {
-      const server = await buildApp(t)
-      const { id: adminId } = await signIn(server, 'admin')
-      await directly(t, server)
-        .updateTable('users')
-        .set({ role: 'admin' })
-        .where('id', '=', adminId)
-        .execute()
-      const { id } = await signIn(server)
-      const [pair, admin] = [await logIn(server), await logIn(server, 'admin')]
-      let isOver = false
-      const racing: Promise<{ startedLater: boolean; status: number }>[] = []
-      const race = (count: number) => {
-        for (let i = 0; i < count; i++) {
-          const startedLater = isOver
-          racing.push(me(server, pair).then((status) => ({ startedLater, status })))
-        }
+  test(`after the 2xx of ${ending} none of 1,000 racing requests that start later is accepted`, async (t) => {
+    const server = await buildApp(t)
+    const { id: adminId } = await signIn(server, 'admin')
+    await directly(t, server).updateTable('users').set({ role: 'admin' }).where('id', '=', adminId).execute()
+    const { id } = await signIn(server)
+    const [pair, admin] = [await logIn(server), await logIn(server, 'admin')]
+    let isOver = false
+    const racing: Promise<{ startedLater: boolean; status: number }>[] = []
+    const race = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const startedLater = isOver
+        racing.push(me(server, pair).then((status) => ({ startedLater, status })))
       }
-      race(200)
-      const ended = end(server, pair, admin, id).then(({ statusCode }) => {
-        isOver = true
-        return statusCode
-      })
-      race(200)
-      t.match(String(await ended), /^20[04]$/)
-      race(1000)
-      const late = (await Promise.all(racing)).filter(({ startedLater }) => startedLater)
-      t.equal(late.length, 1000)
-      t.strictSame([...new Set(late.map(({ status }) => status))], [401])
     }
-  )
+    race(200)
+    const ended = end(server, pair, admin, id).then(({ statusCode }) => {
+      isOver = true
+      return statusCode
+    })
+    race(200)
+    t.match(String(await ended), /^20[04]$/)
+    race(1000)
+    const late = (await Promise.all(racing)).filter(({ startedLater }) => startedLater)
+    t.equal(late.length, 1000)
+    t.strictSame([...new Set(late.map(({ status }) => status))], [401])
+  })
 }

@@ -1,11 +1,8 @@
-import Sqlite from 'better-sqlite3'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import type { Test } from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
-import { databaseFile } from '../../db/dialect.ts'
 import { deleteOldAnswers, keepAnswer } from '../../db/idempotency-keys.ts'
 import { test } from '../engines.ts'
-import { AUTHOR, buildApp, directly, listen, numberOf, signIn } from '../helpers.ts'
+import { AUTHOR, buildApp, directly, type Held, holdWriting, listen, numberOf, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 
@@ -237,13 +234,13 @@ test('while the first is under way a second with its key is 409, and other keys 
       headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': key },
       body: JSON.stringify(AUTHOR)
     })
-  const blocking = holdWriting(t, server)
+  const blocking = await holdWriting(t, server)
   const first = send('k')
   let second = await send('k')
   while (second.status !== 409) second = await send('k')
   t.match(await second.json(), { code: 'IDEMPOTENCY_KEY_IN_USE' })
   t.equal(second.headers.get('retry-after'), '1')
-  blocking.exec('commit')
+  await blocking.exec('commit')
   const answer = await first
   t.equal(answer.status, 201)
   t.equal(await (await send('k')).text(), await answer.text())
@@ -276,26 +273,18 @@ test('a key is kept for 24 hours, then forgotten', async (t) => {
   t.same(kept, [{ key: 'new' }])
 })
 
-/** Begins to write as another process would: all other writes wait for its `commit`. */
-function holdWriting(t: Test, server: FastifyInstance): Sqlite.Database {
-  const other = new Sqlite(databaseFile(server.config.DATABASE_URL))
-  t.teardown(() => other.close())
-  other.exec('begin immediate')
-  return other
-}
-
 /** Sends what `send` sends, and lets `happen` happen after the request was let in and before its command runs. */
 async function interrupt<T extends { json(): { code?: string } }>(
-  other: Sqlite.Database,
+  other: Held,
   happen: string,
   send: () => Promise<T>
 ): Promise<T> {
-  other.exec(happen)
+  await other.exec(happen)
   // What inject gives begins only with its `then`.
   const answer = send().then((sent) => sent)
   // It was let in as soon as its Idempotency-Key is in use.
   while ((await send()).json().code !== 'IDEMPOTENCY_KEY_IN_USE');
-  other.exec('commit')
+  await other.exec('commit')
   return answer
 }
 
@@ -313,7 +302,7 @@ test('a credential that ends after the request was let in, and before its comman
     const server = await buildApp(t)
     const { headers } = await signIn(server)
     const keyed = { ...headers, 'idempotency-key': 'k' }
-    const answer = await interrupt(holdWriting(t, server), happen, () => create(server, keyed))
+    const answer = await interrupt(await holdWriting(t, server), happen, () => create(server, keyed))
     t.match(answer.json(), problem, happen)
     t.equal(await count(server), 0)
     t.same(await server.db.selectFrom('idempotency_keys').selectAll().execute(), [], 'nothing is kept')
@@ -328,7 +317,7 @@ test('an admin who is demoted after the request was let in changes nothing that 
   const db = directly(t, server)
   await db.updateTable('users').set({ role: 'admin' }).where('id', '=', admin.id).execute()
   const demote = `update users set role = 'editor' where id = '${admin.id}'`
-  const answer = await interrupt(holdWriting(t, server), demote, () =>
+  const answer = await interrupt(await holdWriting(t, server), demote, () =>
     patch(server, admin.headers, { note: 'x' }, { 'idempotency-key': 'k' })
   )
   t.match(answer.json(), { code: 'NOT_OWNER', status: 403 })

@@ -1,4 +1,4 @@
-/** What clients of two instances of the service do, one after the other or at once. */
+/** What clients of three instances of the service do, one after the other or at once. */
 import fc from 'fast-check'
 
 const SORTS = [
@@ -30,8 +30,8 @@ export const QUERIES = [
 ]
 
 interface Anyone {
-  /** Which of the two instances is asked. */
-  on: 0 | 1
+  /** Which of the instances is asked. */
+  on: 0 | 1 | 2
   /** Who asks, by which of the sessions there have been. */
   session: number
   /** How many rounds of the event loop the request is on its way. */
@@ -75,7 +75,12 @@ export interface ChangeUser {
 export type Action = Anyone & (ReadAuthor | ReadPage | WriteAuthor | ChangeUser)
 
 const waits = fc.nat(5).map((n) => n === 0)
-const anyone = { on: fc.constantFrom(0 as const, 1 as const), session: fc.nat(30), latency: fc.nat(3), waits }
+const anyone = {
+  on: fc.constantFrom(0 as const, 1 as const, 2 as const),
+  session: fc.nat(30),
+  latency: fc.nat(3),
+  waits
+}
 const author = fc.nat(7)
 const method = fc.constantFrom('GET' as const, 'GET' as const, 'HEAD' as const)
 const content = fc.record({

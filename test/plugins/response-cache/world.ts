@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
-import Sqlite from 'better-sqlite3'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { Kysely } from 'kysely'
 import { etagOf } from '../../../db/authors/representation.ts'
 import type { AuthorRecord } from '../../../db/authors/table.ts'
 import { openSession } from '../../../db/commands/sessions.ts'
 import { registerUser } from '../../../db/commands/users.ts'
+import type { Tables } from '../../../db/tables.ts'
 import type { Role } from '../../../db/users.ts'
-import { unsoundness } from '../../../scripts/crash/soundness.ts'
+import { unsoundnessOf } from '../../../scripts/crash/soundness.ts'
 import {
   type Action,
   type ChangeUser,
@@ -50,48 +51,46 @@ const MOST_AUTHORS = 8
 /** What all runs together came across. */
 export const met = { authors: 0, unchanged: 0, pages: 0, refused: 0, absent: 0, written: 0, overlapped: 0 }
 
-/** Two instances of the service on one file, and a connection that sees what is committed. */
+/** Some instances of the service on one database, and a connection that sees what is committed. */
 export class World {
   readonly #servers: FastifyInstance[]
-  readonly #file: string
-  readonly #other: Sqlite.Database
+  readonly #other: Kysely<Tables>
   readonly #users: User[] = []
   readonly #sessions: Session[] = []
   /** One for each number of changes. */
   readonly #moments: Moment[] = [{ changes: [], authors: new Map() }]
   #admin!: Session
   #next = '/authors'
+  #looks = Promise.resolve()
 
-  static async open(servers: FastifyInstance[], file: string): Promise<World> {
-    const world = new World(servers, file)
+  static async open(servers: FastifyInstance[], other: Kysely<Tables>): Promise<World> {
+    const world = new World(servers, other)
+    await world.#look()
     world.#admin = await world.#logIn(await world.#addUser('admin'))
     for (let i = 0; i < 2; i++) world.#sessions.push(await world.#logIn(await world.#addUser('editor')))
     await world.#deleteAll()
+    await world.#look()
     return world
   }
 
-  private constructor(servers: FastifyInstance[], file: string) {
+  private constructor(servers: FastifyInstance[], other: Kysely<Tables>) {
     this.#servers = servers
-    this.#file = file
-    this.#other = new Sqlite(file, { timeout: 2000 })
-    this.#other.pragma('synchronous = 0')
+    this.#other = other
   }
 
-  close(): void {
-    this.#other.close()
-  }
-
-  act(action: Action): Promise<void> {
+  async act(action: Action): Promise<void> {
+    await this.#look()
     if (action.do === 'readAuthor') return this.#readAuthor(action, action)
     if (action.do === 'readPage') return this.#readPage(action, action)
     if ('content' in action) return this.#writeAuthor(action, action)
     return this.#changeUser(action, action)
   }
 
-  /** Once nothing is under way: every answer of both instances is that of the database as it is. */
+  /** Once nothing is under way: every answer of all instances is that of the database as it is. */
   async checkAll(): Promise<void> {
-    this.#checkRecords()
-    const reads = ([0, 1] as const).flatMap((on) => [
+    await this.#look()
+    await this.#checkRecords()
+    const reads = ([0, 1, 2] as const).flatMap((on) => [
       ...QUERIES.flatMap((query) =>
         [1, 2].map((session) =>
           this.#readPage({ on, session, latency: 0 }, { do: 'readPage', query, method: 'GET' })
@@ -111,12 +110,12 @@ export class World {
   }
 
   /** What is stored as JSON is what the columns, the change log and the word index say, and the log still says what it said. */
-  #checkRecords(): void {
-    assert.deepEqual(unsoundness(this.#file), [])
-    const rows = this.#other.prepare('select id, record from authors').raw().all() as [string, string][]
-    const authors = new Map(rows.map(([id, record]) => [id, JSON.parse(record)]))
+  async #checkRecords(): Promise<void> {
+    assert.deepEqual(await unsoundnessOf(this.#server.config.DATABASE_URL), [])
+    const rows = await this.#other.selectFrom('authors').select(['id', 'record']).execute()
+    const authors = new Map(rows.map(({ id, record }) => [id, JSON.parse(record)]))
     assert.deepEqual(authors, this.#now().authors)
-    assert.deepEqual(this.#changesAfter(0), this.#now().changes)
+    assert.deepEqual(await this.#changesAfter(0), this.#now().changes)
   }
 
   async #readAuthor(who: Who, { author, by, version, method, hasIt }: ReadAuthor): Promise<void> {
@@ -167,10 +166,12 @@ export class World {
     request: InjectOptions,
     isRight: (answer: Answer, moment: Moment) => boolean
   ): Promise<void> {
+    await this.#look()
     const session = this.#sessionOf(who)
     const before = session.state
     const begun = this.#now().changes.length
     const answer = await this.#inject(who, session, request)
+    await this.#look()
     const ended = this.#now().changes.length
     if (before === 'ended') assert.equal(answer.statusCode, 401, 'the session had ended')
     if (answer.statusCode === 401) {
@@ -220,7 +221,7 @@ export class World {
     if (command === 'logIn') this.#sessions.push(await this.#logIn(this.#users[who.session % 2] as User))
     else if (command === 'logOut') {
       await this.#end([session], () => this.#inject(who, session, { method: 'POST', url: '/logout' }))
-    } else if (command === 'endSession') await this.#end([session], async () => this.#endSession(session))
+    } else if (command === 'endSession') await this.#end([session], () => this.#endSession(session))
     else if (command === 'newcomer') await this.#addNewcomer(who)
     else await this.#administer(who, command)
   }
@@ -252,10 +253,9 @@ export class World {
   }
 
   /** By another process, of which the instances are told nothing. */
-  #endSession({ id }: Session): void {
-    this.#other
-      .prepare("update sessions set ended_at = ?, end_reason = 'revoked' where id = ?")
-      .run(new Date().toISOString(), id)
+  async #endSession({ id }: Session): Promise<void> {
+    const ended = { ended_at: new Date().toISOString(), end_reason: 'revoked' as const }
+    await this.#other.updateTable('sessions').set(ended).where('id', '=', id).execute()
   }
 
   async #addNewcomer(who: Who): Promise<void> {
@@ -271,7 +271,7 @@ export class World {
   async #addUser(role: Role, isNewcomer = false): Promise<User> {
     const username = `user${this.#users.length}-${process.hrtime.bigint()}`
     const { id } = await this.#server.run('service', registerUser, { username, passwordHash: 'x' })
-    this.#other.prepare('update users set role = ? where id = ?').run(role, id)
+    await this.#other.updateTable('users').set({ role }).where('id', '=', id).execute()
     const user = { id, role, isNewcomer }
     if (role !== 'admin') this.#users.push(user)
     return user
@@ -292,7 +292,7 @@ export class World {
 
   async #inject({ on, latency }: Who, { token }: Session, request: InjectOptions): Promise<Answer> {
     // A request is read from its socket in the phase of the event loop in which this is told too.
-    for (let i = 0; i <= latency; i++) await stat(this.#file)
+    for (let i = 0; i <= latency; i++) await stat(import.meta.dirname)
     const headers = { ...request.headers, authorization: `Bearer ${token}` }
     return (this.#servers[on] as FastifyInstance).inject({ ...request, headers })
   }
@@ -335,25 +335,43 @@ export class World {
     )
   }
 
+  /** As of the last look. */
   #now(): Moment {
-    const last = this.#moments.at(-1) as Moment
-    const news = this.#changesAfter(last.changes.length)
-    for (const change of news) this.#moments.push(momentAfter(this.#moments.at(-1) as Moment, change))
     return this.#moments.at(-1) as Moment
   }
 
+  /** Learns what has been committed until now. */
+  #look(): Promise<void> {
+    this.#looks = this.#looks.then(async () => {
+      const news = await this.#changesAfter(this.#now().changes.length)
+      for (const change of news) this.#moments.push(momentAfter(this.#now(), change))
+    })
+    return this.#looks
+  }
+
   /** All but so many, each with what it made of the author: what the next one replaced, or what is there. */
-  #changesAfter(count: number): Change[] {
-    const rows = this.#other
-      .prepare(`
-        select changes.sequence, coalesce(next.before, authors.record) as record, changes.version,
-          coalesce(next.before ->> 'id', authors.id, changes.deleted_id) as author_id, changes.deleted_slug
-        from changes
-        left join changes as next on next.author_number = changes.author_number and next.version = changes.version + 1
-        left join authors on authors.number = changes.author_number and authors.version = changes.version
-        order by changes.sequence limit -1 offset ?`)
-      .all(count)
-    return rows as Change[]
+  async #changesAfter(count: number): Promise<Change[]> {
+    const rows = await this.#other
+      .selectFrom('changes')
+      .leftJoin('changes as next', (join) =>
+        join
+          .onRef('next.author_number', '=', 'changes.author_number')
+          .on('next.version', '=', (eb) => eb('changes.version', '+', 1))
+      )
+      .leftJoin('authors', (join) =>
+        join
+          .onRef('authors.number', '=', 'changes.author_number')
+          .onRef('authors.version', '=', 'changes.version')
+      )
+      .select(['changes.sequence', 'changes.version', 'changes.deleted_id', 'changes.deleted_slug'])
+      .select((eb) => eb.fn.coalesce('next.before', 'authors.record').as('record'))
+      .orderBy('changes.sequence')
+      .where('changes.sequence', '>', count)
+      .execute()
+    return rows.map(({ deleted_id, ...change }) => {
+      const author_id = change.record === null ? deleted_id : JSON.parse(change.record).id
+      return { ...change, author_id }
+    })
   }
 }
 
