@@ -18,6 +18,7 @@ import { ConnectionDialect } from '../db/sqlite/dialect.ts'
 import { PAGE_BYTES } from '../db/sqlite/open.ts'
 import type { Tables } from '../db/tables.ts'
 import { engineOf, newDatabase } from './engines.ts'
+import './memory-folder.ts'
 import './spare-threads.ts'
 
 export const ROOT = path.join(import.meta.dirname, '..')
