@@ -18,6 +18,7 @@ import { ConnectionDialect } from '../db/sqlite/dialect.ts'
 import { PAGE_BYTES } from '../db/sqlite/open.ts'
 import type { Tables } from '../db/tables.ts'
 import { engineOf, newDatabase } from './engines.ts'
+import './lean-children.ts'
 import './memory-folder.ts'
 import './spare-threads.ts'
 

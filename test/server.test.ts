@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { draintest } from '../scripts/draintest.ts'
 import { AUTHOR, basic, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
+import { COVERED } from './lean-children.ts'
 import { answersOf, open, request } from './plugins/http/sockets.ts'
 
 const run = promisify(execFile)
@@ -30,7 +31,7 @@ async function register(url: string) {
 }
 
 t.test('it starts without any configuration, and says where everything is', async (t) => {
-  const { url, output, folder, child, exited } = await startServer(t)
+  const { url, output, folder, child, exited } = await startServer(t, COVERED)
   t.match(url, /^http:\/\/127\.0\.0\.1:\d+$/)
   t.match(output(), `docs          ${url}/docs`)
   t.equal((await fetch(`${url}/health/ready`)).status, 200)
@@ -539,7 +540,7 @@ t.test('the start says what data it has found, wherever it was started', async (
 t.test('a second service on a database is told, and right', async (t) => {
   const first = await startServer(t)
   const DATABASE_URL = path.join(first.folder, 'library.db')
-  const second = await startServer(t, { DATABASE_URL, LOG_LEVEL: 'warn' })
+  const second = await startServer(t, { ...COVERED, DATABASE_URL, LOG_LEVEL: 'warn' })
   const told = second
     .output()
     .split('\n')

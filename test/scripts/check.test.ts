@@ -7,10 +7,14 @@ import t, { type Test } from 'tap'
 import { openDatabase } from '../../db/database.ts'
 import { unsoundness } from '../../scripts/crash/soundness.ts'
 import { AUTHOR, buildApp, firstPageOf, ROOT, signIn, temporaryFolder } from '../helpers.ts'
+import { COVERED } from '../lean-children.ts'
 
 const run = promisify(execFile)
 const check = (file: string) =>
-  run(process.execPath, ['scripts/check.ts'], { cwd: ROOT, env: { ...process.env, DATABASE_URL: file } })
+  run(process.execPath, ['scripts/check.ts'], {
+    cwd: ROOT,
+    env: { ...process.env, ...COVERED, DATABASE_URL: file }
+  })
 
 async function openLibrary(t: Test) {
   const file = path.join(temporaryFolder(t), 'library.db')

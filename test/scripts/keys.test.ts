@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { createKeyFile } from '../../plugins/signing-keys/key-file.ts'
 import { newKey, rotate, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
 import { buildApp, ROOT, signIn, temporaryFolder } from '../helpers.ts'
+import { COVERED } from '../lean-children.ts'
 
 const LINE = /^[\w-]{43} {2}(announced|active|retired until \S+Z|expired) {2}created \S+Z {2}signs from \S+Z/
 
@@ -16,7 +17,7 @@ function keys(DATABASE_URL: string, ...args: string[]) {
 
 function run(command: string, args: string[], DATABASE_URL: string) {
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    const options = { cwd: ROOT, env: { ...process.env, DATABASE_URL } }
+    const options = { cwd: ROOT, env: { ...process.env, ...COVERED, DATABASE_URL } }
     execFile(command, args, options, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : (error.code as number), stdout, stderr })
     )
