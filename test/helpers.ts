@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setImmediate as nextRound } from 'node:timers/promises'
+import argon2 from 'argon2'
 import Sqlite from 'better-sqlite3'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type Dialect, Kysely, type KyselyPlugin } from 'kysely'
 import type { Test } from 'tap'
 import { app, serverOptions } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
+import { registerUser } from '../db/commands/users.ts'
 import { databaseFile, isServer } from '../db/dialect.ts'
 import { Connection as ServerConnection, serverOf } from '../db/postgres/connection.ts'
 import { RunnerDialect } from '../db/postgres/dialect.ts'
@@ -17,6 +19,7 @@ import { Connection } from '../db/sqlite/connection.ts'
 import { ConnectionDialect } from '../db/sqlite/dialect.ts'
 import { PAGE_BYTES } from '../db/sqlite/open.ts'
 import type { Tables } from '../db/tables.ts'
+import { ARGON2 } from '../plugins/passwords/hashes.ts'
 import { engineOf, newDatabase } from './engines.ts'
 import './lean-children.ts'
 import './memory-folder.ts'
@@ -38,13 +41,13 @@ export function temporaryFolder(t: Test): string {
   return folder
 }
 
+/** Read once: to compile the schema of the settings takes a third of the start of a service. */
+const SETTINGS = loadConfig({ LOG_LEVEL: 'silent' })
+
 /** The whole service over a database of the test's own. */
 export async function buildApp(t: Test, overrides: Partial<Config> = {}): Promise<FastifyInstance> {
-  const defaults = loadConfig({
-    DATABASE_URL: overrides.DATABASE_URL ?? (await newDatabase(t)),
-    LOG_LEVEL: 'silent'
-  })
-  const config = { ...defaults, ...overrides }
+  const DATABASE_URL = overrides.DATABASE_URL ?? (await newDatabase(t))
+  const config = { ...SETTINGS, ...overrides, DATABASE_URL }
   const server = Fastify(serverOptions(config))
   t.teardown(() => server.close())
   await server.register(app, { config })
@@ -62,20 +65,17 @@ export function basic(username: string, password: string): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }
 
-/** A registered and logged-in user: its id, and the header that shows it. */
+let passwordHash: Promise<string> | undefined
+
+/**
+ * A registered and logged-in user: its id, and the header that shows it. `PASSWORD` is hashed once for all of them, since
+ * each hash costs more than all else of a short test.
+ */
 export async function signIn(server: FastifyInstance, username = 'salman') {
-  const registered = await server.inject({
-    method: 'POST',
-    url: '/register',
-    payload: { username, password: PASSWORD }
-  })
-  const { id } = registered.json()
-  const loggedIn = await server.inject({
-    method: 'POST',
-    url: '/login',
-    headers: { authorization: basic(username, PASSWORD) }
-  })
-  const { access_token: token } = loggedIn.json()
+  passwordHash ??= argon2.hash(PASSWORD, ARGON2)
+  const user = { username, passwordHash: await passwordHash }
+  const { id } = await server.run('service', registerUser, user)
+  const { access_token: token } = await server.sessions.open({ ...user, id }, undefined)
   return { id, token, headers: { authorization: `Bearer ${token}` } }
 }
 
