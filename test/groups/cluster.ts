@@ -1,0 +1,2 @@
+/** Several processes that serve together. */
+import '../cluster.test.ts'

@@ -1,0 +1,10 @@
+/** Tables, queries and commands. */
+import '../db/account-changes.test.ts'
+import '../db/authors.test.ts'
+import '../db/dialect.test.ts'
+import '../db/folding.test.ts'
+import '../db/growth.test.ts'
+import '../db/ids.test.ts'
+import '../db/numbers.test.ts'
+import '../db/text.test.ts'
+import '../db/written-pages.test.ts'

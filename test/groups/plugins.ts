@@ -1,0 +1,10 @@
+/** The concerns that go through all routes. */
+import '../plugins/base-path.test.ts'
+import '../plugins/csv.test.ts'
+import '../plugins/door.test.ts'
+import '../plugins/errors.test.ts'
+import '../plugins/exact-json.test.ts'
+import '../plugins/housekeeping.test.ts'
+import '../plugins/response-cache.test.ts'
+import '../plugins/response-cache/model.test.ts'
+import '../plugins/send-batches.test.ts'
