@@ -18,10 +18,10 @@ const WHO_LISTENS: Partial<Record<NodeJS.Platform, (port: number) => string>> = 
 export function explain(error: unknown, { databaseUrl }: { databaseUrl?: string } = {}): string | undefined {
   if (REFUSALS.some((refusal) => error instanceof refusal)) return (error as Error).message
   const { syscall = '', message } = error as SystemError
-  if (databaseUrl !== undefined && isUnavailable(error))
-    return `${describeDatabase(databaseUrl)} cannot be used (${message}). ${remedyFor(databaseUrl)}`
   if (['listen', 'bind', 'getaddrinfo', 'lookup'].includes(syscall))
     return explainAddress(error as SystemError)
+  if (databaseUrl !== undefined && isUnavailable(error))
+    return `${describeDatabase(databaseUrl)} cannot be used (${message}). ${remedyFor(databaseUrl)}`
   return syscall === '' ? undefined : `${message}.`
 }
 

@@ -55,7 +55,7 @@ t.test('a start that cannot be is ended with one sentence that says what to do',
   truncateSync(truncated, statSync(truncated).size / 2)
   const cases: [Record<string, string>, RegExp][] = [
     [{ PORT: 'abc' }, /^PORT is "abc", but must be a whole number from 0 to 65535\.$/],
-    [{ DATABASE_URL: 'postgres://x/y' }, /^DATABASE_URL is "postgres:.*PostgreSQL is not supported yet/],
+    [{ DATABASE_URL: 'mysql://x/y' }, /^DATABASE_URL is "mysql:.*only SQLite and PostgreSQL are there/],
     [
       { DATABASE_URL: path.join(ROOT, 'package.json') },
       /package\.json is not an SQLite database; it was left untouched/
@@ -496,12 +496,12 @@ t.test('the operator’s commands tell an old Node so too, and what they refuse 
     const started = run(process.execPath, ['--no-strip-types', ...args], { cwd: ROOT })
     await t.rejects(started, { code: 1, stderr: /^Node \S+ is too old: [^\n]+\n$/ }, name)
   }
-  const env = { ...process.env, DATABASE_URL: 'postgres://me:tip@h/db' }
+  const env = { ...process.env, DATABASE_URL: 'mysql://me:tip@h/db' }
   for (const args of [['user', 'list'], ['keys', 'list'], ['migrate', 'status'], ['check']]) {
     const started = run(process.execPath, [`scripts/${args[0]}.ts`, ...args.slice(1)], { cwd: ROOT, env })
     await t.rejects(
       started,
-      { code: 1, stderr: /^DATABASE_URL is "postgres:\/\/me:\*\*\*@h\/db"[^\n]+\n$/ },
+      { code: 1, stderr: /^DATABASE_URL is "mysql:\/\/me:\*\*\*@h\/db"[^\n]+\n$/ },
       String(args[0])
     )
   }
