@@ -54,7 +54,7 @@ export async function checkLog(db: Db): Promise<string[]> {
   const faults: string[] = []
   for (const [what, query] of Object.entries(FAULTS)) {
     const found = sql.raw<{ id: string }>(
-      `select distinct ${idOf('number')} as id from (${query}) as faulty order by 1 limit ${MOST_TOLD + 1}`
+      `select distinct ${idOf('faulty.number')} as id from (${query}) as faulty order by 1 limit ${MOST_TOLD + 1}`
     )
     const { rows } = await found.execute(db)
     faults.push(...rows.slice(0, MOST_TOLD).map(({ id }) => `author ${id}: ${what}`))
