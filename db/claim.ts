@@ -1,5 +1,5 @@
 import { realpathSync, statSync } from 'node:fs'
-import { databaseFile, isServer, prepareFile } from './dialect.ts'
+import { fileOf, prepareFile } from './dialect.ts'
 import { holdLock } from './file-lock.ts'
 
 /** What is known of a database before it is opened. */
@@ -13,8 +13,8 @@ export interface Claim {
 /** Notes that this process serves the database until it ends, and makes the file if it is not there. Before the process opens it. */
 export function claimDatabase(databaseUrl: string): Claim {
   // Of a server others may have the database too: it is made for that.
-  if (isServer(databaseUrl)) return {}
-  const file = databaseFile(databaseUrl)
+  const file = fileOf(databaseUrl)
+  if (file === undefined) return {}
   prepareFile(file)
   const path = realpathSync(file)
   return { isNew: statSync(path).size === 0, servedBy: holdLock(`${path}.lock`) }

@@ -59,7 +59,13 @@ export function remedyFor(url: string): string {
 
 /** The file beside the database that has its signing keys; undefined where the database itself has them. */
 export function keyFileOf(url: string): string | undefined {
-  return isServer(url) ? undefined : `${databaseFile(url)}.keys.json`
+  const file = fileOf(url)
+  return file === undefined ? undefined : `${file}.keys.json`
+}
+
+/** The absolute path of the file that a `DATABASE_URL` names; undefined where it names a server. */
+export function fileOf(url: string): string | undefined {
+  return isServer(url) ? undefined : databaseFile(url)
 }
 
 /** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */

@@ -98,6 +98,9 @@ t.test('a database is a file or a PostgreSQL server, with its host and its name'
       url
     )
   }
+  t.throws(() => loadConfig({ DATABASE_URL: 'postgres://me:a/b?c#d@sea.example/books' }), {
+    message: /^DATABASE_URL is "postgres:\/\/me:\*\*\*@sea\.example\/books".+; in a password write %2F for \//
+  })
   const files = ['x.db', './x.db', '/tmp/x.db', 'sqlite:x.db', 'sqlite:///tmp/x.db', 'C:\\x.db']
   const servers = [
     'postgres://localhost/library',

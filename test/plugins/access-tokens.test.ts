@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import type { SigningKey } from '../../plugins/signing-keys/key-ring.ts'
 import { newKey, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
 import { test } from '../engines.ts'
@@ -273,12 +273,12 @@ test('every key of the set verifies its own tokens alone', async (t) => {
   }
 })
 
-test('more tokens than are kept as verified are all good', async (t) => {
+t.test('more tokens than are kept as verified are all good', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   const { header, claims } = goodParts(token)
   const tokens = Array.from({ length: 10_050 }, (_, i) =>
-    forge(server, header, { ...claims, jti: String(i) })
+    forge(server, header, { ...claims, jti: String(i), exp: claims.exp + 600 })
   )
   for (const token of tokens) await server.accessTokens.verify(token)
   t.equal((await server.accessTokens.verify(tokens[0] as string)).jti, '0')

@@ -3,8 +3,9 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { upkeepOf } from '../../db/dialect.ts'
+import { DatabaseUnavailable, upkeepOf } from '../../db/dialect.ts'
 import type { Tables } from '../../db/tables.ts'
+import { explain } from '../../process/explain.ts'
 import { asAdmin, ENGINES, newDatabase, newEmptyDatabase } from '../engines.ts'
 import { AUTHOR, buildApp, openDirectly, ROOT, signIn, startServer } from '../helpers.ts'
 
@@ -164,6 +165,18 @@ t.test('a server or a database that cannot be used is told in one sentence', onS
     stdout: '',
     stderr: /^PostgreSQL at /
   })
+})
+
+t.test('what makes a database unavailable is told with what to do about it', async (t) => {
+  const gone = new DatabaseUnavailable('it is gone')
+  t.equal(
+    explain(gone, { databaseUrl: 'postgres://me:secret@sea.example/books' }),
+    'postgres://me@sea.example/books cannot be used (it is gone). See that the server runs and can be reached, then try again.'
+  )
+  t.match(
+    explain(gone, { databaseUrl: '/srv/library.db' }),
+    /^\/srv\/library\.db cannot be used \(it is gone\)\. See to its disk/
+  )
 })
 
 t.test('a check finds what is damaged, and nothing where nothing is', onServer, async (t) => {
