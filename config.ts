@@ -71,6 +71,11 @@ export const Config = Type.Object({
   DOCS: OneOf(['on', 'off'], 'on'),
   REQUEST_TIMEOUT: Whole(1, 600, 30, ' of seconds'),
   IMPORT_LIMIT: Whole(1, 102_400, 1024, ' of MiB'),
+  SPOOL_DIR: Type.String({
+    pattern: '^(\\S(.*\\S)?)?$',
+    default: '',
+    description: 'empty, or the path of a folder for uploads while they are imported'
+  }),
   SHUTDOWN_TIMEOUT: Whole(1, 600, 10, ' of seconds')
 })
 export type Config = Static<typeof Config>

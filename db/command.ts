@@ -30,7 +30,7 @@ export interface Command<Input, Output> {
   readonly caller: Caller
   /** How long it may take, in milliseconds, before its engine gives it up. */
   readonly longestMs: number
-  /** Whether its input names under `staged` a file of rows, which the engine shows it as the schema `staged`. */
+  /** Whether its input names under `staged` a file of rows, which the engine shows it in a schema of its own. */
   readonly readsStaged: boolean
   readonly run: (trx: Db, input: never) => Promise<Output>
   /** For the types alone: what a call must bring. */
@@ -124,6 +124,11 @@ export function commandNamed(name: string): Command<object, unknown> {
   const command = commands.get(name)
   if (command === undefined) throw new TypeError(`There is no command ${name}.`)
   return command
+}
+
+/** The file whose rows the call is to see, if its command reads any. */
+export function stagedFileOf({ command, input }: Call): string | undefined {
+  return commandNamed(command).readsStaged ? (input as { staged: string }).staged : undefined
 }
 
 /** Where the service's own commands are. */

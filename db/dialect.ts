@@ -19,8 +19,6 @@ export { isServer } from './postgres/url.ts'
 export { DatabaseRefused, DatabaseUnavailable } from './refusals.ts'
 export { migrateDown, migrateToLatest } from './sqlite/migrating.ts'
 export { prepareFile } from './sqlite/open.ts'
-export { STAGED } from './sqlite/staged.ts'
-export { addTermsFrom } from './sqlite/word-index.ts'
 
 /** A relative path begins here, in whichever folder the process was started. */
 const PROJECT = path.join(import.meta.dirname, '..')
@@ -78,9 +76,11 @@ export function openForMigrations(file: string): Db {
   return new Kysely({ dialect: new ConnectionDialect(() => new Connection(openDatabase(file))) })
 }
 
-/** For reading a database in another thread. */
-export function readDialect(file: string): Dialect {
-  return new ConnectionDialect(() => new Connection(openReader(file)))
+/** For reading the database that a `DATABASE_URL` names in another thread. */
+export async function readDialect(url: string): Promise<Dialect> {
+  if (!isServer(url)) return new ConnectionDialect(() => new Connection(openReader(databaseFile(url))))
+  const { readDialectOf } = await import('./postgres/engine.ts')
+  return readDialectOf(url)
 }
 
 /** For a new file of rows that are staged, which one command is to read. */

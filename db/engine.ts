@@ -8,6 +8,8 @@ import type { Db, ReadDb, Tables } from './tables.ts'
 export interface EngineOptions {
   /** Other processes of this service have the database already. */
   isInUse?: boolean
+  /** Where files lie for a while; where the engine chooses when it is empty. */
+  spoolDir?: string
   /** Learns of what goes on. */
   signal?: (event: DatabaseEvent) => void
   /** Where commands are beside the service's own. */
@@ -16,7 +18,7 @@ export interface EngineOptions {
 
 export interface Engine {
   readonly reads: Dialect
-  /** Where files of this process alone begin with their names. */
+  /** Where files of this process alone begin with their names, once it is open. */
   readonly files: string
   /** Brings the schema up to date. Throws `DatabaseRefused`. */
   open(): Promise<void>
@@ -48,6 +50,8 @@ export interface Wanted {
 export interface WordIndex {
   /** Lets authors be found by their terms. */
   addTerms(trx: Db, authors: readonly Indexed[]): Promise<void>
+  /** The same for rows of a number and terms, as a query gives them of what was staged. */
+  addStagedTerms(trx: Db, rows: Expression<Indexed>): Promise<void>
   /** Lets an author be found by these terms in place of those from before. */
   replaceTerms(trx: Db, author: Indexed): Promise<void>
   /** Lets an author not be found any more. */
@@ -74,6 +78,12 @@ export interface EngineSql extends WordIndex {
   joinedBytes(text: Expression<string>): RawBuilder<Buffer | string | null>
   /** Whether an author has one of these numbers, as one value: statements with thousands of them take long to prepare. */
   amongNumbers(numbers: readonly number[]): RawBuilder<SqlBool>
+  /** A whole number in twelve hexadecimal digits, in lower case. */
+  hexOf(number: Expression<number>): RawBuilder<string>
+  /** The members of a JSON object, without the braces around them. */
+  membersOf(object: Expression<string>): RawBuilder<string>
+  /** The schema in which a command that reads a staged file finds its tables. */
+  readonly stagedSchema: string
 }
 
 /** A Kysely adapter that knows its engine's SQL. */

@@ -60,6 +60,27 @@ export function whileLocked<T>(lockFile: string, work: () => T): T {
   }
 }
 
+export interface HeldLock {
+  release(): void
+}
+
+/** Holds a lock of the same kind until it is released; undefined when it is held already, also by this process. */
+export function tryLock(
+  lockFile: string,
+  { mustExist = false }: { mustExist?: boolean } = {}
+): HeldLock | undefined {
+  // Opened by SQLite alone, which keeps the locks that this process may have on the file.
+  const lock = new Sqlite(lockFile, { timeout: 0, fileMustExist: mustExist })
+  try {
+    acquire(lock, lockFile)
+    return { release: () => lock.close() }
+  } catch (error) {
+    lock.close()
+    if (error instanceof FileLocked) return undefined
+    throw error
+  }
+}
+
 function acquire(lock: Sqlite.Database, lockFile: string): void {
   try {
     // In memory, for a journal on the disk could not be made where the disk is full.

@@ -54,6 +54,7 @@ async function databasePlugin(fastify: FastifyInstance) {
   const { config, isJoining } = fastify
   const database = await openDatabase(config.DATABASE_URL, {
     isInUse: isJoining,
+    spoolDir: config.SPOOL_DIR,
     signal: (event) => logEvent(fastify, event)
   })
   fastify.addHook('onClose', () => database.close())

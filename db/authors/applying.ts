@@ -1,6 +1,6 @@
-import { type SqlBool, sql } from 'kysely'
+import { type RawBuilder, type SqlBool, sql } from 'kysely'
 import type { Actor } from '../command.ts'
-import { addTermsFrom } from '../dialect.ts'
+import { sqlOf } from '../engine.ts'
 import type { Db } from '../tables.ts'
 import { timeOf } from '../text.ts'
 import { idPlus, idsFrom } from './ids.ts'
@@ -71,7 +71,7 @@ async function insertPart(
   const firstId = idPlus(`${head}000000000000`, tail)
   const at = timeOf(firstId)
   const index = sql<number>`row_number() over (order by position) - 1`
-  const newId = sql<string>`${head} || printf('%012x', ${tail} + ${index})`
+  const newId = sql<string>`${head} || ${sqlOf(trx).hexOf(sql<number>`${tail} + ${index}`)}`
   const { numInsertedOrUpdatedRows } = await trx
     .insertInto('authors')
     .columns(AUTHOR_COLUMNS)
@@ -92,19 +92,18 @@ async function insertPart(
         'name_key',
         'book_key',
         'sort_key',
-        recordWith(newId, at).as('record')
+        recordWith(sqlOf(trx).membersOf(sql.ref('record')), newId, at).as('record')
       ])
     )
     .executeTakeFirstOrThrow()
   const count = Number(numInsertedOrUpdatedRows)
-  await addTermsFrom(trx, part.select([sql<number>`${first} + ${index}`.as('number'), 'terms']))
+  await sqlOf(trx).addStagedTerms(trx, part.select([sql<number>`${first} + ${index}`.as('number'), 'terms']))
   await logCreated(trx, first, count, actor)
   return { number: first + count, id: idPlus(firstId, count) }
 }
 
 /** The author as JSON: what is staged, between its id and its times. */
-function recordWith(id: ReturnType<typeof sql<string>>, at: string) {
-  const rest = sql`substr(record, 2, length(record) - 2)`
+function recordWith(rest: RawBuilder<string>, id: RawBuilder<string>, at: string) {
   return sql<string>`'{"id":"' || ${id} || '",' || ${rest} || ',"created_at":"' || ${at} || '","updated_at":"' || ${at} || '"}'`
 }
 

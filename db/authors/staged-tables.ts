@@ -31,28 +31,48 @@ export interface StagedTables {
 export type StagedDb = Kysely<StagedTables>
 export type StagedRow = Insertable<StagedAuthorsTable>
 
-export const STAGED_COLUMNS = [
-  'line',
-  'number',
-  'slug',
-  'booker_prize',
-  'birth_year',
-  ...SCHEMES,
-  'name_key',
-  'book_key',
-  'sort_key',
-  'terms',
-  'record'
-] as const
+/** What is in a column; terms are of their author, as the word index is to have them. */
+export type StagedKind = 'key' | 'number' | 'text' | 'terms'
 
-const NUMBERS = new Set<string>(['line', 'number', 'booker_prize', 'birth_year'])
+const AUTHORS: Record<keyof StagedAuthorsTable, StagedKind> = {
+  position: 'key',
+  line: 'number',
+  number: 'number',
+  slug: 'text',
+  booker_prize: 'number',
+  birth_year: 'number',
+  viaf: 'text',
+  isni: 'text',
+  wikidata: 'text',
+  openlibrary: 'text',
+  name_key: 'text',
+  book_key: 'text',
+  sort_key: 'text',
+  terms: 'terms',
+  record: 'text'
+}
 
-export async function createStagedTables(staged: Pick<Kysely<never>, 'schema'>): Promise<void> {
-  let authors = staged.schema
-    .createTable('authors')
-    .addColumn('position', 'integer', (column) => column.primaryKey())
-  for (const name of STAGED_COLUMNS) authors = authors.addColumn(name, NUMBERS.has(name) ? 'integer' : 'text')
-  await authors.execute()
+export const STAGED_TABLES: Record<keyof StagedTables, Record<string, StagedKind>> = {
+  authors: AUTHORS,
+  repeats: { line: 'number', position: 'number' }
+}
+
+type Schema = Pick<Kysely<never>, 'schema'>
+
+/** The tables in a file of their own. */
+export async function createStagedTables({ schema }: Schema): Promise<void> {
+  for (const [name, columns] of Object.entries(STAGED_TABLES)) {
+    let table = schema.createTable(name)
+    for (const [column, kind] of Object.entries(columns)) {
+      const type = kind === 'key' || kind === 'number' ? 'integer' : 'text'
+      table = table.addColumn(column, type, (one) => (kind === 'key' ? one.primaryKey() : one))
+    }
+    await table.execute()
+  }
+}
+
+/** By what rows are found again when others have changed something. */
+export async function createStagedIndexes(staged: Schema): Promise<void> {
   await staged.schema.createIndex('by_key').on('authors').columns(['name_key', 'book_key']).execute()
   await staged.schema.createIndex('by_slug').on('authors').column('slug').execute()
   for (const name of [...SCHEMES, 'number']) {
@@ -63,10 +83,5 @@ export async function createStagedTables(staged: Pick<Kysely<never>, 'schema'>):
       .where(sql.ref(name), 'is not', null)
       .execute()
   }
-  await staged.schema
-    .createTable('repeats')
-    .addColumn('line', 'integer')
-    .addColumn('position', 'integer')
-    .execute()
   await staged.schema.createIndex('by_position').on('repeats').column('position').execute()
 }

@@ -8,7 +8,13 @@ import type { Tables } from '../tables.ts'
 import { countStaged } from './applying.ts'
 import { type Candidate, type Outcome, RowDecider, toCandidate } from './importing.ts'
 import { type Findings, revise, type Since } from './revising.ts'
-import { createStagedTables, STAGED_COLUMNS, type StagedDb, type StagedRow } from './staged-tables.ts'
+import {
+  createStagedIndexes,
+  createStagedTables,
+  STAGED_TABLES,
+  type StagedDb,
+  type StagedRow
+} from './staged-tables.ts'
 import type { AuthorContent } from './table.ts'
 import { keyOf } from './taken.ts'
 import { termsOf } from './words.ts'
@@ -24,13 +30,15 @@ interface StagedCandidate extends Candidate {
 }
 
 export interface StagingFiles {
+  /** As a `DATABASE_URL` names it. */
   database: string
   /** A file that is not there yet. */
   staged: string
 }
 
 /** The tables have the names that they have in the database, so that the same functions read and write them. */
-const insertStaged = inserter('authors', STAGED_COLUMNS as never)
+const { position: _, ...COLUMNS } = STAGED_TABLES.authors
+const insertStaged = inserter('authors', Object.keys(COLUMNS) as never)
 
 const selectPosition = compiledOnce<{ name: string; book: string }>()((db, { name, book }) =>
   (db as unknown as StagedDb)
@@ -75,9 +83,10 @@ export class Staging {
   }
 
   static async open({ database, staged }: StagingFiles, ownerId: string): Promise<Staging> {
-    const reads = new Kysely<Tables>({ dialect: readDialect(database) })
+    const reads = new Kysely<Tables>({ dialect: await readDialect(database) })
     const file = new Kysely<Tables>({ dialect: stagedDialect(staged) })
     await createStagedTables(file)
+    await createStagedIndexes(file)
     const transaction = await file.startTransaction().execute()
     return new Staging({ reads, file, staged: transaction }, ownerId, await lastSequence(reads))
   }

@@ -4,7 +4,7 @@ import { type Findings, revise } from '../authors/revising.ts'
 import type { StagedDb } from '../authors/staged-tables.ts'
 import type { AuthorContent } from '../authors/table.ts'
 import { userCommand } from '../command.ts'
-import { STAGED } from '../dialect.ts'
+import { sqlOf } from '../engine.ts'
 import type { Db } from '../tables.ts'
 
 /** A million rows take 30 to 70 seconds; on a disk that is ten times slower it must come to its end too. */
@@ -38,5 +38,5 @@ export const applyImport = userCommand<{ staged: string; since: number }, Counts
 )
 
 function stagedIn(trx: Db): StagedDb {
-  return trx.withSchema(STAGED) as unknown as StagedDb
+  return trx.withSchema(sqlOf(trx).stagedSchema) as unknown as StagedDb
 }

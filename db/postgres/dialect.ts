@@ -27,15 +27,18 @@ export interface Runner {
 /** Kysely's dialect over a runner, which `get` gives at each use. */
 export class RunnerDialect implements Dialect {
   readonly #get: () => Runner | Promise<Runner>
+  readonly #close: () => Promise<void>
 
-  constructor(get: () => Runner | Promise<Runner>) {
+  /** `close` is called when nobody needs the dialect any more. */
+  constructor(get: () => Runner | Promise<Runner>, close = async () => {}) {
     this.#get = get
+    this.#close = close
   }
 
   createAdapter = () => ADAPTER
   createQueryCompiler = () => new PostgresQueryCompiler()
   createIntrospector = (db: Kysely<unknown>) => new Introspector(db)
-  createDriver = () => new RunnerDriver(this.#get)
+  createDriver = () => new RunnerDriver(this.#get, this.#close)
 }
 
 /** Sees what is ours alone: other schemas may have tables of the same names. */
@@ -72,9 +75,11 @@ const ADAPTER = new Adapter()
 
 class RunnerDriver implements Driver {
   readonly #get: () => Runner | Promise<Runner>
+  readonly destroy: () => Promise<void>
 
-  constructor(get: () => Runner | Promise<Runner>) {
+  constructor(get: () => Runner | Promise<Runner>, close: () => Promise<void>) {
     this.#get = get
+    this.destroy = close
   }
 
   async init(): Promise<void> {}
@@ -101,7 +106,6 @@ class RunnerDriver implements Driver {
   }
 
   async releaseConnection(): Promise<void> {}
-  async destroy(): Promise<void> {}
 }
 
 const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])

@@ -1,20 +1,21 @@
-import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Kysely } from 'kysely'
-import { type Call, COMMANDS, loadCommands } from '../command.ts'
+import { type Call, COMMANDS, commandNamed, loadCommands, stagedFileOf } from '../command.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
 import { migrateToLatest, refuseOtherSchema } from '../migrator.ts'
+import { makeSpoolFolder, type SpoolFolder } from '../spool-folder.ts'
 import type { Tables } from '../tables.ts'
 import { Connection, type Server, serverOf } from './connection.ts'
-import { RunnerDialect } from './dialect.ts'
+import { type Runner, RunnerDialect } from './dialect.ts'
 import { asRefusal } from './errors.ts'
 import { refuseUnfit } from './fitness.ts'
 import { Listener } from './listener.ts'
 import { ReadPool } from './read-pool.ts'
+import { copyStaged } from './staged.ts'
 import { Watchdog } from './watchdog.ts'
 import { ENDED_TRANSACTIONS } from './write-lock.ts'
-import { Writer } from './writer.ts'
+import { Writer, type WriterOptions } from './writer.ts'
 
 /** Beside those that read, one connection writes and one listens. */
 const NOT_READING = 2
@@ -25,11 +26,13 @@ export class PostgresEngine implements Engine {
   readonly #options: EngineOptions
   readonly #pool: ReadPool
   readonly #writer: Writer
+  /** Each for one call. */
+  readonly #stagedWriters = new Set<Writer>()
   readonly #listener: Listener
   readonly #watchdog: Watchdog
-  readonly #folder = mkdtempSync(path.join(tmpdir(), 'library-'))
+  #spool: SpoolFolder | undefined
   readonly reads: RunnerDialect
-  readonly files: string
+  files = ''
   #version: Promise<number> | undefined
   #highestVersion = 0
   readonly #doubters: (() => void)[] = []
@@ -38,20 +41,17 @@ export class PostgresEngine implements Engine {
     this.#server = serverOf(url)
     this.#options = options
     this.#pool = new ReadPool(this.#server, this.#server.connections - NOT_READING, () => this.#doubt())
-    this.#writer = new Writer({
-      server: this.#server,
-      signal: options.signal ?? (() => {}),
-      openedBefore: (moment) => this.#pool.connections.find(({ openedAt }) => openedAt < moment)
-    })
+    this.#writer = this.#newWriter()
     this.#listener = new Listener(this.#server)
     this.#watchdog = new Watchdog(this.#server, () => this.#connections())
     this.reads = new RunnerDialect(() => this.#pool)
-    this.files = path.join(this.#folder, 'library')
   }
 
   async open(): Promise<void> {
     try {
-      const { isInUse, commandFolders = [] } = this.#options
+      const { isInUse, commandFolders = [], spoolDir } = this.#options
+      this.#spool = makeSpoolFolder(spoolDir || tmpdir())
+      this.files = path.join(this.#spool.path, 'library')
       await loadCommands([COMMANDS, ...commandFolders])
       await withMigrations(this.#server, async (db) => {
         await refuseUnfit(db)
@@ -63,8 +63,9 @@ export class PostgresEngine implements Engine {
     }
   }
 
-  run(call: Call): Promise<unknown> {
-    return this.#writer.run(call)
+  async run(call: Call): Promise<unknown> {
+    const file = stagedFileOf(call)
+    return file === undefined ? this.#writer.run(call) : this.#runStaged(call, file)
   }
 
   /**
@@ -89,10 +90,38 @@ export class PostgresEngine implements Engine {
 
   async close(): Promise<void> {
     await this.#listener.close()
-    await this.#writer.close()
+    await Promise.all(this.#writers.map((writer) => writer.close()))
     this.#watchdog.close()
     await this.#pool.close()
-    rmSync(this.#folder, { recursive: true, force: true })
+    this.#spool?.remove()
+  }
+
+  /** On a connection of its own: nobody waits while the rows are copied to the server. */
+  async #runStaged(call: Call, file: string): Promise<unknown> {
+    const copy = (runner: Runner) =>
+      copyStaged(new Kysely({ dialect: new RunnerDialect(() => runner) }), file)
+    const { longestMs } = commandNamed(call.command)
+    const writer = this.#newWriter({ prepare: copy, patienceMs: longestMs })
+    this.#stagedWriters.add(writer)
+    try {
+      return await writer.run(call)
+    } finally {
+      await writer.close()
+      this.#stagedWriters.delete(writer)
+    }
+  }
+
+  #newWriter(own: Pick<WriterOptions, 'prepare' | 'patienceMs'> = {}): Writer {
+    return new Writer({
+      server: this.#server,
+      signal: this.#options.signal ?? (() => {}),
+      openedBefore: (moment) => this.#pool.connections.find(({ openedAt }) => openedAt < moment),
+      ...own
+    })
+  }
+
+  get #writers(): Writer[] {
+    return [this.#writer, ...this.#stagedWriters]
   }
 
   async #askVersion(): Promise<number> {
@@ -111,9 +140,17 @@ export class PostgresEngine implements Engine {
   }
 
   #connections(): readonly Connection[] {
-    const { connection } = this.#writer
-    return connection === undefined ? this.#pool.connections : [...this.#pool.connections, connection]
+    return [...this.#pool.connections, ...this.#writers.flatMap(({ connection }) => connection ?? [])]
   }
+}
+
+/** For reading on one connection beside the service's own. */
+export function readDialectOf(url: string): RunnerDialect {
+  const pool = new ReadPool(serverOf(url), 1)
+  return new RunnerDialect(
+    () => pool,
+    () => pool.close()
+  )
 }
 
 /** Does the work with a connection of its own, as migrations need it. */

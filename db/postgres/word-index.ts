@@ -1,5 +1,5 @@
 /** Which authors have which words, in a table of text search vectors (https://www.postgresql.org/docs/current/datatype-textsearch.html). */
-import { type SelectQueryBuilder, sql } from 'kysely'
+import { type Expression, type RawBuilder, type SelectQueryBuilder, sql } from 'kysely'
 import { compiledOnce } from '../compiled.ts'
 import type { Indexed, Wanted, WordIndex } from '../engine.ts'
 import type { Db, ReadDb, Tables } from '../tables.ts'
@@ -8,7 +8,7 @@ import type { Db, ReadDb, Tables } from '../tables.ts'
 const LONGEST_TERM = 511
 
 const clipped = (term: string) =>
-  term.length <= LONGEST_TERM ? term : term.slice(0, LONGEST_TERM).toWellFormed()
+  term.length <= LONGEST_TERM ? term : [...term].slice(0, LONGEST_TERM).join('')
 const vectorOf = (terms: string) => sql<string>`array_to_tsvector(string_to_array(${terms}, ' '))`
 /** The terms are ours, and have no spaces. */
 const clippedTerms = (terms: string) =>
@@ -32,6 +32,17 @@ export function termsInIndex(terms: string): string[] {
 
 async function addTerms(trx: Db, authors: readonly Indexed[]): Promise<void> {
   for (const { number, terms } of authors) await insertTerms(trx, { number, terms: clippedTerms(terms) })
+}
+
+async function addStagedTerms(trx: Db, rows: Expression<Indexed>): Promise<void> {
+  await sql`insert into author_words (number, words) select number, terms from ${rows} as added`.execute(trx)
+}
+
+/** What a staged row has in place of its terms: made before others have to wait. */
+export function vectorOfTerms(terms: Expression<string>): RawBuilder<string> {
+  const longest = sql.lit(LONGEST_TERM)
+  return sql`array_to_tsvector(case when length(${terms}) <= ${longest} then string_to_array(${terms}, ' ')
+    else array(select left(term, ${longest}) from unnest(string_to_array(${terms}, ' ')) as term) end)`
 }
 
 async function replaceTerms(trx: Db, { number, terms }: Indexed): Promise<void> {
@@ -92,6 +103,7 @@ async function listMatches(
 
 export const POSTGRES_WORDS: WordIndex = {
   addTerms,
+  addStagedTerms,
   replaceTerms,
   removeTerms,
   matchOf,

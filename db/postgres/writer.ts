@@ -12,7 +12,7 @@ import { NotReplicated, type Prepare } from './transaction.ts'
 /** Calls that wait or are run. */
 const MOST_PENDING = 10_000
 const MOST_TRIES = 5
-/** After so long none is tried again. */
+/** After so long nothing is tried again, unless it may take longer by itself. */
 const PATIENCE_MS = 5000
 const LONGEST_PAUSE_MS = 100
 
@@ -27,6 +27,8 @@ export interface WriterOptions {
   openedBefore: (moment: number) => Connection | undefined
   /** With which each transaction begins. */
   prepare?: Prepare | undefined
+  /** After so long nothing is tried again. */
+  patienceMs?: number | undefined
 }
 
 /**
@@ -80,13 +82,14 @@ export class Writer {
 
   /** Some of those that wait have their answers after it. */
   async #workOnce(): Promise<void> {
+    const { patienceMs = PATIENCE_MS } = this.#options
     const begun = performance.now()
     for (let tries = 1; ; tries += 1) {
       try {
         return this.#settle(await this.#runBatch())
       } catch (error) {
         if (error instanceof TookTooLong) return this.#settleOne(error)
-        const isLast = tries === MOST_TRIES || performance.now() > begun + PATIENCE_MS
+        const isLast = tries === MOST_TRIES || performance.now() > begun + patienceMs
         if (isLast || !this.#isWorthAnotherTry(error)) return this.#failAll(error)
         this.#options.signal({ event: 'batch_retried', reason: (error as Error).message })
         await sleep(Math.random() * LONGEST_PAUSE_MS * tries)

@@ -1,5 +1,7 @@
+import path from 'node:path'
 import type { Call } from '../command.ts'
 import type { Engine, EngineOptions } from '../engine.ts'
+import { makeSpoolFolder, type SpoolFolder } from '../spool-folder.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { openReader } from './open.ts'
@@ -19,10 +21,16 @@ export class SqliteEngine implements Engine {
   /** The iteration of the event loop in which the version was read: its number grows right before requests are read. */
   #readIn: number | undefined
 
-  readonly files: string
+  readonly #spoolDir: string
+  #spool: SpoolFolder | undefined
+  files: string
 
-  constructor(file: string, { signal = () => {}, commandFolders = [], ...usage }: EngineOptions) {
+  constructor(
+    file: string,
+    { signal = () => {}, commandFolders = [], spoolDir = '', ...usage }: EngineOptions
+  ) {
     this.files = file
+    this.#spoolDir = spoolDir
     this.#writer = new Writer({
       thread: {
         file,
@@ -37,8 +45,17 @@ export class SqliteEngine implements Engine {
   }
 
   /** Throws `DatabaseRefused`. */
-  open(): Promise<void> {
-    return this.#writer.open()
+  async open(): Promise<void> {
+    if (this.#spoolDir !== '') {
+      this.#spool = makeSpoolFolder(this.#spoolDir)
+      this.files = path.join(this.#spool.path, path.basename(this.files))
+    }
+    try {
+      await this.#writer.open()
+    } catch (error) {
+      this.#spool?.remove()
+      throw error
+    }
   }
 
   run(call: Call): Promise<unknown> {
@@ -67,8 +84,9 @@ export class SqliteEngine implements Engine {
   /** The file that is open stays the same. */
   onDoubt(): void {}
 
-  close(): Promise<void> {
-    return this.#writer.close()
+  async close(): Promise<void> {
+    await this.#writer.close()
+    this.#spool?.remove()
   }
 
   #forgetVersion(): void {

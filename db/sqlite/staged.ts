@@ -1,6 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
-import { type Call, commandNamed } from '../command.ts'
 import type { Connection } from './connection.ts'
 
 /** What a staged file is called in SQL while it is attached. */
@@ -24,9 +23,24 @@ export function openStagedFile(file: string): Sqlite.Database {
   return database
 }
 
-/** The file whose rows the call is to see as the schema `staged`, if its command reads any. */
-export function stagedFileOf({ command, input }: Call): string | undefined {
-  return commandNamed(command).readsStaged ? (input as { staged: string }).staged : undefined
+/** The rows of a table of a staged file in their order, some at a time: a JSON array of objects with these columns. */
+export function* stagedParts(
+  file: string,
+  { table, columns, rows }: { table: string; columns: readonly string[]; rows: number }
+): Generator<string> {
+  const database = new Sqlite(file, { readonly: true, fileMustExist: true })
+  try {
+    const last = database.prepare(`select max(rowid) from ${table}`).pluck().get() as number | null
+    const members = columns.map((column) => `'${column}', ${column}`).join(', ')
+    const part = database
+      .prepare(
+        `select json_group_array(json_object(${members})) from ${table} where rowid > ? and rowid <= ?`
+      )
+      .pluck()
+    for (let after = 0; after < (last ?? 0); after += rows) yield part.get(after, after + rows) as string
+  } finally {
+    database.close()
+  }
 }
 
 /** Does the work while the connection has the file attached; SQLite cannot detach a file within a transaction that has locked it. */

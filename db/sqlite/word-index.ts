@@ -31,7 +31,7 @@ async function addTerms(trx: Db, authors: readonly Indexed[]): Promise<void> {
 }
 
 /** The same for rows of a number and terms, as a query gives them. */
-export async function addTermsFrom(trx: Db, rows: Expression<Indexed>): Promise<void> {
+async function addStagedTerms(trx: Db, rows: Expression<Indexed>): Promise<void> {
   await sql`insert into author_words (rowid, words) select cast(number as integer), terms from ${rows}`.execute(
     trx
   )
@@ -113,6 +113,7 @@ async function listMatches(
 
 export const SQLITE_WORDS: WordIndex = {
   addTerms,
+  addStagedTerms,
   replaceTerms,
   removeTerms,
   matchOf,

@@ -1,6 +1,6 @@
 /** What the thread of a `Writer` does, the only one that writes: it runs calls in batches (`BatchRunner`), and copies the log between them. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { type Call, COMMANDS, loadCommands } from '../command.ts'
+import { type Call, COMMANDS, loadCommands, stagedFileOf } from '../command.ts'
 import { runCall } from '../door.ts'
 import { postAll } from '../messages.ts'
 import { collectStartupGarbageLater } from '../startup-garbage.ts'
@@ -10,7 +10,7 @@ import { identityOf } from './identity.ts'
 import { openMigrated } from './migrating.ts'
 import { type Outcome, toFailure } from './outcome.ts'
 import type { Answer, Batch, FromThread, ThreadData, ToThread } from './protocol.ts'
-import { stagedFileOf, whileAttached } from './staged.ts'
+import { whileAttached } from './staged.ts'
 
 /** Rows that are changed before the log is copied: some thousand pages of it. */
 const CHANGES_A_CHECKPOINT = 5000

@@ -99,7 +99,10 @@ async function transfersPlugin(fastify: FastifyInstance) {
       const run = (refused?: RefusedTarget) =>
         whileSpooled(source, file, onChunk, (fd) =>
           withStagedFile(file, (staged) =>
-            importer.run({ job: ownJob, files: { database: file, staged }, fd, refused }, watcher)
+            importer.run(
+              { job: ownJob, files: { database: config.DATABASE_URL, staged }, fd, refused },
+              watcher
+            )
           )
         )
       if (onRefused === undefined) return run()

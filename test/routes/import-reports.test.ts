@@ -3,15 +3,15 @@ import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import type { AuthorContent } from '../../db/authors/table.ts'
 import { createAuthor } from '../../db/commands/authors.ts'
 import { applyImport } from '../../db/commands/imports.ts'
-import { databaseFile } from '../../db/dialect.ts'
 import { runImport } from '../../plugins/transfers/import-job.ts'
 import { RefusedRows, reasonOf } from '../../plugins/transfers/refused-rows.ts'
 import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
 import type { RefusedRow } from '../../schemas/transfers.ts'
+import { test } from '../engines.ts'
 import { buildApp, directly, listen, signIn } from '../helpers.ts'
 
 const CSV = 'text/csv'
@@ -31,7 +31,9 @@ async function library(t: Test) {
   const create = (author: object) =>
     server.inject({ method: 'POST', url: '/authors', headers, payload: author })
   const names = async () =>
-    (await server.db.selectFrom('authors').select('name').orderBy('number').execute()).map(({ name }) => name)
+    (await server.db.selectFrom('authors').select('record').orderBy('number').execute()).map(
+      ({ record }) => JSON.parse(record).name
+    )
   return { server, id, headers, post, create, names }
 }
 
@@ -47,7 +49,7 @@ function refusedIn(body: string): RefusedRow[] {
   return eventsOf(body).flatMap(([event, data]) => (event === 'refused' ? (data as RefusedRow[]) : []))
 }
 
-t.test('reasons are counted, however late they come and however few errors are listed', async (t) => {
+test('reasons are counted, however late they come and however few errors are listed', async (t) => {
   const { post } = await library(t)
   const short = Array.from({ length: 120 }, (_, n) => `Short ${n}\n`)
   const bad = Array.from({ length: 400 }, (_, n) => `Author ${n},Book ${n},Chile,MCM${n}\n`)
@@ -84,7 +86,7 @@ t.test('reasons are counted, however late they come and however few errors are l
   }
 })
 
-t.test('a reason has nothing of a single row', async (t) => {
+test('a reason has nothing of a single row', async (t) => {
   const cases: [string, string][] = [
     ['has 12 cells, but the header has 7', 'has … cells, but the header has …'],
     ['must be after birth_year, which is -43', 'must be after birth_year, which is …'],
@@ -102,7 +104,7 @@ t.test('a reason has nothing of a single row', async (t) => {
   for (const [detail, reason] of cases) t.equal(reasonOf(detail), reason)
 })
 
-t.test('of very many reasons the frequent ones are told, and all rows are counted', async (t) => {
+test('of very many reasons the frequent ones are told, and all rows are counted', async (t) => {
   const rows = new RefusedRows()
   for (let line = 1; line <= 5000; line++) {
     rows.add(line, [{ pointer: `/odd${line}`, detail: 'is not a known field' }])
@@ -123,9 +125,9 @@ t.test('of very many reasons the frequent ones are told, and all rows are counte
   t.equal(rows.count, 5500)
 })
 
-t.test('all refused rows are told in events, in their order, to who asks for them', async (t) => {
+test('all refused rows are told in events, in their order, to who asks for them', async (t) => {
   const { server, post, names } = await library(t)
-  const folder = path.dirname(databaseFile(server.config.DATABASE_URL))
+  const folder = path.dirname(server.databaseFiles)
   const before = readdirSync(folder).sort()
   await post('name,book,country,viaf\nKeri Hulme,The Bone People,New Zealand,77\n')
   const rows = Array.from({ length: 3000 }, (_, n) => {
@@ -159,7 +161,7 @@ t.test('all refused rows are told in events, in their order, to who asks for the
   t.strictSame(readdirSync(folder).sort(), before, 'and nothing is left beside the database')
 })
 
-t.test('what is told of refused rows is bounded, and their number is not', async (t) => {
+test('what is told of refused rows is bounded, and their number is not', async (t) => {
   const { server, post } = await library(t)
   server.config.IMPORT_LIMIT = 0.5
   const { body } = await post(`name,book,country\n${',b,c\n'.repeat(40_000)}`, '?refused=true&mode=partial', {
@@ -170,7 +172,7 @@ t.test('what is told of refused rows is bounded, and their number is not', async
   t.match(eventsOf(body).at(-1), ['result', { refused: 40_000 }])
 })
 
-t.test('a client that goes away while it is told ends nothing but itself', async (t) => {
+test('a client that goes away while it is told ends nothing but itself', async (t) => {
   const { server, url } = await listen(t)
   const { headers } = await signIn(server, 'astrid')
   const leave = new AbortController()
@@ -208,7 +210,7 @@ const WRITTEN_DIFFERENTLY: [Partial<AuthorContent>, string, RegExp][] = [
   [{ note: '?!' }, '/note', /^is another than/]
 ]
 
-t.test('a row that is only written differently is told so, and one that differs as before', async (t) => {
+test('a row that is only written differently is told so, and one that differs as before', async (t) => {
   const { post, create } = await library(t)
   const author = {
     name: 'Sigrid Undset',
@@ -228,7 +230,7 @@ t.test('a row that is only written differently is told so, and one that differs 
   }
 })
 
-t.test('what others have made impossible meanwhile is told as all else', async (t) => {
+test('what others have made impossible meanwhile is told as all else', async (t) => {
   const { server, id } = await library(t)
   const session = await directly(t, server).selectFrom('sessions').select('id').executeTakeFirstOrThrow()
   const user = { id, role: 'editor', sessionId: session.id } as const
@@ -238,9 +240,9 @@ t.test('what others have made impossible meanwhile is told as all else', async (
     for (const n of [9, 3])
       await service.run(user, createAuthor, { content: { ...row(n), country: 'Benin' } })
   }
-  const database = databaseFile(server.config.DATABASE_URL)
+  const database = server.config.DATABASE_URL
   const told: RefusedRow[] = []
-  const summary = await withStagedFile(database, (staged) =>
+  const summary = await withStagedFile(server.databaseFiles, (staged) =>
     runImport(
       {
         files: { database, staged },
@@ -263,7 +265,7 @@ t.test('what others have made impossible meanwhile is told as all else', async (
   t.strictSame(told, summary.errors)
 })
 
-t.test('columns of other names are mapped, or left out by name', async (t) => {
+test('columns of other names are mapped, or left out by name', async (t) => {
   const { post, server, headers } = await library(t)
   const csv =
     'AUTHOR, Título ,Land,"Signatur, alt",Regal=Fach,,note\nUwe Johnson,Jahrestage,Poland,x,y,z,left\n'
@@ -278,7 +280,7 @@ t.test('columns of other names are mapped, or left out by name', async (t) => {
   t.equal((await server.inject({ url: '/authors/herta-muller', headers })).json().book, 'Atemschaukel')
 })
 
-t.test('no column is left out in silence', async (t) => {
+test('no column is left out in silence', async (t) => {
   const { post } = await library(t)
   const cases: [string, string, RegExp][] = [
     [
@@ -301,7 +303,7 @@ t.test('no column is left out in silence', async (t) => {
   }
 })
 
-t.test('a map that cannot be followed is refused before anything is read', async (t) => {
+test('a map that cannot be followed is refused before anything is read', async (t) => {
   const { post } = await library(t)
   const cases: [string, RegExp, string?][] = [
     ['autor', /^has no "=" after "autor"; it is written like Autor=name/],
@@ -323,7 +325,7 @@ t.test('a map that cannot be followed is refused before anything is read', async
   )
 })
 
-t.test('an export for spreadsheets begins with a byte order mark, and comes back unchanged', async (t) => {
+test('an export for spreadsheets begins with a byte order mark, and comes back unchanged', async (t) => {
   const { server, headers, post, create } = await library(t)
   await create({ name: 'Šarūnas Čiurlionis', book: 'Žiema', country: 'Lietuva' })
   const get = (url: string, accept: string, method: 'GET' | 'HEAD' = 'GET') =>
