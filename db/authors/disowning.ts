@@ -20,6 +20,7 @@ export async function disownSome(
     .selectFrom('authors')
     .select(['number', 'record'])
     .where('owner_number', '=', owner)
+    .orderBy('number')
     .limit(limit)
     .execute()
   if (owned.length === 0) return 0

@@ -1,4 +1,5 @@
 /** Imports and exports. */
+import '../plugins/instances.test.ts'
 import '../routes/import-reports.test.ts'
 import '../routes/imports.test.ts'
 import '../routes/transfers.test.ts'
