@@ -63,7 +63,8 @@ t.test('what a developer runs tells how it is used too', async (t) => {
   const own = ['start', 'dev', 'format', 'lint', 'typecheck', 'pretest', 'test']
   const scripts: [string, string][] = Object.entries(PACKAGE.scripts)
   for (const [name, script] of scripts.filter(([name]) => !own.includes(name))) {
-    const told = await run(process.execPath, [...script.split(' ').slice(1), '--help'])
+    const command = script.replace(/^\. scripts\/instead-of-shell\.sh \|\| /, '')
+    const told = await run(process.execPath, [...command.split(' ').slice(1), '--help'])
     t.match(told, { code: 0, stderr: '', stdout: /^usage: np[mx] \w/ }, name)
   }
 })
