@@ -1,15 +1,15 @@
 import pg from 'pg'
 import { DatabaseUnavailable } from '../refusals.ts'
+import { AnswerTimes } from './answer-times.ts'
 import { isLost, isStale, isUnavailable } from './errors.ts'
 import type { Server } from './server.ts'
 import type { Address } from './server-url.ts'
+import { StatementNames } from './statement-names.ts'
 
 export { type Server, serverOf } from './server.ts'
 
 const BIGINT = 20
 const NUMERIC = 1700
-/** With more at a time, as by filters in all combinations, the server would have to keep them all. */
-const MOST_PREPARED = 1000
 /** Of no kind of its own, such as a commit that a standby has not got. */
 const WARNING = '01000'
 const LONGEST_ANSWER_MS = 60_000
@@ -49,10 +49,8 @@ export class CannotConnect extends DatabaseUnavailable {
 /** One connection, on which statements are sent without waiting for the answers of those before them. Once it is lost it stays so, so that no statement of a transaction ever runs outside of it. */
 export class Connection {
   readonly #client: pg.Client
-  readonly #prepares: boolean
-  readonly #names = new Map<string, string>()
-  readonly #sentAt: number[] = []
-  #answeredAt = 0
+  readonly #names: StatementNames | undefined
+  readonly #times = new AnswerTimes()
   #lost: Error | undefined
   #whenLost = () => {}
   #warnings = 0
@@ -61,7 +59,7 @@ export class Connection {
 
   private constructor(client: pg.Client, prepares: boolean) {
     this.#client = client
-    this.#prepares = prepares
+    this.#names = prepares ? new StatementNames() : undefined
     client.on('error', (error) => this.#lose(error))
     client.on('notice', ({ code }) => {
       if (code === WARNING) this.#warnings += 1
@@ -106,7 +104,7 @@ export class Connection {
 
   /** How many statements wait for their answers. */
   get pending(): number {
-    return this.#sentAt.length
+    return this.#times.pending
   }
 
   /** How often the server has warned of something. */
@@ -116,8 +114,7 @@ export class Connection {
 
   /** For so many milliseconds the server has left a statement without an answer. */
   get silentMs(): number {
-    const [oldest] = this.#sentAt
-    return oldest === undefined ? 0 : performance.now() - Math.max(oldest, this.#answeredAt)
+    return this.#times.silentMs
   }
 
   /** Of the process that serves it; behind a pooler the pooler's own. */
@@ -130,7 +127,7 @@ export class Connection {
    * took for it, without what it waited for those before it.
    */
   run({ sql, parameters }: Statement, longestMs?: number, hear?: (ms: number) => void): Promise<Result> {
-    const config = { ...this.#named(sql), text: sql, values: parameters as unknown[] }
+    const config = { ...this.#names?.of(sql), text: sql, values: parameters as unknown[] }
     return this.#query(config, longestMs, hear) as Promise<Result>
   }
 
@@ -174,23 +171,16 @@ export class Connection {
     if (this.#lost !== undefined) return Promise.reject(new DatabaseUnavailable(this.#lost.message))
     const { promise, resolve, reject } = Promise.withResolvers<Result | Result[]>()
     const overdue = setTimeout(() => this.giveUp(`no answer within ${longestMs} ms`), longestMs)
-    this.#sentAt.push(performance.now())
+    this.#times.noteSent()
     this.#client.query(config as string, (error: Error | null, result: unknown) => {
       clearTimeout(overdue)
-      hear?.(this.#noteAnswer())
+      const ms = this.#times.noteAnswer()
+      hear?.(ms)
       if (error === null || error === undefined) return resolve(result as Result)
       if (isLost(error) || isStale(error)) this.giveUp(error.message)
       reject(error)
     })
     return promise
-  }
-
-  /** Answers come in the order of the statements. */
-  #noteAnswer(): number {
-    const now = performance.now()
-    const begun = Math.max(this.#sentAt.shift() ?? now, this.#answeredAt)
-    this.#answeredAt = now
-    return now - begun
   }
 
   async #refuseStandby(longestMs: number): Promise<void> {
@@ -203,15 +193,5 @@ export class Connection {
     if (this.#lost !== undefined) return
     this.#lost = error
     this.#whenLost()
-  }
-
-  #named(sql: string): { name?: string } {
-    if (!this.#prepares) return {}
-    const known = this.#names.get(sql)
-    if (known !== undefined) return { name: known }
-    if (this.#names.size >= MOST_PREPARED) return {}
-    const name = `s${this.#names.size + 1}`
-    this.#names.set(sql, name)
-    return { name }
   }
 }

@@ -36,7 +36,7 @@ export class Lane {
     const least = this.#least()
     if (least === undefined) return this.#another()
     const hasRoom = this.#open.length < this.#options.most
-    if (!hasRoom || this.#failure !== undefined) return least
+    if (!hasRoom || this.#recentFailure !== undefined) return least
     if (least.silentMs > STUCK_MS) return this.#another().catch(() => least)
     if (least.pending > FEW_PENDING) this.#another().catch(() => {})
     return least
@@ -60,10 +60,14 @@ export class Lane {
     return least
   }
 
+  get #recentFailure() {
+    const failure = this.#failure
+    return failure !== undefined && performance.now() < failure.at + PAUSE_MS ? failure : undefined
+  }
+
   async #another(): Promise<Connection> {
     if (this.#isClosed) throw new DatabaseUnavailable('the database is closed')
-    if (this.#failure !== undefined && performance.now() < this.#failure.at + PAUSE_MS)
-      throw this.#failure.error
+    if (this.#recentFailure !== undefined) throw this.#recentFailure.error
     this.#opening ??= this.#connect().finally(() => {
       this.#opening = undefined
     })

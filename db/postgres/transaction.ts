@@ -1,7 +1,6 @@
 import { DatabaseUnavailable } from '../refusals.ts'
 import type { Connection, Result, Statement } from './connection.ts'
 import type { Runner } from './dialect.ts'
-import { isConflict } from './errors.ts'
 import { TAKE_WRITE_LOCK } from './write-lock.ts'
 
 /** For longer no transaction waits for that of another instance. */
@@ -57,9 +56,8 @@ export class Transaction {
       const { rows } = await connection.runAll(statements, lockMs + 2 * GRACE_MS)
       return new Transaction(connection, (rows[0] as { id: string }).id, longestMs)
     } catch (error) {
-      if (isConflict(error)) await endQuietly(connection)
       // It may lead to a server that takes no writes any more.
-      else connection.giveUp((error as Error).message)
+      connection.giveUp((error as Error).message)
       throw error
     }
   }
@@ -94,11 +92,7 @@ export class Transaction {
     // That nothing was written need not be on the disk.
     if (!this.#hasWritten) return this.rollBack()
     const { warnings } = this.#connection
-    // Under a timeout the server would give up to wait for a standby once the time is over, and call it committed.
-    const { command } = await this.#connection.runAll(
-      ['set local statement_timeout = 0', `notify ${CHANNEL}`, 'commit'],
-      LONGEST_COMMIT_MS
-    )
+    const { command } = await this.#connection.runAll([`notify ${CHANNEL}`, 'commit'], LONGEST_COMMIT_MS)
     if (command !== 'COMMIT') throw new DatabaseUnavailable('the transaction was rolled back')
     if (this.#connection.warnings > warnings)
       throw new NotReplicated('a commit is on no standby, though it should be')

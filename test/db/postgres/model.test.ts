@@ -4,8 +4,6 @@ import { newDatabase } from '../../engines.ts'
 import { program } from './program.ts'
 import { met, World } from './world.ts'
 
-t.setTimeout(180_000)
-
 const RUNS = Number(process.env.MODEL_RUNS ?? 100)
 
 t.test(

@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, copyFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  cpSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -59,12 +68,23 @@ export class OwnServer {
     this.#server = undefined
   }
 
+  /** What it has now, while it has ended; gives what brings that back. */
+  keepState(): () => void {
+    const folder = this.#folder as string
+    cpSync(folder, `${folder}-kept`, { recursive: true })
+    return () => {
+      rmSync(folder, { recursive: true })
+      renameSync(`${folder}-kept`, folder)
+      own(folder)
+    }
+  }
+
   /** A server that gets all that this one writes, which must have ended. */
   async startStandby(t: Test): Promise<OwnServer> {
     const folder = mkdtempSync(path.join(tmpdir(), 'library-postgres-'))
     cpSync(this.#folder as string, folder, { recursive: true })
     writeFileSync(path.join(folder, 'standby.signal'), '')
-    if (IS_ROOT) spawnSync('chown', ['-R', `${NOBODY}:${NOBODY}`, folder])
+    own(folder)
     return OwnServer.start(t, { primary_conninfo: `host=127.0.0.1 port=${this.port} user=library` }, folder)
   }
 
@@ -72,6 +92,11 @@ export class OwnServer {
     await this.stop('SIGQUIT')
     rmSync(this.#folder as string, { recursive: true, force: true })
   }
+}
+
+function own(folder: string): void {
+  chmodSync(folder, 0o700)
+  if (IS_ROOT) spawnSync('chown', ['-R', `${NOBODY}:${NOBODY}`, folder])
 }
 
 /** Where a server, which may be another user, can read its certificate and key. */

@@ -10,8 +10,6 @@ import { addShortly } from './commands/behaving.ts'
 import { OwnServer } from './servers.ts'
 import { COMMANDS } from './world.ts'
 
-t.setTimeout(180_000)
-
 interface Event {
   sequence: number
   record: { name: string } | null
@@ -146,6 +144,32 @@ t.test('a standby in the place of the primary', async (t) => {
   await load
   t.comment(`${served.acknowledged.length} were acknowledged`)
   await checkAll(t, served)
+})
+
+t.test('what was cached of a server that is set back is forgotten', async (t) => {
+  const server = await OwnServer.start(t)
+  const { instances, headers, create } = await serve(t, server.url)
+  const path = (await create(0)).headers.get('location') as string
+  const get = async () => {
+    const response = await fetch(`${instances[1].url}${path}`, { headers })
+    return { status: response.status, etag: response.headers.get('etag') }
+  }
+  const before = await get()
+  await server.stop()
+  const setBack = server.keepState()
+  await server.start()
+  while ((await create(0)).status !== 201) await sleep(50)
+  const change = { method: 'PATCH', headers: { ...headers, 'content-type': 'application/merge-patch+json' } }
+  const body = JSON.stringify({ book: 'Another' })
+  const patched = await fetch(`${instances[0].url}${path}`, { ...change, body })
+  t.strictSame(await get(), { status: 200, etag: patched.headers.get('etag') })
+  t.not(before.etag, patched.headers.get('etag'))
+  await server.stop('SIGQUIT')
+  setBack()
+  await server.start()
+  let found = await get()
+  while (found.status === 503) found = await get()
+  t.strictSame(found, before)
 })
 
 t.test('what no standby has is not acknowledged, also when the time of its command is over', async (t) => {

@@ -38,10 +38,11 @@ export class World {
   #mayFail = false
   readonly #ends: (() => Promise<void>)[] = []
 
-  static async open(url: string): Promise<World> {
+  /** The instances may come to the database another way. */
+  static async open(url: string, instancesUrl = url): Promise<World> {
     const other = await connect(url)
     await other.query(SCHEMA)
-    const open = () => openDatabase(url, { commandFolders: [COMMANDS] })
+    const open = () => openDatabase(instancesUrl, { commandFolders: [COMMANDS] })
     const instances = [await open()]
     while (instances.length < INSTANCES) instances.push(await open())
     return new World(url, instances, other)

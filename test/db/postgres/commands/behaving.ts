@@ -70,8 +70,10 @@ export const failBeside = serviceCommand('testFailBeside', async (trx, { word }:
     for (let i = 0; i < 20; i++) await yieldToEventLoop()
     await insert(trx, `${word} later`)
   }
-  void insert(trx, `${word} at once`).catch(() => {})
+  insert(trx, `${word} at once`).catch(() => {})
   later().catch(() => {})
+  // It is sent, and nothing was answered.
+  for (let i = 0; i < 100; i++) await null
   throw new Problem('KEY_NOT_FOUND', [word])
 })
 
