@@ -166,7 +166,6 @@ export class World {
     request: InjectOptions,
     isRight: (answer: Answer, moment: Moment) => boolean
   ): Promise<void> {
-    await this.#look()
     const session = this.#sessionOf(who)
     const before = session.state
     const begun = this.#now().changes.length
