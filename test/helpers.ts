@@ -15,6 +15,7 @@ import { registerUser } from '../db/commands/users.ts'
 import { databaseFile, isServer } from '../db/dialect.ts'
 import { Connection as ServerConnection, serverOf } from '../db/postgres/connection.ts'
 import { RunnerDialect } from '../db/postgres/dialect.ts'
+import { TAKE_WRITE_LOCK } from '../db/postgres/write-lock.ts'
 import { Connection } from '../db/sqlite/connection.ts'
 import { ConnectionDialect } from '../db/sqlite/dialect.ts'
 import { PAGE_BYTES } from '../db/sqlite/open.ts'
@@ -158,7 +159,7 @@ export async function holdWriting(t: Test, server: FastifyInstance): Promise<Hel
   }
   const other = await ServerConnection.open(serverOf(DATABASE_URL), { name: 'tests' })
   t.teardown(() => other.close())
-  await other.runAll(['begin', 'update data_version set version = version + 1'])
+  await other.runAll(['begin', `select ${TAKE_WRITE_LOCK}`])
   return { exec: (sql) => other.runAll([sql]) }
 }
 

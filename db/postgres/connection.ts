@@ -5,20 +5,14 @@ import { isLost, isStale, isUnavailable } from './errors.ts'
 import type { Server } from './server.ts'
 import type { Address } from './server-url.ts'
 import { StatementNames } from './statement-names.ts'
+import { storable, TYPES } from './values.ts'
 
 export { type Server, serverOf } from './server.ts'
 
-const BIGINT = 20
-const NUMERIC = 1700
 /** Of no kind of its own, such as a commit that a standby has not got. */
 const WARNING = '01000'
 const LONGEST_ANSWER_MS = 60_000
 const LONGEST_CLOSE_MS = 10_000
-
-/** Numbers come as numbers; none of ours has more than 53 bits. */
-const types = new pg.TypeOverrides()
-types.setTypeParser(BIGINT, Number)
-types.setTypeParser(NUMERIC, Number)
 
 export interface Statement {
   sql: string
@@ -85,7 +79,7 @@ export class Connection {
   }
 
   static async #openAt(server: Server, address: Address, use: ConnectionUse): Promise<Connection> {
-    const config = { ...server.configFor(address, use.name, use.settings), pipeline: true, types }
+    const config = { ...server.configFor(address, use.name, use.settings), pipeline: true, types: TYPES }
     const client = new pg.Client(config as pg.ClientConfig)
     const connection = new Connection(client, server.prepares)
     await client.connect()
@@ -127,7 +121,7 @@ export class Connection {
    * took for it, without what it waited for those before it.
    */
   run({ sql, parameters }: Statement, longestMs?: number, hear?: (ms: number) => void): Promise<Result> {
-    const config = { ...this.#names?.of(sql), text: sql, values: parameters as unknown[] }
+    const config = { ...this.#names?.of(sql), text: sql, values: parameters.map(storable) }
     return this.#query(config, longestMs, hear) as Promise<Result>
   }
 

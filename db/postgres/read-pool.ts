@@ -7,6 +7,8 @@ const MOST_TRIES = 3
 /** After so long none is asked once more: who asked has waited enough. */
 const PATIENCE_MS = 5000
 
+const READING = /^\s*(select|with|explain)\b/i
+
 /** For the connection as a whole; `statement_timeout` also ends on the server what nobody waits for any more. */
 const SETTINGS = { default_transaction_read_only: 'on', statement_timeout: LONGEST_READ_MS }
 
@@ -34,6 +36,8 @@ export class ReadPool {
 
   async run(statement: Statement): Promise<Result> {
     const { sql } = statement
+    // Where it can: what only looks like a read the server refuses.
+    if (!READING.test(sql)) throw new TypeError('Only a command may write.')
     const lane = this.#slowKinds.isSlow(sql) ? this.#slow : this.#quick
     const begun = performance.now()
     for (let tries = 1; ; tries += 1) {

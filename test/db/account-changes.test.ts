@@ -119,7 +119,7 @@ test('nothing that leaves everybody as welcome as before', async (t) => {
 
 test('the newest 10,000 are kept', async (t) => {
   const db = directly(t, await buildApp(t))
-  const rows = Array.from({ length: 10_250 }, () => ({ user_id: 'x' }))
+  const rows = Array.from({ length: 10_250 }, (_, index) => ({ sequence: index + 1, user_id: 'x' }))
   for (let i = 0; i < rows.length; i += 2050) {
     await db
       .insertInto('account_changes')

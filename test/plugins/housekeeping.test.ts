@@ -63,7 +63,10 @@ test('they are found without looking at those that are alive', async (t) => {
   const over = sql`(case when ended_at < idle_expires_at then ended_at else idle_expires_at end)`
   const isSqlite = engineOf(t) === 'sqlite'
   // Of a few rows it would look at all.
-  if (!isSqlite) await sql`set enable_seqscan = off`.execute(db)
+  if (!isSqlite)
+    await sql`select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false)`.execute(
+      db
+    )
   const explain = sql.raw(isSqlite ? 'explain query plan' : 'explain')
   const { rows } = await sql<object>`
     ${explain} select id from sessions where ${over} < '2020' order by ${over} limit 100`.execute(db)
