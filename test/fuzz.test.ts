@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { clientOf, toCurl } from '../scripts/fuzz/client.ts'
 import { type Document, PROBLEM, wholeDocument } from '../scripts/fuzz/document.ts'
 import { describe, fuzz } from '../scripts/fuzz.ts'
+import { test } from './engines.ts'
 import { directly, listen, ROOT } from './helpers.ts'
 
 const SEED = 20_261_125
@@ -16,7 +17,7 @@ async function run(t: Test, requests: number, change: (document: Document) => vo
   return { ...(await fuzz({ url, db: directly(t, server), requests, seed: SEED, document })), url }
 }
 
-t.test('generated requests, right and broken ones, are answered as the document says', async (t) => {
+test('generated requests, right and broken ones, are answered as the document says', async (t) => {
   const { findings, requests, statuses } = await run(t, 400)
   t.strictSame(findings.map(describe), [])
   t.equal(requests, 400)
