@@ -126,7 +126,7 @@ export class PostgresEngine implements Engine {
 
   async #askVersion(): Promise<number> {
     const known = this.#highestVersion
-    const { rows } = await this.#pool.run({ sql: ENDED_TRANSACTIONS, parameters: [] })
+    const { rows } = await this.#pool.runQuickly({ sql: ENDED_TRANSACTIONS, parameters: [] })
     const { version } = rows[0] as { version: number }
     // Of one server it only grows.
     if (version < known) this.#doubt()
