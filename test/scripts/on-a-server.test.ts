@@ -62,15 +62,6 @@ t.test('migrations, on an empty database too, and there is nothing to undo', onS
     code: 1,
     stderr: /^With 0016-refold databases on PostgreSQL begin, so there is nothing to undo: .+\.\n$/
   })
-  await openDirectly(t, DATABASE_URL)
-    .withTables<{ kysely_migration: { name: string; timestamp: string } }>()
-    .insertInto('kysely_migration')
-    .values({ name: '9999-to-come', timestamp: '' })
-    .execute()
-  for (const command of ['status', 'latest', 'down']) {
-    const stderr = /has the migration "9999-to-come", which this version does not know/
-    t.match(await library({ DATABASE_URL }, 'db', 'migrate', command), { code: 1, stderr })
-  }
 })
 
 t.test(

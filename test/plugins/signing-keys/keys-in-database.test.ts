@@ -89,6 +89,7 @@ t.test('a secret can be changed and taken away while instances run', onServer, a
   const DATABASE_URL = await newDatabase(t)
   const [old, fresh] = [newSecret(), newSecret()]
   const first = await buildApp(t, { DATABASE_URL, KEYS_SECRET: old })
+  first.signingKeys.close()
   const { headers } = await signIn(first)
   const both = await buildApp(t, { DATABASE_URL, KEYS_SECRET: `${fresh}, ${old}` })
   t.equal(await (await storeOf(both)).recode('encrypted'), 1)
