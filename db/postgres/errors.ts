@@ -59,6 +59,11 @@ export function isStale(error: unknown): boolean {
   )
 }
 
+/** Whether the server has found pages or indexes damaged. */
+export function isDamage(error: unknown): boolean {
+  return isOfServer(error) && /^XX00[12]$/.test(codeOf(error))
+}
+
 /** Whether the engine could not do it now though nothing is wrong with the request. */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof DatabaseUnavailable || isLost(error) || isStale(error)) return true

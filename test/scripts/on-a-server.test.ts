@@ -217,6 +217,17 @@ t.test('a check finds what is damaged, and nothing where nothing is', onServer, 
       (db) => sql`update changes set sequence = sequence + 1000`.execute(db),
       /not numbered by its creation/
     ],
+    'a page': [
+      async (db) => {
+        await sql`create function broken(tsvector) returns tsvector language plpgsql as $$ begin
+          raise exception 'invalid page in block 7' using errcode = 'XX001'; end $$`.execute(db)
+        await sql`alter table author_words rename to author_words_on_disk`.execute(db)
+        await sql`create view author_words as select number, broken(words) as words from author_words_on_disk`.execute(
+          db
+        )
+      },
+      /^not all can be read: invalid page in block 7$/m
+    ],
     'an index': [
       async (db) => {
         await sql`create function key_of(text) returns text immutable language sql as 'select $1'`.execute(db)

@@ -1,11 +1,12 @@
 /** A full check of a database on a server, while it is in use or not. Nothing of it is changed. */
+import { sql } from 'kysely'
 import { createMigrator, refuseNewerSchema } from '../../migrator.ts'
 import { DatabaseRefused } from '../../refusals.ts'
 import type { Db } from '../../tables.ts'
 import type { Checked } from '../../upkeep.ts'
 import type { Server } from '../connection.ts'
 import { withMigrations } from '../engine.ts'
-import { asRefusal } from '../errors.ts'
+import { asRefusal, isDamage } from '../errors.ts'
 import { refuseUnfit } from '../fitness.ts'
 import { checkAuthors } from './authors.ts'
 import { checkIndexes } from './indexes.ts'
@@ -20,15 +21,12 @@ export async function checkDatabase(server: Server): Promise<Checked> {
     return await withMigrations(server, async (db) => {
       await refuseUnfit(db)
       await refusePending(db)
-      const { authors, changes, faults } = await inOneMoment(db, checkContents)
+      const contents = await inOneMoment(db, checkContents).catch(asDamage)
       const indexes = await checkIndexes(db)
       return {
-        faults: [...faults, ...indexes.faults],
+        faults: [...contents.faults, ...indexes.faults],
         remedy: REMEDY,
-        notes: [
-          `${authors} authors, their words and references, and ${changes} changes were compared`,
-          ...indexes.notes
-        ]
+        notes: [...contents.notes, ...indexes.notes]
       }
     })
   } catch (error) {
@@ -52,14 +50,29 @@ async function inOneMoment<T>(db: Db, work: (db: Db) => Promise<T>): Promise<T> 
     .transaction()
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
-    .execute((trx) => work(trx))
+    .execute(async (trx) => {
+      // A server may have a bound for the statements of everybody.
+      await sql`set local statement_timeout = 0`.execute(trx)
+      return work(trx)
+    })
 }
 
-async function checkContents(db: Db) {
+type Found = Pick<Checked, 'faults' | 'notes'>
+
+/** What the server itself finds damaged, it does not read. */
+function asDamage(error: unknown): Found {
+  if (!isDamage(error)) throw error
+  return { faults: [`not all can be read: ${(error as Error).message}`], notes: [] }
+}
+
+async function checkContents(db: Db): Promise<Found> {
   const { count: authors, faults } = await checkAuthors(db)
   const { changes } = await db
     .selectFrom('changes')
     .select((eb) => eb.fn.countAll<number>().as('changes'))
     .executeTakeFirstOrThrow()
-  return { authors, changes, faults: [...faults, ...(await checkLog(db)), ...(await checkReferences(db))] }
+  return {
+    faults: [...faults, ...(await checkLog(db)), ...(await checkReferences(db))],
+    notes: [`${authors} authors, their words and references, and ${changes} changes were compared`]
+  }
 }

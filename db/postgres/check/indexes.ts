@@ -1,6 +1,7 @@
 /** Whether tables and indexes are whole and agree, which only the server can say (https://www.postgresql.org/docs/current/amcheck.html). */
 import { sql } from 'kysely'
 import type { Db } from '../../tables.ts'
+import { isDamage } from '../errors.ts'
 
 interface Relation {
   name: string
@@ -17,6 +18,7 @@ export async function checkIndexes(db: Db): Promise<{ faults: string[]; notes: s
   let reason: string | undefined
   try {
     await db.transaction().execute(async (trx) => {
+      await sql`set local statement_timeout = 0`.execute(trx)
       await sql`create extension if not exists amcheck`.execute(trx)
       for (const relation of await listRelations(trx)) faults.push(...(await checkRelation(trx, relation)))
       throw new Undo()
@@ -53,9 +55,8 @@ async function checkRelation(db: Db, { name, check }: Relation): Promise<string[
     return rows.flatMap(({ fault }) => (fault ? [`${name}: ${fault}`] : []))
   } catch (error) {
     await sql`rollback to savepoint relation`.execute(db)
-    const { code, message } = error as Error & { code?: string }
-    if (!['XX001', 'XX002'].includes(code ?? '')) throw error
-    return [`${name}: ${message}`]
+    if (!isDamage(error)) throw error
+    return [`${name}: ${(error as Error).message}`]
   } finally {
     await sql`release savepoint relation`.execute(db)
   }
