@@ -5,7 +5,7 @@ import path from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
-import { whyNoServer } from './db/postgres/server-url.ts'
+import { whyNoServer } from './db/dialect.ts'
 
 const OneOf = <const Values extends readonly string[]>(values: Values, byDefault: Values[number]) =>
   Type.Unsafe<Values[number]>({

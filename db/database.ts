@@ -10,6 +10,8 @@ export interface Database {
   readonly reads: ReadDb
   /** Where the names of files begin that are of this process alone. */
   readonly files: string
+  /** Whether a server must be asked for `dataVersion`. */
+  readonly asksServer: boolean
   /** Runs a command, and resolves to its output once that is on the disk. Throws a `Problem`, or what `isUnavailable` knows. */
   run(call: Call): Promise<unknown>
   /** Another number whenever anything was changed, by this process or another; a promise where a server is asked for it. */
@@ -30,6 +32,7 @@ export async function openDatabase(url: string, options: EngineOptions = {}): Pr
   return {
     reads,
     files: engine.files,
+    asksServer: engine.asksServer,
     run: (call) => engine.run(call),
     dataVersion: () => engine.dataVersion(),
     watch: (hear) => engine.watch(hear),

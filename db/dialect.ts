@@ -15,6 +15,7 @@ import { upkeepOfFile } from './sqlite/upkeep.ts'
 import type { Db } from './tables.ts'
 import type { Upkeep } from './upkeep.ts'
 
+export { whyNoServer } from './postgres/server-url.ts'
 export { isServer } from './postgres/url.ts'
 export { DatabaseRefused, DatabaseUnavailable } from './refusals.ts'
 export { migrateDown, migrateToLatest } from './sqlite/migrating.ts'

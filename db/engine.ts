@@ -20,6 +20,8 @@ export interface Engine {
   readonly reads: Dialect
   /** Where files of this process alone begin with their names, once it is open. */
   readonly files: string
+  /** Whether a server must be asked for `dataVersion`, so that it is not asked more than once for a request. */
+  readonly asksServer: boolean
   /** Brings the schema up to date. Throws `DatabaseRefused`. */
   open(): Promise<void>
   /** Runs a command, and resolves to its output once that is on the disk. Throws a `Problem`, or what `isUnavailable` knows. */

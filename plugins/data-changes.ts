@@ -3,7 +3,6 @@ import fp from 'fastify-plugin'
 import { lastAccountSequence, listAccountChanges } from '../db/account-changes.ts'
 import { type AuthorChange, listChangedAuthors } from '../db/changed-authors.ts'
 import { lastSequence } from '../db/changes.ts'
-import { isServer } from '../db/dialect.ts'
 
 /** What has changed in the database, by whichever process, in the order of the commits. */
 export interface DataChanges {
@@ -36,8 +35,7 @@ const MOST_USERS = 10_000
  * whether anything was committed since the last look; if so, two logs that are written in the same transactions say what.
  */
 async function dataChangesPlugin(fastify: FastifyInstance) {
-  const { db } = fastify
-  const asksServer = isServer(fastify.config.DATABASE_URL)
+  const { db, asksServer } = fastify
   const known = { authors: Number.NaN, accounts: Number.NaN }
   let knownVersion = Number.NaN
   /** Whether all must be forgotten, and learnt from the beginning. */

@@ -27,6 +27,8 @@ declare module 'fastify' {
     onDataDoubt(callback: () => void): void
     /** Where the names of files begin that are of this process alone. */
     databaseFiles: string
+    /** Whether a server must be asked for `dataVersion`. */
+    asksServer: boolean
     /**
      * The one door to everything that writes (docs/architecture.md): runs a command for this caller, who is looked at again in its
      * transaction, and resolves to its output once that is on the disk. Throws `InvalidToken`, `RoleRequired`, what the command refuses
@@ -76,6 +78,7 @@ async function databasePlugin(fastify: FastifyInstance) {
 
   fastify.decorate('db', database.reads)
   fastify.decorate('databaseFiles', database.files)
+  fastify.decorate('asksServer', database.asksServer)
   fastify.decorate('dataVersion', () => database.dataVersion())
   fastify.decorate('watchData', (hear: () => void) => database.watch(hear))
   fastify.decorate('onDataDoubt', (callback: () => void) => database.onDoubt(callback))

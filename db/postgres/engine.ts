@@ -33,6 +33,7 @@ export class PostgresEngine implements Engine {
   #spool: SpoolFolder | undefined
   readonly reads: RunnerDialect
   files = ''
+  readonly asksServer = true
   #version: Promise<number> | undefined
   #highestVersion = 0
   readonly #doubters: (() => void)[] = []

@@ -24,6 +24,7 @@ export class SqliteEngine implements Engine {
   readonly #spoolDir: string
   #spool: SpoolFolder | undefined
   files: string
+  readonly asksServer = false
 
   constructor(
     file: string,

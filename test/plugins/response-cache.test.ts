@@ -2,7 +2,6 @@ import Sqlite from 'better-sqlite3'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { Connection as ServerConnection } from '../../db/postgres/connection.ts'
-import { ENDED_TRANSACTIONS } from '../../db/postgres/write-lock.ts'
 import { engineOf, newDatabase, test } from '../engines.ts'
 import { AUTHOR, basic, buildApp, PASSWORD, signIn } from '../helpers.ts'
 
@@ -26,13 +25,15 @@ async function catchUp(server: FastifyInstance): Promise<void> {
   await server.dataChanges.catchUp()
 }
 
-/** Counts the queries that give rows, of all connections that are opened from now on; but not those for the version of the data. */
+/** Counts the queries that give rows, of all connections that are opened from now on, and says how many of them a look at both logs takes. */
 function countQueries(t: Test) {
-  const counted = { queries: 0 }
+  const counted = { queries: 0, ofALook: engineOf(t) === 'sqlite' ? 2 : 0 }
   if (engineOf(t) === 'sqlite') countInSqlite(t, counted)
   else countInPostgres(t, counted)
   return counted
 }
+
+/** But not those that ask what has changed, since others who use the server bring them about too. */
 
 function countInPostgres(t: Test, counted: { queries: number }): void {
   const { run } = ServerConnection.prototype
@@ -40,7 +41,7 @@ function countInPostgres(t: Test, counted: { queries: number }): void {
     ServerConnection.prototype.run = run
   })
   ServerConnection.prototype.run = function (this: ServerConnection, ...args) {
-    if (args[0].sql !== ENDED_TRANSACTIONS) counted.queries += 1
+    if (/ from "(authors|users|sessions)"/.test(args[0].sql)) counted.queries += 1
     return run.apply(this, args)
   }
 }
@@ -91,7 +92,7 @@ test('what was read before is answered without a query, until it changes', async
     headers,
     payload: { ...AUTHOR, note: 'changed' }
   })
-  t.equal(await queriesFor(`/authors/${unchanged}`), 2, 'asks what has changed alone')
+  t.equal(await queriesFor(`/authors/${unchanged}`), counted.ofALook, 'asks what has changed alone')
   t.equal(await queriesFor('/authors?limit=1'), 0, 'a page that does not show the author')
   for (const url of [`/authors/${id}`, '/authors?owner=me']) t.ok((await queriesFor(url)) > 0, url)
   t.equal((await server.inject({ url: `/authors/${slug}`, headers })).json().note, 'changed')
@@ -138,7 +139,7 @@ test('a login and a write of others leave what is known of a session as it is', 
   await create(server, other.headers, { book: 'Clear Light of Day' })
   const beforeChanges = counted.queries
   await server.inject({ url: '/authors/nobody', headers })
-  t.equal(counted.queries - beforeChanges, 3, 'the author, and what has changed')
+  t.equal(counted.queries - beforeChanges, 1 + counted.ofALook, 'the author, and what has changed')
 })
 
 test('a slug leads to the author that has it now', async (t) => {
