@@ -36,13 +36,9 @@ const importAt = (database: Database, count: number, stamp: ReturnType<typeof st
   database.run(callOf('owner', importSlice, { rows: Array.from({ length: count }, newContent) }, stamp))
 
 /** All in one transaction, from a staged file. */
-async function importAllAt(
-  { url: file, database }: Opened,
-  count: number,
-  stamp: ReturnType<typeof stampAt>
-) {
-  await withStagedFile(file, async (staged) => {
-    const staging = await Staging.open({ database: file, staged }, idOf('owner'))
+async function importAllAt({ url, database }: Opened, count: number, stamp: ReturnType<typeof stampAt>) {
+  await withStagedFile(database.files, async (staged) => {
+    const staging = await Staging.open({ database: url, staged }, idOf('owner'))
     for (let line = 0; line < count; line += 100) {
       const rows = Array.from({ length: Math.min(100, count - line) }, newContent)
       await staging.add(rows.map((content, index) => ({ line: line + index, content })))
