@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { type PostgresServer, startPostgres } from '../../postgres-server.ts'
+import { type PostgresServer, startPostgres } from '../../../scripts/postgres-server.ts'
 
 const NOBODY = 65534
 const IS_ROOT = process.getuid?.() === 0
