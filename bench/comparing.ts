@@ -1,9 +1,10 @@
 /** The scenarios, with the service beside its rivals. */
 import path from 'node:path'
-import type { Contenders } from './contenders.ts'
+import type { Competitor, Contenders } from './contenders.ts'
 import { type Load, prepareLoad } from './load.ts'
 import { type Entry, failedIn, interleave, type Measured, type Pace } from './measuring.ts'
 import { countUnexpected } from './requests.ts'
+import { countRoundTrips, type RoundTrips } from './round-trips.ts'
 import type { Rival, Scenario } from './scenarios.ts'
 
 /** So many requests are looked at more closely, before and after: wrk tells no 200 from a 304. */
@@ -14,6 +15,8 @@ export interface Outcome {
   scenario: Scenario
   service: Measured[]
   rivals: Partial<Record<Rival, Measured[]>>
+  /** Of the service, where its database is on a server. */
+  roundTrips?: RoundTrips | undefined
   failed: number
 }
 
@@ -34,7 +37,7 @@ export async function compare(
     const contender = await contenders[rival]()
     entries.push({
       contender,
-      load: rival === 'plain' ? await plainLoad(scenario, contenders, folder) : load
+      load: OTHER_TOKENS.has(rival) ? await loadOf(rival, scenario, contenders, folder) : load
     })
   }
   const probe = () => countUnexpected(service.url, requests.slice(0, PROBES))
@@ -42,12 +45,20 @@ export async function compare(
   const [ofService = [], ...ofRivals] = await interleave(entries, pace)
   const failed = unexpected + failedIn([ofService, ...ofRivals].flat()) + (await probe())
   const runs = Object.fromEntries(rivals.map((rival, index) => [rival, ofRivals[index]]))
-  return { scenario, service: ofService, rivals: runs, failed }
+  const roundTrips = service.databaseCpu && (await countRoundTrips(contenders, folder, { load, requests }))
+  return { scenario, service: ofService, rivals: runs, roundTrips, failed }
 }
 
-/** The plain stack knows other tokens. */
-async function plainLoad(scenario: Scenario, contenders: Contenders, folder: string): Promise<Load> {
-  const { context } = await contenders.plain()
-  const file = path.join(folder, `${scenario.name}-plain`)
+/** These have users of their own. */
+const OTHER_TOKENS = new Set<Rival>(['plain', 'sqlite'])
+
+async function loadOf(
+  rival: Rival,
+  scenario: Scenario,
+  contenders: Contenders,
+  folder: string
+): Promise<Load> {
+  const { context } = (await contenders[rival]()) as Competitor
+  const file = path.join(folder, `${scenario.name}-${rival}`)
   return prepareLoad(file, await scenario.requests(context), scenario.connections)
 }

@@ -17,6 +17,10 @@ const NODES_OWN = ['date', 'connection', 'keep-alive']
 export interface Contender {
   url: string
   pid: number
+  /** Further instances, which get their share of the load. */
+  others?: Pick<Contender, 'url' | 'pid'>[]
+  /** The time of a processor that the server of its database has used so far, if it has one. */
+  databaseCpu?: (() => number) | undefined
   end(): Promise<unknown>
 }
 
@@ -35,7 +39,7 @@ export async function startCompetitor(
   variables: Record<string, string> = {},
   file = 'server.js'
 ): Promise<Competitor> {
-  const service = await startService(fixture.databaseFile, { ...SETTINGS, ...variables }, file)
+  const service = await startService(fixture.databaseUrl, { ...SETTINGS, ...variables }, file)
   return { ...toContender(service), context: { ...fixture, url: service.url } }
 }
 
@@ -47,7 +51,7 @@ function toContender({ url, pid, end }: Service): Contender {
 export async function startPlainStack(folder: string, fixture: Fixture): Promise<Competitor> {
   const file = path.join(folder, 'plain.db')
   const { child, message } = await startProcess('plain-stack.ts', [
-    fixture.databaseFile,
+    fixture.databaseUrl,
     file,
     String(fixture.tokens.length)
   ])
@@ -115,23 +119,53 @@ async function refuseDifference(url: string, requests: Request[], answers: Answe
   }
 }
 
+/** What they run on. */
+export interface Fixtures {
+  service: Fixture
+  /** The same in a file, if the service's own is on a server. */
+  sqlite?: Fixture
+  databaseCpu?: (() => number) | undefined
+}
+
 /** All of them on the same data, each started when it is first asked for. */
 export class Contenders {
   readonly #folder: string
-  readonly #fixture: Fixture
+  readonly #fixtures: Fixtures
+  readonly #file: Fixture
   readonly #copy: Fixture
   readonly #started = new Map<string, Promise<Contender>>()
 
-  constructor(folder: string, fixture: Fixture) {
+  constructor(folder: string, fixtures: Fixtures) {
     this.#folder = folder
-    this.#fixture = fixture
-    const { databaseFile } = fixture
-    this.#copy = { ...fixture, databaseFile: path.join(folder, 'copy', path.basename(databaseFile)) }
-    cpSync(path.dirname(databaseFile), path.dirname(this.#copy.databaseFile), { recursive: true })
+    this.#fixtures = fixtures
+    this.#file = fixtures.sqlite ?? fixtures.service
+    const { databaseUrl } = this.#file
+    this.#copy = { ...this.#file, databaseUrl: path.join(folder, 'copy', path.basename(databaseUrl)) }
+    cpSync(path.dirname(databaseUrl), path.dirname(this.#copy.databaseUrl), { recursive: true })
   }
 
   service() {
-    return this.#once('service', () => startCompetitor(this.#fixture))
+    return this.#once('service', () => this.#start())
+  }
+
+  /** Several instances of it on one database. */
+  async instances(count: number): Promise<Competitor> {
+    const first = await this.service()
+    const others: Competitor[] = []
+    for (let number = 2; number <= count; number++) {
+      others.push(await this.#once(`instance ${number}`, () => this.#start()))
+    }
+    return { ...first, others }
+  }
+
+  /** The service, which tells at a socket what it asks of its server. */
+  counting(socket: string) {
+    const variables = { COUNTS_SOCKET: socket }
+    return this.#once('counting', () => this.#start(variables, 'bench/counting-service.ts'))
+  }
+
+  sqlite() {
+    return this.#once('sqlite', () => startCompetitor(this.#file))
   }
 
   raw() {
@@ -139,7 +173,7 @@ export class Contenders {
   }
 
   plain() {
-    return this.#once('plain', () => startPlainStack(this.#folder, this.#fixture))
+    return this.#once('plain', () => startPlainStack(this.#folder, this.#file))
   }
 
   /** The service without group commit, with a copy of the data. */
@@ -150,6 +184,11 @@ export class Contenders {
   async end(): Promise<void> {
     const all = await Promise.allSettled(this.#started.values())
     for (const start of all) if (start.status === 'fulfilled') await start.value.end()
+  }
+
+  async #start(variables?: Record<string, string>, file?: string): Promise<Competitor> {
+    const { service, databaseCpu } = this.#fixtures
+    return { ...(await startCompetitor(service, variables, file)), databaseCpu }
   }
 
   #once<C extends Contender>(name: string, start: () => Promise<C>): Promise<C> {

@@ -41,11 +41,16 @@ export function formatRatio({ median, low, high }: Ratio): string {
 }
 
 /** Requests per second as they are shown. */
-export function formatRate(runs: Measured[]): string {
+export function formatRate(runs: Pick<Measured, 'rate'>[]): string {
   return Math.round(medianOf(runs, 'rate')).toLocaleString('en')
 }
 
-async function loadFor(name: string, context: Context, folder: string, connections?: number): Promise<Load> {
+export async function loadFor(
+  name: string,
+  context: Context,
+  folder: string,
+  connections?: number
+): Promise<Load> {
   const scenario = scenarioOf(name)
   const requests = await scenario.requests(context)
   return prepareLoad(path.join(folder, name), requests, connections ?? scenario.connections)

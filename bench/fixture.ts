@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { request } from 'node:http'
-import path from 'node:path'
 import { Readable } from 'node:stream'
 import { json } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
@@ -14,7 +13,7 @@ import { type Headers, signIn } from '../scripts/service-process.ts'
 import { ndjsonOf } from './generate-authors.ts'
 
 export interface Fixture {
-  databaseFile: string
+  databaseUrl: string
   /** The ids of all authors, the oldest first. */
   ids: string[]
   /** An access token of each user. */
@@ -30,14 +29,13 @@ const ACCOUNTS = 4
 /** What the service is set to while it is measured: tokens that outlast the run, and no limits, for all requests have one address. */
 export const SETTINGS = { RATE_LIMIT: 'off', ACCESS_TOKEN_TTL: '86400' }
 
-/** Makes a database in the folder with so many authors, and so many users who are signed in. */
-export async function buildFixture(folder: string, authors: number, users: number): Promise<Fixture> {
-  const databaseFile = path.join(folder, 'library.db')
-  const config = loadConfig({ ...SETTINGS, DATABASE_URL: databaseFile, LOG_LEVEL: 'silent' })
+/** Makes a database with so many authors, and so many users who are signed in. */
+export async function buildFixture(databaseUrl: string, authors: number, users: number): Promise<Fixture> {
+  const config = loadConfig({ ...SETTINGS, DATABASE_URL: databaseUrl, LOG_LEVEL: 'silent' })
   const server = Fastify(serverOptions(config))
   await server.register(app, { config })
   try {
-    return { databaseFile, ...(await fill(server, authors, users)) }
+    return { databaseUrl, ...(await fill(server, authors, users)) }
   } finally {
     await server.close()
   }

@@ -1,9 +1,20 @@
 -- The requests stand ready in a file, so that wrk is not what is measured: those with a slot are completed by a number that
 -- no other request has.
 local requests, count, number, pause = {}, 0, 0, 0
+local threads = 0
+
+-- Each thread asks another server, where there are several ports, and counts in a range of its own.
+function setup(thread)
+  local ports = {}
+  for port in (os.getenv("LOAD_PORTS") or ""):gmatch("%d+") do ports[#ports + 1] = port end
+  if #ports > 0 then thread.addr = wrk.lookup("127.0.0.1", ports[threads % #ports + 1])[1] end
+  thread:set("index", threads)
+  threads = threads + 1
+end
 
 function init(args)
   number, pause = tonumber(args[2]), tonumber(args[3])
+  number = number + index * tonumber(args[4])
   math.randomseed(number)
   local file = assert(io.open(args[1], "rb"))
   for text in file:read("*a"):gmatch("[^\30]+") do

@@ -46,12 +46,19 @@ export async function refuseMissingWrk(): Promise<void> {
   })
 }
 
-/** Puts the load on a server for so long. */
-export async function putLoad(url: string, load: Load, seconds: number): Promise<Run> {
-  const first = takeNumbers(Math.ceil(seconds * MOST_REQUESTS_A_SECOND))
+/** Puts the load for so long on a server, or on several, to which the connections are dealt out. */
+export async function putLoad(urls: string[], load: Load, seconds: number): Promise<Run> {
+  const range = Math.ceil(seconds * MOST_REQUESTS_A_SECOND)
+  const first = takeNumbers(range * urls.length)
+  const threads = urls.length
+  const connections = Math.max(threads, Math.ceil(load.connections / threads) * threads)
   // wrk knows only whole seconds, but ends well when it is interrupted.
-  const settings = ['-t1', `-c${load.connections}`, `-d${Math.ceil(seconds) + 2}s`, '--latency', '-s', SCRIPT]
-  const child = spawn('wrk', [...settings, url, '--', load.file, String(first), String(load.pause ?? 0)])
+  const settings = [`-t${threads}`, `-c${connections}`, `-d${Math.ceil(seconds) + 2}s`, '--latency']
+  const numbers = [first, load.pause ?? 0, range].map(String)
+  const env = { ...process.env, LOAD_PORTS: urls.map((url) => new URL(url).port).join(' ') }
+  const child = spawn('wrk', [...settings, '-s', SCRIPT, urls[0] as string, '--', load.file, ...numbers], {
+    env
+  })
   const output = text(child.stdout)
   const closed = once(child, 'close')
   child.stderr.once('data', () => setTimeout(() => child.kill('SIGINT'), seconds * 1000))

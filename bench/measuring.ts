@@ -14,6 +14,8 @@ export interface Pace {
 /** A run, the processor's time in microseconds that each request took, and the memory in use after it. */
 export interface Measured extends Run {
   cpu: number
+  /** The same of the database's server, where there is one. */
+  databaseCpu: number
   megabytes: number
 }
 
@@ -33,10 +35,19 @@ export async function interleave(entries: Entry[], { rounds, seconds, warmUp }: 
 }
 
 export async function measure({ contender, load }: Entry, seconds: number): Promise<Measured> {
-  const before = cpuMicroseconds(contender.pid)
-  const run = await putLoad(contender.url, load, seconds)
-  const cpu = (cpuMicroseconds(contender.pid) - before) / Math.max(1, run.requests)
-  return { ...run, cpu, megabytes: residentMegabytes(contender.pid) }
+  const all = [contender, ...(contender.others ?? [])]
+  const spent = () => sum(all.map(({ pid }) => cpuMicroseconds(pid)))
+  const spentByDatabase = () => contender.databaseCpu?.() ?? Number.NaN
+  const before = [spent(), spentByDatabase()] as const
+  const urls = all.map(({ url }) => url)
+  const run = await putLoad(urls, load, seconds)
+  const [requests, megabytes] = [Math.max(1, run.requests), sum(all.map(({ pid }) => residentMegabytes(pid)))]
+  const cpu = (spent() - before[0]) / requests
+  return { ...run, cpu, databaseCpu: (spentByDatabase() - before[1]) / requests, megabytes }
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
 export function failedIn(runs: Measured[]): number {
@@ -49,7 +60,7 @@ export function median(values: number[]): number {
   return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2
 }
 
-export function medianOf(runs: Measured[], key: keyof Measured): number {
+export function medianOf<Key extends string>(runs: Record<Key, number>[], key: Key): number {
   return median(runs.map((run) => run[key]))
 }
 
@@ -60,7 +71,12 @@ export interface Ratio {
   high: number
 }
 
-export function ratioOf(runs: Measured[], others: Measured[], key: keyof Measured = 'rate'): Ratio {
+/** By their rates, unless another figure is named. */
+export function ratioOf<Key extends string = 'rate'>(
+  runs: Record<Key, number>[],
+  others: Record<Key, number>[],
+  key = 'rate' as Key
+): Ratio {
   const ratios = runs.map((run, index) => run[key] / (others[index]?.[key] ?? Number.NaN))
   return { median: median(ratios), low: Math.min(...ratios), high: Math.max(...ratios) }
 }

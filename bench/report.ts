@@ -3,16 +3,20 @@ import { cpus } from 'node:os'
 import type { Outcome } from './comparing.ts'
 import { type Figure, formatRate, formatRatio } from './figures.ts'
 import type { Growth } from './growth.ts'
-import { type Measured, medianOf, type Pace, ratioOf } from './measuring.ts'
-import type { Rival } from './scenarios.ts'
+import type { Instances } from './instances.ts'
+import { failedIn, type Measured, medianOf, type Pace, ratioOf } from './measuring.ts'
+import type { RoundTrips } from './round-trips.ts'
+import type { EngineName, Rival } from './scenarios.ts'
 
 export interface Results {
   outcomes: Outcome[]
   figures: Figure[]
   growths: Growth[]
+  instances: Instances[]
 }
 
 export interface Setting extends Pace {
+  engine: EngineName
   authors: number
   users: number
 }
@@ -20,27 +24,31 @@ export interface Setting extends Pace {
 const RIVALS: Record<Rival, string> = {
   raw: 'a raw node:http server',
   plain: 'the plain stack',
-  commit: 'one commit per request'
+  commit: 'one commit per request',
+  sqlite: 'itself on SQLite'
 }
 
 /** All results as a page. */
 export function toMarkdown(results: Results, setting: Setting): string {
-  const { outcomes, figures, growths } = results
+  const { outcomes, figures, growths, instances } = results
   const sections = [
     `# How fast it is\n\n${describe(setting)}`,
     outcomes.length > 0 && scenarioTable(outcomes),
     spreadSentence(outcomes),
+    outcomes.some(({ roundTrips }) => roundTrips) && ROUND_TRIPS,
     comparisonTable(outcomes),
+    instances.length > 0 && instancesTable(instances),
     figures.length > 0 && figureTable(figures),
     growths.length > 0 && growthTable(growths)
   ]
   return `${sections.filter((section) => section).join('\n\n')}\n`
 }
 
-function describe({ rounds, seconds, authors, users }: Setting): string {
+function describe({ engine, rounds, seconds, authors, users }: Setting): string {
   const number = (value: number) => value.toLocaleString('en')
+  const command = engine === 'sqlite' ? 'npm run bench' : `npm run bench -- --engine ${engine}`
   const machine = `${cpus().length} cores (${cpus()[0]?.model}), Node ${process.version}`
-  return `\`npm run bench\`: medians of ${rounds} rounds of ${seconds} s each, ${number(authors)} authors, tokens of ${number(users)} users.
+  return `\`${command}\`: medians of ${rounds} rounds of ${seconds} s each, ${number(authors)} authors, tokens of ${number(users)} users.
 ${machine}, ${new Date().toISOString().slice(0, 10)}. \`wrk\` runs on the same machine, with one thread and 64 connections (4 for logins).
 
 The raw server is \`node:http\` alone: it reads the request, and sends the very bytes that the service sends, which it has at hand.`
@@ -54,8 +62,23 @@ function table(header: string[], rows: string[][]): string {
 /** The service beside the raw server. */
 function scenarioTable(outcomes: Outcome[]): string {
   const header = ['scenario', 'service req/s', 'raw req/s', 'service / raw', 'target', 'p50 ms', 'p99 ms']
-  return table([...header, 'CPU µs', 'memory MB', 'failed'], outcomes.map(scenarioRow))
+  const ofDatabase = outcomes.some(({ roundTrips }) => roundTrips) ? DATABASE_HEADER : []
+  const rows = outcomes.map(scenarioRow)
+  return table([...header, 'CPU µs', ...ofDatabase, 'memory MB', 'failed'], rows)
 }
+
+const DATABASE_HEADER = ['database CPU µs', 'queries', 'round trips']
+
+function databaseCells(runs: Measured[], roundTrips: RoundTrips | undefined): string[] {
+  if (roundTrips === undefined) return []
+  const cpu = medianOf(runs, 'databaseCpu')
+  const { queries, inTurn } = roundTrips
+  const format = (value: number, digits: number) => (Number.isNaN(value) ? '' : value.toFixed(digits))
+  return [format(cpu, 0), format(queries, 2), format(inTurn, 1)]
+}
+
+const ROUND_TRIPS = `Database CPU is the time that all processes of the PostgreSQL server used for a request. Queries are what the service sends to it for a
+request while 64 clients ask: what several share counts once. Round trips are those that a client who is alone waits for, one after the other.`
 
 function scenarioRow(outcome: Outcome): string[] {
   const { scenario, service, rivals, failed } = outcome
@@ -66,7 +89,9 @@ function scenarioRow(outcome: Outcome): string[] {
     rivals.raw === undefined ? '' : formatRate(rivals.raw),
     rivals.raw === undefined ? '' : formatRatio(ratioOf(service, rivals.raw)),
     formatTarget(outcome, 'raw'),
-    ...[value('p50', 1), value('p99', 1), value('cpu', 0), value('megabytes', 0), String(failed)]
+    ...[value('p50', 1), value('p99', 1), value('cpu', 0)],
+    ...databaseCells(service, outcome.roundTrips),
+    ...[value('megabytes', 0), String(failed)]
   ]
 }
 
@@ -97,7 +122,7 @@ function spreadOf(runs: Measured[]): number {
 
 /** The service beside its other rivals. */
 function comparisonTable(outcomes: Outcome[]): string {
-  const rows = (['plain', 'commit'] as const).flatMap((rival) =>
+  const rows = (['plain', 'commit', 'sqlite'] as const).flatMap((rival) =>
     outcomes.flatMap((outcome) => {
       const { scenario, service, rivals } = outcome
       const other = rivals[rival]
@@ -117,9 +142,40 @@ function comparisonTable(outcomes: Outcome[]): string {
   )
   if (rows.length === 0) return ''
   const header = ['scenario', 'compared with', 'service req/s', 'its req/s', 'times', 'target']
-  return `## Compared\n
-The plain stack is what tutorials make: Fastify, @fastify/jwt, Kysely over better-sqlite3, the same columns, authors and durability.
-One commit per request is the service itself without group commit.\n\n${table(header, rows)}`
+  const rivals = RIVALS_EXPLAINED.filter(([rival]) => outcomes.some(({ rivals }) => rival in rivals))
+  return `## Compared\n\n${rivals.map(([, text]) => text).join('\n')}\n\n${table(header, rows)}`
+}
+
+const RIVALS_EXPLAINED: [Rival, string][] = [
+  [
+    'plain',
+    'The plain stack is what tutorials make: Fastify, @fastify/jwt, Kysely over better-sqlite3, the same columns, authors and durability.'
+  ],
+  ['commit', 'One commit per request is the service itself without group commit.'],
+  ['sqlite', 'Itself on SQLite is the same service with the same data in a file, on the same disk.']
+]
+
+/** A row for each number of instances. */
+function instancesTable(all: Instances[]): string {
+  const header = ['scenario', 'on', 'req/s', 'raw req/s', '/ raw', 'p50 ms', 'p99 ms', 'CPU µs']
+  const rows = all.flatMap(({ scenario, raw, rows }) =>
+    rows.map(({ title, runs, roundTrips }) => {
+      const value = (key: keyof Measured, digits: number) => medianOf(runs, key).toFixed(digits)
+      const cells = databaseCells(runs, roundTrips)
+      return [
+        scenario.title,
+        title,
+        ...[formatRate(runs), formatRate(raw), formatRatio(ratioOf(runs, raw))],
+        ...[value('p50', 1), value('p99', 1), value('cpu', 0)],
+        ...(cells.length === 0 ? ['', '', ''] : cells),
+        String(failedIn(runs))
+      ]
+    })
+  )
+  return `## Several instances\n
+64 connections in all, dealt out to the instances, on this one machine: with as many processes as it has cores nothing is left to gain.
+CPU is that of all instances together; queries and round trips are of an instance with its share of the clients.\n
+${table([...header, ...DATABASE_HEADER, 'failed'], rows)}`
 }
 
 function figureTable(figures: Figure[]): string {

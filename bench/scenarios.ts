@@ -20,7 +20,9 @@ export interface Context extends Fixture {
   url: string
 }
 
-export type Rival = 'raw' | 'plain' | 'commit'
+export type EngineName = 'sqlite' | 'postgres'
+
+export type Rival = 'raw' | 'plain' | 'commit' | 'sqlite'
 
 export interface Scenario {
   name: string
@@ -45,6 +47,22 @@ export const SCENARIOS: Scenario[] = [
   scenario('mix', '90 % reads, 10 % writes', mix, {}),
   { ...scenario('login', 'login', logIn, {}, []), connections: 4 }
 ]
+
+/** What is asked for on PostgreSQL, beside the raw server. */
+const ON_POSTGRES: Record<string, number> = { 'one-author': 0.35, 'first-page': 0.35, create: 0.08 }
+
+/** The same on an engine: on PostgreSQL the service is compared with itself on SQLite. */
+export function scenariosOn(engine: EngineName): Scenario[] {
+  if (engine === 'sqlite') return SCENARIOS
+  return SCENARIOS.map((scenario) => {
+    const target = ON_POSTGRES[scenario.name]
+    return {
+      ...scenario,
+      rivals: [...scenario.rivals.filter((rival) => rival === 'raw'), 'sqlite'],
+      targets: target === undefined ? {} : { raw: target }
+    }
+  })
+}
 
 export function scenarioOf(name: string): Scenario {
   return SCENARIOS.find((scenario) => scenario.name === name) as Scenario
@@ -77,7 +95,7 @@ function get(token: string, path: string): Request {
   return { method: 'GET', path, headers: { authorization: `Bearer ${token}` }, status: 200 }
 }
 
-function oneAuthor({ ids, tokens }: Context): Request[] {
+export function oneAuthor({ ids, tokens }: Context): Request[] {
   return prepare(ids, () => get(pick(tokens), `/authors/${pick(ids)}`))
 }
 
@@ -133,7 +151,7 @@ function create({ ids, tokens }: Context): Request[] {
   return prepare(ids, () => newAuthor(pick(tokens)))
 }
 
-function newAuthor(token: string): Request {
+export function newAuthor(token: string): Request {
   return {
     method: 'POST',
     path: '/authors',

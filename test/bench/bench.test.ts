@@ -5,8 +5,11 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { failedOf } from '../../bench/bench.ts'
 import { type Competitor, Contenders } from '../../bench/contenders.ts'
+import type { Sent } from '../../bench/counting-service.ts'
+import { filesIn } from '../../bench/databases.ts'
 import { buildFixture } from '../../bench/fixture.ts'
 import { measureGrowth } from '../../bench/growth.ts'
+import { toScript } from '../../bench/pgbench-script.ts'
 import { toMarkdown } from '../../bench/report.ts'
 import { ask } from '../../bench/requests.ts'
 import { SCENARIOS, scenarioOf } from '../../bench/scenarios.ts'
@@ -17,11 +20,19 @@ import { SqliteEngine } from '../../db/sqlite/engine.ts'
 import { ROOT, temporaryFolder } from '../helpers.ts'
 
 const hasWrk = spawnSync('wrk', ['-v']).error === undefined
+const hasPgbench = spawnSync('pgbench', ['--version']).error === undefined
+const PGBENCH = ['one author', 'create, each in a transaction', 'create, 16 in a transaction'].map(
+  (what) => `the service to pgbench, ${what}`
+)
 const skip = !hasWrk && 'wrk is not installed'
-const SMALL = { authors: 50, users: 1, rounds: 1, seconds: 0.2, warmUp: 0 }
+const SMALL = { engine: 'sqlite' as const, authors: 50, users: 1, rounds: 1, seconds: 0.2, warmUp: 0 }
 
 /** The command in a process of its own, on small data: its exit code and what it printed. */
-async function runCommand(t: Test, parts: string[], sabotage = '(fixture) => fixture') {
+async function runCommand(
+  t: Test,
+  parts: string[],
+  { sabotage = '(fixture) => fixture', plan = 'undefined', more = [] as string[] } = {}
+) {
   const output = temporaryFolder(t)
   const small = [
     '--authors',
@@ -35,10 +46,11 @@ async function runCommand(t: Test, parts: string[], sabotage = '(fixture) => fix
     '--warm-up',
     '0',
     '--output',
-    output
+    output,
+    ...more
   ]
   const file = path.join(temporaryFolder(t), 'command.mjs')
-  const settings = `{ idleSeconds: 0.1, sabotage: ${sabotage} }`
+  const settings = `{ idleSeconds: 0.1, sabotage: ${sabotage}, plan: ${plan} }`
   writeFileSync(
     file,
     `import { run } from ${JSON.stringify(path.join(ROOT, 'bench/bench.ts'))}
@@ -74,9 +86,54 @@ t.test('every scenario is answered as it should be, and reported', { skip }, asy
   }
 })
 
+t.test('on PostgreSQL it is beside itself on SQLite, pgbench and several instances', { skip }, async (t) => {
+  const { code, stderr, output } = await runCommand(t, ['create', 'instances', 'pgbench'], {
+    plan: "{ names: ['one-author'], counts: [1, 2] }",
+    more: ['--engine', 'postgres']
+  })
+  t.equal(code, 0, stderr)
+  const page = readFileSync(path.join(output, 'postgres.md'), 'utf8')
+  t.comment(page)
+  t.match(readFileSync(path.join(output, 'postgres.svg'), 'utf8'), '>create</text>')
+  // Database CPU, queries and round trips, with the memory and the failed ones after them.
+  t.match(page, /^\| create \| .+ \| \d+ \| [1-9]\d*\.\d\d \| [1-9]\d*\.\d \| \d+ \| \d+ \|$/m)
+  t.match(page, '\n| create | itself on SQLite | ')
+  t.match(page, /^\| one author \| SQLite \| .+ \| {2}\| {2}\| {2}\| 0 \|$/m)
+  t.match(page, /^\| one author \| PostgreSQL, one instance \| .+ \| 1\.\d \| 0 \|$/m)
+  t.match(page, '\n| one author | PostgreSQL, 2 instances | ')
+  for (const title of hasPgbench ? PGBENCH : ['beside pgbench | not measured: pgbench is missing']) {
+    t.match(page, `\n| ${title} | `)
+  }
+  t.equal(page.includes('not measured'), !hasPgbench)
+})
+
+t.test('the statements of the service become a script of pgbench', async (t) => {
+  const sent = (sql: string, parameters: unknown[], isTogether: boolean): Sent => ({
+    sql,
+    parameters,
+    connection: 0,
+    isTogether
+  })
+  const statements = [
+    sent('select $1::text where $2 < 1 and $3 is null', ["it's 7:ok\\ of 7", 70, null], false),
+    sent('insert $1', [7], false),
+    sent('commit', [], true)
+  ]
+  t.equal(
+    toScript(statements, { texts: [['7', ':unique::text']], numbers: [[7, ':number']] }),
+    String.raw`select (E'it\'s ' || :unique::text || E'\x3aok\\ of ' || :unique::text)::text where 70 < 1 and null is null;
+\startpipeline
+insert :number;
+commit;
+\endpipeline
+`
+  )
+  t.throws(() => toScript([sent('select $1', [Buffer.of()], false)], { texts: [], numbers: [] }), TypeError)
+})
+
 t.test('an answer that is not as it should be makes it fail', { skip }, async (t) => {
   const sabotage = "(fixture) => ({ ...fixture, tokens: ['wrong'] })"
-  const { code, stdout, stderr } = await runCommand(t, ['search'], sabotage)
+  const { code, stdout, stderr } = await runCommand(t, ['search'], { sabotage })
   t.equal(code, 1)
   t.match(stderr, /\n[1-9]\d* requests were not answered as they should be\.\n/)
   t.match(stdout, /^\| search, a page of 20 \| .+ \| [1-9]\d* \|$/m)
@@ -86,6 +143,8 @@ t.test('a part that it does not know is told, and that wrk is missing', async (t
   const unknown = await runCommand(t, ['everything'])
   t.equal(unknown.code, 1)
   t.match(unknown.stderr, '--only everything: there is one-author, first-page, ')
+  const engine = await runCommand(t, ['create'], { more: ['--engine', 'csv'] })
+  t.match(engine.stderr, '--engine csv: there is sqlite, postgres')
   const env = { ...process.env, PATH: temporaryFolder(t) }
   const missing = spawnSync(process.execPath, ['bench/bench.ts'], { cwd: ROOT, env })
   t.equal(missing.status, 1)
@@ -97,13 +156,15 @@ t.test(
   { skip },
   async (t) => {
     const folder = temporaryFolder(t)
-    const fixture = await buildFixture(path.join(folder, 'service'), 50, 1)
-    const results = { outcomes: [], figures: [], growths: await measureGrowth([fixture], folder, SMALL) }
+    const databases = filesIn(folder)
+    const fixture = await buildFixture(await databases.make('service'), 50, 1)
+    const growths = await measureGrowth([fixture], folder, SMALL)
+    const results = { outcomes: [], figures: [], growths, instances: [] }
     t.match(toMarkdown(results, SMALL), /\n\| scenario \| 50 authors \|\n/)
     t.equal(results.growths.length, 4)
     t.equal(failedOf(results), 0)
 
-    const contenders = new Contenders(folder, fixture)
+    const contenders = new Contenders(folder, { service: fixture })
     t.teardown(() => contenders.end())
     const [service, plain, raw] = await Promise.all([
       contenders.service(),
