@@ -4,9 +4,9 @@ import { sqlOf } from '../engine.ts'
 import type { Db } from '../tables.ts'
 import { timeOf } from '../text.ts'
 import { idPlus, idsFrom } from './ids.ts'
+import { nextPlace } from './next-place.ts'
 import type { StagedDb } from './staged-tables.ts'
 import { AUTHOR_COLUMNS } from './table.ts'
-import { nextPlace } from './writing.ts'
 
 /**
  * So many rows are inserted by one statement: the engine can take back a statement, and remembers for that what every page was that

@@ -28,42 +28,68 @@ const selectByIdentifier = (scheme: Scheme) =>
 /** The last scheme first: it is the one that is named when several are taken. */
 const BY_IDENTIFIER = SCHEMES.toReversed().map((scheme) => ({ scheme, select: selectByIdentifier(scheme) }))
 
+type Keys = Pick<AuthorRow, 'name_key' | 'book_key'>
+
+/** By what an author is told from others. */
+export type Identity = Keys & Partial<Record<Scheme, string | null>>
+
+/** No author has it. */
+const NEW = 0
+
 /**
- * Throws `IDENTIFIER_TAKEN` when an author of another name has an identifier of this one, and `AUTHOR_EXISTS` when another author has
- * its name and book. Writes are serial, so what is free now is free until the command ends.
+ * Throws `IDENTIFIER_TAKEN` when an author of another name has an identifier of this one, which is in no table yet, and `AUTHOR_EXISTS`
+ * when another author has its name and book. Writes are serial, so what is free now is free until the command ends.
  */
-export async function assertUnique(db: ReadDb, author: AuthorRow): Promise<void> {
-  await assertIdentifiersFree(db, author)
-  await assertKeysFree(db, author)
+export async function assertUnique(db: ReadDb, author: Identity): Promise<void> {
+  const identity = { ...author, number: NEW }
+  const [holders, same] = await Promise.all([findHolders(db, identity), findSame(db, identity)])
+  refuseHolders(holders, identity)
+  refuseSame(same, identity)
 }
 
 /** Throws `IDENTIFIER_TAKEN`. */
-export async function assertIdentifiersFree(db: ReadDb, author: AuthorRow): Promise<void> {
-  const { number, name_key } = author
-  for (const { scheme, select } of BY_IDENTIFIER) {
-    const identifier = author[scheme]
-    if (identifier == null) continue
-    const [other] = (await select(db, { identifier, number })).rows
-    if (other !== undefined && other.name_key !== name_key) {
-      const address = addressOf(other)
-      throw new Problem('IDENTIFIER_TAKEN', [address, scheme], { address })
-    }
-  }
+export async function assertIdentifiersFree(db: ReadDb, author: Identity & { number: number }) {
+  refuseHolders(await findHolders(db, author), author)
 }
 
-type Keys = Pick<AuthorRow, 'name_key' | 'book_key'>
-
 /** Throws `AUTHOR_EXISTS`. */
-export async function assertKeysFree(
-  db: ReadDb,
-  { number, name_key, book_key }: Keys & { number: number }
-): Promise<void> {
-  const { rows } = await selectByNameAndBook(db, { name: name_key, book: book_key })
-  const other = rows.find((row) => row.number !== number)
-  if (other !== undefined) {
-    const address = addressOf(other)
-    throw new Problem('AUTHOR_EXISTS', [address], { address })
-  }
+export async function assertKeysFree(db: ReadDb, author: Keys & { number: number }) {
+  refuseSame(await findSame(db, author), author)
+}
+
+interface Holder {
+  scheme: Scheme
+  slug: string
+  name_key: string
+}
+
+/** Another author for each of its identifiers that one has. */
+async function findHolders(db: ReadDb, author: Identity & { number: number }): Promise<Holder[]> {
+  const { number } = author
+  const found = BY_IDENTIFIER.flatMap(({ scheme, select }) => {
+    const identifier = author[scheme]
+    if (identifier == null) return []
+    return [select(db, { identifier, number }).then(({ rows }) => rows.map((row) => ({ scheme, ...row })))]
+  })
+  return (await Promise.all(found)).flat()
+}
+
+function refuseHolders(holders: Holder[], { name_key }: Keys): void {
+  const other = holders.find((holder) => holder.name_key !== name_key)
+  if (other === undefined) return
+  const address = addressOf(other)
+  throw new Problem('IDENTIFIER_TAKEN', [address, other.scheme], { address })
+}
+
+async function findSame(db: ReadDb, { name_key, book_key }: Keys) {
+  return (await selectByNameAndBook(db, { name: name_key, book: book_key })).rows
+}
+
+function refuseSame(same: { number: number; slug: string }[], { number }: { number: number }): void {
+  const other = same.find((row) => row.number !== number)
+  if (other === undefined) return
+  const address = addressOf(other)
+  throw new Problem('AUTHOR_EXISTS', [address], { address })
 }
 
 const selectNextSame = compiledOnce<{ name: string; from: string; to: string }>()((db, { name, from, to }) =>

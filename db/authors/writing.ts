@@ -1,4 +1,3 @@
-import type { NotNull } from 'kysely'
 import { logChanges, nextSequence, type Operation } from '../changes.ts'
 import type { Actor } from '../command.ts'
 import { compiledOnce } from '../compiled.ts'
@@ -6,7 +5,8 @@ import { sqlOf } from '../engine.ts'
 import { inserter } from '../insert-many.ts'
 import type { Db, ReadDb } from '../tables.ts'
 import { slugify, timeOf } from '../text.ts'
-import { idAfter, idPlus } from './ids.ts'
+import { idPlus } from './ids.ts'
+import { nextPlace } from './next-place.ts'
 import type { StoredAuthor } from './reading.ts'
 import { findFreeSlug } from './slugs.ts'
 import {
@@ -15,6 +15,7 @@ import {
   type AuthorRecord,
   type AuthorRow,
   completed,
+  type FoldedTexts,
   foldTexts,
   haveSameTexts,
   keysOf,
@@ -23,7 +24,7 @@ import {
   toColumns,
   toRow
 } from './table.ts'
-import { assertUnique, passKeysOn } from './uniqueness.ts'
+import { assertUnique, type Identity, passKeysOn } from './uniqueness.ts'
 import { updateRow } from './updating.ts'
 import { termsOf } from './words.ts'
 
@@ -34,24 +35,6 @@ interface By {
 }
 
 const insertRows = inserter('authors', AUTHOR_COLUMNS)
-
-/** Also when the newest author was deleted: its id must not be given again. */
-const selectLast = compiledOnce<object>()((db) =>
-  db
-    .selectFrom('changes')
-    .leftJoin('authors', 'authors.number', 'changes.author_number')
-    .select((eb) => eb.fn.coalesce('authors.id', 'deleted_id').as('id'))
-    .orderBy('author_number', 'desc')
-    .orderBy('changes.version', 'desc')
-    .limit(1)
-    .$narrowType<{ id: NotNull }>()
-)
-
-/** Where the next author comes in the order of creation: its number, and an id, which is `stamp` (UUIDv7) if that is later than all. */
-export async function nextPlace(db: ReadDb, stamp: string): Promise<{ number: number; id: string }> {
-  const [last] = (await selectLast(db, {})).rows
-  return { number: await nextSequence(db), id: idAfter(last?.id, stamp) }
-}
 
 /** What a new author is made of. */
 export interface NewContent {
@@ -110,22 +93,29 @@ export async function insertAuthor(
   content: AuthorContent,
   { stamp, actor }: { stamp: string; actor: Actor }
 ): Promise<AuthorRow> {
-  const { number, id } = await nextPlace(trx, stamp)
-  const slug = await findFreeSlug(trx, slugify(content.name))
+  const folded = foldTexts(content)
+  const [{ number, id }, slug] = await Promise.all([
+    nextPlace(trx, stamp),
+    findFreeSlug(trx, slugify(content.name)),
+    assertUnique(trx, identityOf(content, folded))
+  ])
   const author = newAuthor({ content, slug }, actor.id, id)
   const change = { sequence: number, number, owner_number: actor.number, operation: 'created' } as const
-  return insertUnique(trx, author, change, { actor, at: author.updated_at })
+  return insertUnique(trx, { author, folded }, change, { actor, at: author.updated_at })
 }
 
+function identityOf({ identifiers }: AuthorContent, { name, book }: FoldedTexts): Identity {
+  return { ...identifiers, name_key: name, book_key: book }
+}
+
+/** An author of whom it is known that there is no other. */
 async function insertUnique(
   trx: Db,
-  author: AuthorRecord,
+  { author, folded }: { author: AuthorRecord; folded: FoldedTexts },
   { sequence, operation, ...numbers }: Numbers & { sequence: number; operation: 'created' | 'restored' },
   by: By
 ): Promise<AuthorRow> {
-  const folded = foldTexts(author)
   const row = toRow(author, numbers, folded)
-  await assertUnique(trx, row)
   await insertRows(trx, [row])
   await sqlOf(trx).addTerms(trx, [{ number: row.number, terms: termsOf(author, folded) }])
   await logChange(trx, sequence, row, { operation, before: null }, by)
@@ -186,17 +176,22 @@ export async function reinsertAuthor(
   { number, version, last }: { number: number; version: number; last: AuthorRecord },
   by: By
 ): Promise<AuthorRow> {
-  const owner = await findOwner(trx, last.owner_id)
+  const folded = foldTexts(last)
+  const [owner, slug, sequence] = await Promise.all([
+    findOwner(trx, last.owner_id),
+    findFreeSlug(trx, last.slug),
+    nextSequence(trx),
+    assertUnique(trx, identityOf(last, folded))
+  ])
   const author = {
     ...last,
-    slug: await findFreeSlug(trx, last.slug),
+    slug,
     owner_id: owner?.id ?? null,
     version: version + 1,
     updated_at: by.at
   }
   const numbers = { number, owner_number: owner?.number ?? null }
-  const sequence = await nextSequence(trx)
-  return insertUnique(trx, author, { sequence, operation: 'restored', ...numbers }, by)
+  return insertUnique(trx, { author, folded }, { sequence, operation: 'restored', ...numbers }, by)
 }
 
 /** The owner, who may be gone. */
