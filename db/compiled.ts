@@ -25,19 +25,28 @@ function placeholdersFor<Values extends object>(): Values {
   return new Proxy({}, byName) as Values
 }
 
+export interface Usage {
+  /** Nobody asks how many rows it has changed: an engine need not wait for it before the next statement. */
+  resultIsUnused?: boolean
+}
+
 /**
  * A query that is compiled once for each engine, and then run with other values: compiling takes longer than most queries
  * themselves. `build` gets a placeholder for each value, under its name.
  */
 export function compiledOnce<Values extends object>() {
-  return <Row>(build: (db: Db, values: Values) => Compilable<Row> | RawBuilder<Row>) => {
+  return <Row>(
+    build: (db: Db, values: Values) => Compilable<Row> | RawBuilder<Row>,
+    { resultIsUnused = false }: Usage = {}
+  ) => {
     const queries = new WeakMap<DialectAdapter, CompiledQuery<Row>>()
 
     function queryFor(db: ReadDb): CompiledQuery<Row> {
       const { adapter } = db.getExecutor()
       const known = queries.get(adapter)
       if (known !== undefined) return known
-      const query = build(db as Db, placeholdersFor<Values>()).compile(db as Db)
+      const compiled = build(db as Db, placeholdersFor<Values>()).compile(db as Db)
+      const query = resultIsUnused ? { ...compiled, resultIsUnused } : compiled
       queries.set(adapter, query)
       return query
     }

@@ -25,8 +25,10 @@ function compiledInsert(table: keyof Tables, columns: readonly string[], size: n
     const row = rowAt<Row>(index)
     return Object.fromEntries(columns.map((column) => [column, row[column]]))
   }
-  return compiledOnce<Row[]>()((db) =>
-    // biome-ignore lint/suspicious/noExplicitAny: rows of any table
-    db.insertInto(table).values(Array.from({ length: size }, (_, index) => valuesAt(index)) as any)
+  return compiledOnce<Row[]>()(
+    (db) =>
+      // biome-ignore lint/suspicious/noExplicitAny: rows of any table
+      db.insertInto(table).values(Array.from({ length: size }, (_, index) => valuesAt(index)) as any),
+    { resultIsUnused: true }
   )
 }

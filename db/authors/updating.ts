@@ -20,11 +20,13 @@ function updateOf(columns: Column[]): Update {
   const name = columns.join()
   const known = updates.get(name)
   if (known !== undefined) return known
-  const update = compiledOnce<AuthorRow>()((db, row) =>
-    db
-      .updateTable('authors')
-      .set(Object.fromEntries([...ALWAYS_SET, ...columns].map((column) => [column, row[column]])))
-      .where('number', '=', row.number)
+  const update = compiledOnce<AuthorRow>()(
+    (db, row) =>
+      db
+        .updateTable('authors')
+        .set(Object.fromEntries([...ALWAYS_SET, ...columns].map((column) => [column, row[column]])))
+        .where('number', '=', row.number),
+    { resultIsUnused: true }
   )
   updates.set(name, update)
   return update

@@ -58,14 +58,15 @@ export interface BatchOptions {
 
 /**
  * Runs the first of the waiting calls in one transaction, and so with one sync of the disk (invariants 2 to 5 of docs/architecture.md). At
- * first it sets no savepoints: a call that throws before it has written disturbs nobody. When one throws later, all are undone and run
- * again, each in a savepoint that can be undone alone. Throws what undid all of them, `TookTooLong`, or `CommitUnknown`.
+ * first it sets no savepoints, and waits for no answer that nobody needs: a call that throws before it has written disturbs nobody. When
+ * one throws later, or what was not waited for fails, all are undone and run again, each in a savepoint that can be undone alone. Throws
+ * what undid all of them, `TookTooLong`, or `CommitUnknown`.
  */
 export async function runBatch(options: BatchOptions): Promise<BatchResult> {
   return (await tryBatch(options, false)) ?? ((await tryBatch(options, true)) as BatchResult)
 }
 
-/** Undefined when a call has failed after it had written. */
+/** Undefined when a call, or what it did not wait for, has failed after it had written. */
 async function tryBatch(options: BatchOptions, isGuarded: boolean): Promise<BatchResult | undefined> {
   const { connection, waiting, prepare } = options
   const asked = performance.now()
@@ -77,6 +78,7 @@ async function tryBatch(options: BatchOptions, isGuarded: boolean): Promise<Batc
   let outcomes: Outcome[] | undefined
   try {
     outcomes = await runAll(transaction, options, isGuarded)
+    if (!(await transaction.isDone())) outcomes = undefined
     if (outcomes === undefined) await transaction.rollBack()
   } catch (error) {
     await transaction.rollBackQuietly()

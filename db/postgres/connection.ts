@@ -17,6 +17,8 @@ const LONGEST_CLOSE_MS = 10_000
 export interface Statement {
   sql: string
   parameters: readonly unknown[]
+  /** Who sends it need not wait for its answer. */
+  resultIsUnused?: boolean
 }
 
 export interface Result {

@@ -9,6 +9,7 @@ import type { Transaction } from './transaction.ts'
 /** So much later than the server itself we notice that a call took too long. */
 const GRACE_MS = 2000
 const STATEMENT = 'statement'
+const SENT: Result = { command: '', rowCount: null, rows: [] }
 
 /**
  * What one call of a batch does in the batch's transaction, and nothing once the call has ended. A guarded one goes on after an error of
@@ -52,6 +53,9 @@ export class Member implements Runner {
     if (this.#isOver) throw new DatabaseUnavailable('the command has ended')
     if (CONTROL.test(statement.sql)) throw new TypeError('A command has no transactions of its own.')
     if (performance.now() > this.#until) throw this.#giveUp()
+    // In savepoints it must be known which statement failed.
+    if (statement.resultIsUnused && !this.#isGuarded && this.#transaction.canSend)
+      return this.#send(statement)
     this.#running += 1
     try {
       const result = await (this.#isGuarded ? this.#runInTurn(statement) : this.#transaction.run(statement))
@@ -85,6 +89,12 @@ export class Member implements Runner {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#whenIdle = resolve
     await promise
+  }
+
+  #send(statement: Statement): Result {
+    this.#noteWrite()
+    this.#transaction.send(statement)
+    return SENT
   }
 
   #noteWrite(): void {

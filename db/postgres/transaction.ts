@@ -11,6 +11,7 @@ const IDLE_TIMEOUT_MS = 10_000
 const GRACE_MS = 2000
 /** A standby that is to have it too may be slow. */
 const LONGEST_COMMIT_MS = 20_000
+const MOST_UNANSWERED = 64
 /** What is sent there tells others that something was written. */
 export const CHANNEL = 'library_written'
 
@@ -28,6 +29,9 @@ export class Transaction {
   /** No statement may take longer. */
   readonly longestMs: number
   #hasWritten = false
+  #unanswered = 0
+  #lastSent: Promise<void> = Promise.resolve()
+  #isSpoilt = false
 
   private constructor(connection: Connection, id: string, longestMs: number) {
     this.#connection = connection
@@ -73,6 +77,31 @@ export class Transaction {
 
   run(statement: Statement): Promise<Result> {
     return this.#connection.run(statement, this.longestMs + GRACE_MS)
+  }
+
+  /** Whether a further statement may be sent ahead; not so many that they fill the memory. */
+  get canSend(): boolean {
+    return this.#unanswered < MOST_UNANSWERED
+  }
+
+  /** Sends a statement without waiting for its answer. If it fails, the server refuses all that come after it. */
+  send(statement: Statement): void {
+    this.#unanswered += 1
+    this.#lastSent = this.run(statement).then(
+      () => {
+        this.#unanswered -= 1
+      },
+      () => {
+        this.#isSpoilt = true
+      }
+    )
+  }
+
+  /** Whether all that was sent ahead was done. */
+  async isDone(): Promise<boolean> {
+    // Answers come in the order of the statements.
+    await this.#lastSent
+    return !this.#isSpoilt
   }
 
   async setSavepoint(name: string): Promise<void> {

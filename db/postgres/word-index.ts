@@ -14,15 +14,21 @@ const vectorOf = (terms: string) => sql<string>`array_to_tsvector(string_to_arra
 const clippedTerms = (terms: string) =>
   terms.length <= LONGEST_TERM ? terms : terms.split(' ').map(clipped).join(' ')
 
+const UNUSED = { resultIsUnused: true }
+
 const insertTerms = compiledOnce<Indexed>()(
   (_db, { number, terms }) =>
-    sql`insert into author_words (number, words) values (${number}, ${vectorOf(terms)})`
+    sql`insert into author_words (number, words) values (${number}, ${vectorOf(terms)})`,
+  UNUSED
 )
 const updateTerms = compiledOnce<Indexed>()(
-  (_db, { number, terms }) => sql`update author_words set words = ${vectorOf(terms)} where number = ${number}`
+  (_db, { number, terms }) =>
+    sql`update author_words set words = ${vectorOf(terms)} where number = ${number}`,
+  UNUSED
 )
 const deleteTerms = compiledOnce<{ number: number }>()(
-  (_db, { number }) => sql`delete from author_words where number = ${number}`
+  (_db, { number }) => sql`delete from author_words where number = ${number}`,
+  UNUSED
 )
 
 /** The terms as the index has them. */

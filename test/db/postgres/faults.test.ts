@@ -176,6 +176,38 @@ t.test('a command that misbehaves harms nobody', { context }, async (t) => {
   t.notOk((await words()).includes('late'))
 })
 
+t.test('what nobody waited for fails alone', { context }, async (t) => {
+  const { run, words } = await openWords(t)
+  const { addAhead, catchWhatIsAhead } = behaving
+  const ahead = (...added: string[]) => run(addAhead, { words: added })
+  const many = Array.from({ length: 300 }, (_, index) => `many ${index}`)
+  t.equal(await ahead(...many), 300)
+  t.equal(runs.get('many 0'), 1, 'what succeeds is sent once')
+
+  // The last one of a transaction, and one before others.
+  t.match(await outcome(ahead('many 7')), { code: '23505' })
+  const all = await Promise.allSettled([
+    ahead('ahead a', 'ahead b'),
+    ahead('ahead c', 'many 299', 'ahead d'),
+    ahead('ahead e'),
+    ahead('ahead a'),
+    run(catchWhatIsAhead, { word: 'ahead e' }),
+    ahead('ahead f')
+  ])
+  const ends = all.map((end) => (end.status === 'fulfilled' ? end.value : end.reason.code))
+  t.strictSame(ends, [2, '23505', 1, '23505', true, 1])
+  const added = (await words()).filter((word) => word.startsWith('ahead'))
+  t.strictSame(added, ['ahead a', 'ahead b', 'ahead e', 'ahead e again', 'ahead f'])
+
+  const next = await Promise.allSettled([ahead('ahead g'), ahead('ahead a')])
+  t.strictSame(
+    next.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+    'also when nothing came after it'
+  )
+  t.equal(runs.get('ahead g'), 2, 'both were undone and run again')
+})
+
 t.test('a command that takes too long is given up alone', { context }, async (t) => {
   const { run, add, words } = await openWords(t)
   for (const command of [behaving.sleepTooLong, behaving.neverEnd, behaving.askForEver]) {

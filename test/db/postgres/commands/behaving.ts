@@ -2,6 +2,7 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { serviceCommand } from '../../../../db/command.ts'
+import { compiledOnce } from '../../../../db/compiled.ts'
 import { Problem } from '../../../../db/problems.ts'
 import type { Db } from '../../../../db/tables.ts'
 
@@ -18,6 +19,32 @@ export const addWord = serviceCommand('testAddWord', async (trx, { word }: { wor
   await insert(trx, word)
   return word
 })
+
+const insertAhead = compiledOnce<{ word: string }>()(
+  (_db, { word }) => sql`insert into words values (${word})`,
+  { resultIsUnused: true }
+)
+
+/** Does not wait until they are there. */
+export const addAhead = serviceCommand('testAddAhead', async (trx, { words }: { words: string[] }) => {
+  for (const word of words) {
+    runs.set(word, (runs.get(word) ?? 0) + 1)
+    await insertAhead(trx, { word })
+  }
+  return words.length
+})
+
+export const catchWhatIsAhead = serviceCommand(
+  'testCatchWhatIsAhead',
+  async (trx, { word }: { word: string }) => {
+    const isThere = await insertAhead(trx, { word }).then(
+      () => false,
+      () => true
+    )
+    if (isThere) await insert(trx, `${word} again`)
+    return isThere
+  }
+)
 
 export const addShortly = serviceCommand(
   'testAddShortly',
