@@ -1,5 +1,3 @@
-/** An account is dead as soon as its deletion has begun, and is taken away in slices. */
-import path from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { type Kysely, sql } from 'kysely'
@@ -8,7 +6,7 @@ import { insertDeletion, retireUser } from '../../db/account-deletions.ts'
 import type { Tables } from '../../db/tables.ts'
 import { numberOfUser } from '../../db/user-numbers.ts'
 import { unsoundnessOf } from '../../scripts/crash/soundness.ts'
-import { test } from '../engines.ts'
+import { newDatabase, test } from '../engines.ts'
 import {
   AUTHOR,
   basic,
@@ -19,8 +17,7 @@ import {
   openDirectly,
   PASSWORD,
   signIn,
-  startServer,
-  temporaryFolder
+  startServer
 } from '../helpers.ts'
 
 type Db = Kysely<Tables>
@@ -298,7 +295,7 @@ test('an author that comes back while its owner is deleted loses the owner too',
 })
 
 test('what a crash has left of a deletion is done by the next start', async (t) => {
-  const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
+  const DATABASE_URL = await newDatabase(t)
   const before = await buildApp(t, { DATABASE_URL })
   const user = await signIn(before, 'salman')
   const db = openDirectly(t, DATABASE_URL)
@@ -317,7 +314,7 @@ const start = (t: Test, DATABASE_URL: string) =>
   startServer(t, { DATABASE_URL, LOG_LEVEL: 'error', RATE_LIMIT: 'off' })
 
 test('also when the service was killed in the middle of it', async (t) => {
-  const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
+  const DATABASE_URL = await newDatabase(t)
   const server = await buildApp(t, { DATABASE_URL })
   const user = await signIn(server, 'salman')
   await server.close()
@@ -343,7 +340,7 @@ test('also when the service was killed in the middle of it', async (t) => {
 })
 
 test('two processes that finish the same deletion do no harm', async (t) => {
-  const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
+  const DATABASE_URL = await newDatabase(t)
   const server = await buildApp(t, { DATABASE_URL })
   const user = await signIn(server, 'salman')
   const db = openDirectly(t, DATABASE_URL)
