@@ -1,3 +1,4 @@
+// On SQLite alone: how its file is opened, checked and refused.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'

@@ -1,3 +1,4 @@
+// On SQLite alone: its statement journals.
 /** A statement costs the same however much its transaction has changed before; if not, work on many rows grows with their square. */
 import path from 'node:path'
 import { sql } from 'kysely'

@@ -1,3 +1,4 @@
+// On SQLite alone: a migration from before the other engine was there.
 import { execFile } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'

@@ -1,3 +1,4 @@
+// On SQLite alone: migrations that copy rows to a new file, and those from before the other engine was there.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'

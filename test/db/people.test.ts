@@ -1,3 +1,4 @@
+// On SQLite alone: a migration from before the other engine was there.
 import { copyFileSync } from 'node:fs'
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'

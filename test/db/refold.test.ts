@@ -1,3 +1,4 @@
+// On SQLite alone: a migration from before the other engine was there.
 /** The migration that folds what is there by the rule of this version. */
 import { execFile, spawn } from 'node:child_process'
 import { copyFileSync } from 'node:fs'

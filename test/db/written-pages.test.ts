@@ -1,3 +1,4 @@
+// On SQLite alone: the pages of its file.
 /** A change writes to what it changes: most of what a write costs is the pages that it touches. */
 import { readFileSync } from 'node:fs'
 import { setImmediate as nextTick } from 'node:timers/promises'

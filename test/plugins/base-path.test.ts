@@ -1,3 +1,4 @@
+// On SQLite alone: addresses, whatever database is behind them.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer, request as forward, type IncomingHttpHeaders } from 'node:http'

@@ -1,3 +1,4 @@
+// On SQLite alone: connections and sockets, whatever database is behind them.
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'

@@ -1,3 +1,4 @@
+// On SQLite alone: what a crash may do to its file.
 import { spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'

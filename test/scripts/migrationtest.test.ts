@@ -1,3 +1,4 @@
+// On SQLite alone: what a crash may do to its file.
 import { rmSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'

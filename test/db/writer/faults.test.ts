@@ -1,3 +1,4 @@
+// On SQLite alone: its writer thread.
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'

@@ -1,3 +1,4 @@
+// On SQLite alone: its writer thread.
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { temporaryFolder } from '../../helpers.ts'

@@ -1,3 +1,4 @@
+// On SQLite alone: the lock of its file.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'

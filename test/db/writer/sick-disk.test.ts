@@ -1,3 +1,4 @@
+// On SQLite alone: its file on a disk that fails.
 import { execFileSync, spawnSync } from 'node:child_process'
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'

@@ -1,3 +1,4 @@
+// On SQLite alone: its writer thread.
 import { mkdirSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as timer } from 'node:timers/promises'
