@@ -83,7 +83,11 @@ export async function startPostgres({
 /** A data folder is made once, which takes seconds, and copied. */
 function newDataFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'library-postgres-'))
-  const cached = path.join(import.meta.dirname, '../node_modules/.cache/library-api/postgres-18')
+  const cached = path.join(
+    import.meta.dirname,
+    '../node_modules/.cache/library-api',
+    `postgres-18-${process.getuid?.()}`
+  )
   if (existsSync(cached)) cpSync(cached, folder, { recursive: true })
   else {
     own(folder)
@@ -95,15 +99,15 @@ function newDataFolder(): string {
   return folder
 }
 
-/** Under its name it is whole, also when two do this at a time. */
+/** Under its name it is whole, also when two do this at a time. Who may not write there makes a new one each time. */
 function keep(folder: string, cached: string): void {
   const copy = `${cached}.${process.pid}`
-  mkdirSync(path.dirname(cached), { recursive: true })
-  cpSync(folder, copy, { recursive: true })
   try {
+    mkdirSync(path.dirname(cached), { recursive: true })
+    cpSync(folder, copy, { recursive: true })
     renameSync(copy, cached)
   } catch {
-    rmSync(copy, { recursive: true })
+    rmSync(copy, { recursive: true, force: true })
   }
 }
 
