@@ -23,7 +23,7 @@ export interface Answer {
 /** So many entries a page has at most. */
 export const MOST_ON_PAGE = 100
 
-const MERGE_PATCH = 'application/merge-patch+json'
+export const MERGE_PATCH = 'application/merge-patch+json'
 
 /** The whole answer; throws when the connection breaks before that. */
 export async function ask({ url, headers }: Client, call: Call): Promise<Answer> {
