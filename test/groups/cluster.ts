@@ -1,2 +1,3 @@
 /** Several processes that serve together. */
 import '../cluster.test.ts'
+import '../scripts/racetest.test.ts'
