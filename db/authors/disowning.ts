@@ -25,7 +25,7 @@ export async function disownSome(
     .execute()
   if (owned.length === 0) return 0
   const disowned = owned.map((row) => disown(row, at))
-  for (const author of disowned) await updateOwnerless(trx, author)
+  await Promise.all(disowned.map((author) => updateOwnerless(trx, author)))
   const numbers = disowned.map(({ number }) => number)
   // Apart from the rest: SQLite keeps a journal for each statement that sets a foreign key.
   await trx.updateTable('authors').set({ owner_number: null }).where('number', 'in', numbers).execute()
