@@ -53,7 +53,8 @@ async function openImporter(t: Test) {
   function importRows(
     source: Iterable<string> | AsyncIterable<string>,
     job: Partial<ImportJob> = {},
-    before = noop
+    before = noop,
+    onProgress = noop as () => unknown
   ) {
     async function run<I extends object, O>(command: Command<I, O>, input: I): Promise<O> {
       if (command.name === applyImport.name) await before()
@@ -61,7 +62,7 @@ async function openImporter(t: Test) {
     }
     const bytes = Readable.from(buffersOf(source))
     return withStagedFile(server.databaseFiles, (staged) =>
-      runImport({ files: { database, staged }, run, onProgress: () => {} }, bytes, {
+      runImport({ files: { database, staged }, run, onProgress }, bytes, {
         ...{ mediaType: NDJSON, mode: 'all', dryRun: false, ...job },
         ownerId: id
       })
@@ -256,12 +257,16 @@ for (const { title, before, rows, interfere, expected, slugs } of INTERFERENCES)
       const importer = await openImporter(t)
       const { server, user, importRows } = importer
       for (const content of before) await create(content)(server, user)
+      const { promise: someAreStaged, resolve: whenStaged } = Promise.withResolvers<void>()
       async function* source() {
         yield ndjson([...rows, ...authors(FILLERS)])
-        if (when === 'while rows are staged') await interfere(server, user)
+        if (when !== 'while rows are staged') return
+        await someAreStaged
+        await interfere(server, user)
       }
       const atTheEnd = async () => void (await interfere(server, user))
-      const result = await importRows(source(), {}, when === 'while rows are staged' ? noop : atTheEnd)
+      const last = when === 'while rows are staged' ? noop : atTheEnd
+      const result = await importRows(source(), {}, last, whenStaged)
       t.match(result, expected, when)
       const namesakes = (await importer.everything()).filter(({ name }) => name === AUTHOR.name)
       if (slugs) t.strictSame([...new Set(namesakes.map(({ slug }) => slug))].sort(), slugs, when)
