@@ -9,6 +9,7 @@ const USAGE = `usage: npx library COMMAND, each with --help
   seed [FILE]                   winners of the Booker Prize, through the service
   user COMMAND [NAME]           accounts, on the database itself
   keys COMMAND                  the keys that sign tokens
+  move FROM TO                  all of one database to another, as from SQLite to PostgreSQL
   db migrate|check              the schema of the database, and whether its file is sound
   --version                     which version this is`
 
@@ -19,6 +20,7 @@ const COMMANDS = {
   seed: 'scripts/seed.ts',
   user: 'scripts/user.ts',
   keys: 'scripts/keys.ts',
+  move: 'scripts/move.ts',
   'db migrate': 'scripts/migrate.ts',
   'db check': 'scripts/check.ts'
 }

@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { type Dialect, Kysely } from 'kysely'
 import type { Engine, EngineOptions } from './engine.ts'
+import type { MoveSource, MoveTarget, OpenTarget } from './moving/side.ts'
 import { isUnavailable as isUnavailablePostgres } from './postgres/errors.ts'
 import { describeServer } from './postgres/server-url.ts'
 import { isServer } from './postgres/url.ts'
@@ -87,4 +88,16 @@ export async function readDialect(url: string): Promise<Dialect> {
 /** For a new file of rows that are staged, which one command is to read. */
 export function stagedDialect(file: string): Dialect {
   return new ConnectionDialect(() => new Connection(openStagedFile(file)))
+}
+
+/** The database of a `DATABASE_URL` as what is moved. Throws `DatabaseRefused`. */
+export async function openMoveSource(url: string): Promise<MoveSource> {
+  if (!isServer(url)) return (await import('./sqlite/move-source.ts')).openSource(databaseFile(url))
+  return (await import('./postgres/move-source.ts')).openSource(url, describeDatabase(url))
+}
+
+/** The same as where all is moved to. Throws `DatabaseRefused`. */
+export async function openMoveTarget(url: string, options: OpenTarget): Promise<MoveTarget> {
+  if (!isServer(url)) return (await import('./sqlite/move-target.ts')).openTarget(databaseFile(url), options)
+  return (await import('./postgres/move-target.ts')).openTarget(url, describeDatabase(url), options)
 }

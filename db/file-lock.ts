@@ -16,10 +16,15 @@ export class FileLocked extends Error {
   }
 }
 
-const held: Sqlite.Database[] = []
+const held = new Map<string, Sqlite.Database>()
 
-/** Holds a lock of the same kind until this process ends, with its id in the file; gives the id of the process that has it already. */
+/**
+ * Holds a lock of the same kind until it is released or this process ends, with its id in the file; gives the id of the process that has it
+ * already, if that is another one.
+ */
 export function holdLock(lockFile: string): number | undefined {
+  // To open and close the file would give the lock up.
+  if (held.has(lockFile)) return undefined
   closeSync(openSync(lockFile, 'a', 0o600))
   const lock = new Sqlite(lockFile, { timeout: 0 })
   // A page that the disk writes whole. This mode keeps the lock after the commit.
@@ -27,13 +32,19 @@ export function holdLock(lockFile: string): number | undefined {
   try {
     acquire(lock, lockFile)
     lock.exec(`pragma user_version = ${process.pid}; commit`)
-    held.push(lock)
+    held.set(lockFile, lock)
     return undefined
   } catch (error) {
     lock.close()
     if (!(error instanceof FileLocked)) throw error
     return pidIn(lockFile)
   }
+}
+
+/** Gives up a lock that is held, if it is. */
+export function releaseLock(lockFile: string): void {
+  held.get(lockFile)?.close()
+  held.delete(lockFile)
 }
 
 function pidIn(lockFile: string): number {

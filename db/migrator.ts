@@ -9,6 +9,7 @@ import {
   Migrator
 } from 'kysely/migration'
 import { adapterOf } from './engine.ts'
+import { refuseHalfMoved } from './moving/mark.ts'
 import {
   isRebuilding,
   isRebuildNeeded,
@@ -134,12 +135,10 @@ function appliedBy(set: MigrationResultSet): Applied[] {
 /** Leaves the schema, which other processes use, as it is. Throws `DatabaseRefused` unless it is that of this version. */
 export async function refuseOtherSchema(db: Db): Promise<void> {
   await refuseNewerSchema(db)
-  const pending = (await createMigrator(db).getMigrations()).find(
-    ({ executedAt }) => executedAt === undefined
-  )
+  const pending = await findPendingMigration(db)
   if (pending === undefined) return
   throw new DatabaseRefused(
-    `The database lacks the migration "${pending.name}", and is used by workers of an older version: restart the service.`
+    `The database lacks the migration "${pending}", and is used by workers of an older version: restart the service.`
   )
 }
 
@@ -149,10 +148,10 @@ export function resultsOf({ error, results }: MigrationResultSet) {
   return results ?? []
 }
 
-/** Throws `DatabaseRefused` on a database that a newer version made. */
+/** Throws `DatabaseRefused` on a database that a newer version made, and on one that is half moved. */
 export async function refuseNewerSchema(db: Db): Promise<void> {
-  const known = new Set((await createMigrator(db).getMigrations()).map(({ name }) => name))
-  const unknown = (await executedMigrations(db)).find((name) => !known.has(name))
+  await refuseHalfMoved(db, await tableNames(db))
+  const unknown = await findUnknownMigration(db)
   if (unknown === undefined) return
   throw new DatabaseRefused(
     `The database has the migration "${unknown}", which this version does not know: a newer version made it. ` +
@@ -160,9 +159,25 @@ export async function refuseNewerSchema(db: Db): Promise<void> {
   )
 }
 
-async function executedMigrations(db: Db): Promise<string[]> {
+/** A migration that a newer version has done. */
+export async function findUnknownMigration(db: Db): Promise<string | undefined> {
+  const known = new Set((await createMigrator(db).getMigrations()).map(({ name }) => name))
+  return (await executedMigrations(db)).find((name) => !known.has(name))
+}
+
+/** The first migration that is not done yet. */
+export async function findPendingMigration(db: Db): Promise<string | undefined> {
+  const all = await createMigrator(db).getMigrations()
+  return all.find(({ executedAt }) => executedAt === undefined)?.name
+}
+
+export async function tableNames(db: Db): Promise<string[]> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
-  if (!tables.some(({ name }) => name === 'kysely_migration')) return []
+  return tables.map(({ name }) => name)
+}
+
+export async function executedMigrations(db: Db): Promise<string[]> {
+  if (!(await tableNames(db)).includes('kysely_migration')) return []
   const rows = await db
     .withTables<{ kysely_migration: { name: string } }>()
     .selectFrom('kysely_migration')

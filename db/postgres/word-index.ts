@@ -7,11 +7,12 @@ import type { Db, ReadDb, Tables } from '../tables.ts'
 /** A lexeme has 2,046 bytes at most, and a character of UTF-8 four. */
 const LONGEST_TERM = 511
 
-const clipped = (term: string) =>
+/** As the index has it. */
+export const clipped = (term: string) =>
   term.length <= LONGEST_TERM ? term : [...term].slice(0, LONGEST_TERM).join('')
 const vectorOf = (terms: string) => sql<string>`array_to_tsvector(string_to_array(${terms}, ' '))`
 /** The terms are ours, and have no spaces. */
-const clippedTerms = (terms: string) =>
+export const clippedTerms = (terms: string) =>
   terms.length <= LONGEST_TERM ? terms : terms.split(' ').map(clipped).join(' ')
 
 const UNUSED = { resultIsUnused: true }

@@ -35,6 +35,11 @@ export class Connection {
     })
   }
 
+  /** The rows of a statement one by one, each as its values; meanwhile nothing else runs on this connection. */
+  iterate<Row>(sql: string): IterableIterator<Row> {
+    return this.#database.prepare(sql).raw().iterate() as IterableIterator<Row>
+  }
+
   /** Throws when another process does not give up the write lock in time. */
   begin(): void {
     patiently(() => this.#trying(() => this.#prepare('begin immediate').run()))

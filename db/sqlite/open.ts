@@ -20,18 +20,22 @@ export interface Usage {
   isInUse?: boolean
   /** This process has it open already. */
   isOpenHere?: boolean
+  /** Until it is closed, nobody else may even read it. */
+  isAlone?: boolean
 }
 
 /**
  * Opens the file with settings under which an acknowledged write survives a power cut, and makes sure that they hold.
  * Whatever is not ours is refused before a byte of it is changed. Throws `DatabaseRefused`.
  */
-export function openDatabase(path: string, { isInUse, isOpenHere }: Usage = {}): Sqlite.Database {
+export function openDatabase(path: string, { isInUse, isOpenHere, isAlone }: Usage = {}): Sqlite.Database {
   // A process that opens and closes the file beside SQLite gives up the locks that SQLite holds on it there.
   if (!isOpenHere) prepareFile(path)
   const endedUncleanly = !isInUse && !isOpenHere && existsSync(`${path}-wal`)
   const database = new Sqlite(path, { fileMustExist: isOpenHere === true, timeout: STARTUP_PATIENCE_MS })
   try {
+    // Before the log is opened, which is not shared then.
+    if (isAlone) setPragma(database, 'locking_mode', 'exclusive')
     // Two that make a database at the same moment may each keep the other from it.
     patiently(() => applySettings(database))
     if (endedUncleanly) checkIntegrity(database, path)
@@ -79,7 +83,8 @@ function makeFolder(folder: string): void {
   }
 }
 
-function refuseForeignFile(path: string): void {
+/** Before SQLite opens the file in this process. Throws `DatabaseRefused` on one that is not ours. */
+export function refuseForeignFile(path: string): void {
   const header = Buffer.alloc(HEADER.length)
   const file = openSync(path, 'r')
   readSync(file, header, 0, HEADER.length, 0)

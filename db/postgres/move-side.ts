@@ -1,0 +1,124 @@
+/** What both sides of a move are, where they are databases on a server. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Kysely } from 'kysely'
+import type { Column, MoveSide } from '../moving/side.ts'
+import type { MovedTable } from '../moving/tables.ts'
+import { DatabaseRefused } from '../refusals.ts'
+import type { Db, Tables } from '../tables.ts'
+import { Connection, serverOf } from './connection.ts'
+import { RunnerDialect } from './dialect.ts'
+import { asRefusal } from './errors.ts'
+
+/** The connection of a process that was killed ends once the server has noticed. */
+export const PATIENCE_MS = 2000
+const LOOK_EVERY_MS = 50
+/** To count all rows may take long. */
+export const LONGEST_STATEMENT_MS = 24 * 3_600_000
+const NAME = 'move'
+/** As the connections of this service are named, also where the URL names the application otherwise. */
+const OF_SERVICE = '^library-api | (reads|writes|listens|looks|migrations|move)$'
+
+export async function refusing<T>(url: string, work: (connection: Connection) => Promise<T>): Promise<T> {
+  let connection: Connection | undefined
+  try {
+    connection = await Connection.open(serverOf(url), { name: NAME })
+    return await work(connection)
+  } catch (error) {
+    await connection?.close()
+    throw asRefusal(error, url)
+  }
+}
+
+export async function rowsOf<R>(
+  connection: Connection,
+  statement: string,
+  ...parameters: unknown[]
+): Promise<R[]> {
+  const { rows } = await connection.run({ sql: statement, parameters }, LONGEST_STATEMENT_MS)
+  return rows as R[]
+}
+
+/** No two servers are started in the same microsecond. */
+export async function identityOf(connection: Connection): Promise<string> {
+  const [row] = await rowsOf<{ identity: string }>(
+    connection,
+    `select pg_postmaster_start_time()::text || ' ' || oid::text as identity from pg_database where datname = current_database()`
+  )
+  return row?.identity as string
+}
+
+export async function refuseUsed(connection: Connection, place: string): Promise<void> {
+  for (const until = performance.now() + PATIENCE_MS; ; await sleep(LOOK_EVERY_MS)) {
+    const [others] = await rowsOf<{ names: string | null }>(
+      connection,
+      `select string_agg(distinct application_name, ', ') as names from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and application_name ~ $1`,
+      OF_SERVICE
+    )
+    if (!others?.names) return
+    if (performance.now() > until)
+      throw new DatabaseRefused(
+        `${place} is in use (connections named ${others.names}): end the service with all its instances and scripts first, then try again.`
+      )
+  }
+}
+
+export class ServerSide implements MoveSide {
+  readonly place: string
+  readonly identity: string
+  readonly db: Db
+  protected readonly connection: Connection
+  readonly #url: string
+
+  constructor(url: string, place: string, connection: Connection, identity: string) {
+    this.place = place
+    this.identity = identity
+    this.connection = connection
+    this.#url = url
+    const runner = {
+      run: (statement: Parameters<Connection['run']>[0]) => connection.run(statement, LONGEST_STATEMENT_MS)
+    }
+    this.db = new Kysely<Tables>({ dialect: new RunnerDialect(() => runner) })
+  }
+
+  columnsOf(table: string): Promise<Column[]> {
+    return rowsOf(
+      this.connection,
+      `select attname as name, attgenerated <> '' as "isGenerated" from pg_attribute
+        where attrelid = to_regclass($1) and attnum > 0 and not attisdropped order by attnum`,
+      table
+    )
+  }
+
+  async lastNumberOf(table: MovedTable): Promise<number> {
+    const [key] = table.key
+    const sequence = await this.sequenceOf(table)
+    const given =
+      sequence === undefined
+        ? '0'
+        : `(select case when is_called then last_value else 0 end from ${sequence})`
+    const [row] = await rowsOf<{ last: number }>(
+      this.connection,
+      `select greatest(${given}, (select coalesce(max(${key}), 0) from ${table.name})) as last`
+    )
+    return row?.last ?? 0
+  }
+
+  explain(error: unknown): unknown {
+    return asRefusal(error, this.#url)
+  }
+
+  close(): Promise<void> {
+    return this.connection.close()
+  }
+
+  protected async sequenceOf({ name, key }: MovedTable): Promise<string | undefined> {
+    const [row] = await rowsOf<{ name: string | null }>(
+      this.connection,
+      'select pg_get_serial_sequence($1, $2) as name',
+      name,
+      key[0]
+    )
+    return row?.name ?? undefined
+  }
+}
