@@ -43,6 +43,7 @@ t.test('each command tells how it is used, and does nothing else', async (t) => 
     'seed',
     'user',
     'keys',
+    'move',
     'db migrate',
     'db check',
     'authors import x.csv'

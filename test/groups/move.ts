@@ -1,0 +1,2 @@
+/** All that one database has, brought to another. */
+import '../scripts/move.test.ts'
