@@ -31,6 +31,8 @@ interface User {
   id: string
   role: Role | 'changing'
   isNewcomer: boolean
+  /** Is disabled or deleted, or about to be. */
+  isLeaving: boolean
 }
 
 interface Session {
@@ -231,6 +233,8 @@ export class World {
     if (user === undefined) return
     const url = `/users/${user.id}`
     const ended = this.#sessions.filter((one) => one.user === user)
+    // Who logs in meanwhile may be let in before, and then is no longer.
+    if (command !== 'changeRole') user.isLeaving = true
     const change = (payload: object) => this.#inject(who, this.#admin, { method: 'PATCH', url, payload })
     if (command === 'disable') await this.#end(ended, () => change({ disabled: true }))
     else if (command === 'deleteUser') {
@@ -271,7 +275,7 @@ export class World {
     const username = `user${this.#users.length}-${process.hrtime.bigint()}`
     const { id } = await this.#server.run('service', registerUser, { username, passwordHash: 'x' })
     await this.#other.updateTable('users').set({ role }).where('id', '=', id).execute()
-    const user = { id, role, isNewcomer }
+    const user = { id, role, isNewcomer, isLeaving: false }
     if (role !== 'admin') this.#users.push(user)
     return user
   }
@@ -286,7 +290,8 @@ export class World {
     // The user may not log in any more.
     const id = await opening.catch(() => undefined)
     const token = this.#server.accessTokens.issue({ sub: user.id, sid: id ?? crypto.randomUUID() })
-    return { id: id ?? '', user, token, state: id === undefined ? 'ended' : 'good' }
+    const state = user.isLeaving ? 'ending' : 'good'
+    return { id: id ?? '', user, token, state: id === undefined ? 'ended' : state }
   }
 
   async #inject({ on, latency }: Who, { token }: Session, request: InjectOptions): Promise<Answer> {
