@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../tables.ts'
 import type { Row } from './side.ts'
@@ -61,6 +62,8 @@ export async function readSlice(
   { name, key }: MovedTable,
   { columns, after, limit }: Span & { limit: number }
 ): Promise<Row[]> {
+  // A file is read at once: signals and what is drawn would wait for all of it.
+  await yieldToEventLoop()
   const where = after === undefined ? sql`` : sql`where (${names(key)}) > (${sql.join(after)})`
   const query = sql<Row>`select ${names(columns)} from ${sql.table(name)} ${where}
     order by ${names(key)} limit (${limit} + 0)`

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import type { AuthorRecord } from '../authors/table.ts'
 import { termsOf } from '../authors/words.ts'
 import type { Tell } from './events.ts'
@@ -40,6 +41,7 @@ export async function checkWords(target: MoveTarget, expected: WordSum, tell: Te
   const actual = new WordSum(target)
   for await (const entries of target.wordEntries()) {
     for (const entry of entries) actual.add(entry)
+    await yieldToEventLoop()
     tell({ event: 'finding', done: actual.entries, total: expected.entries })
   }
   if (actual.equals(expected)) return

@@ -1,6 +1,7 @@
 /** `library move`: all of one database to another, both ways. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { copyFileSync, existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -585,6 +586,18 @@ t.test('the command tells how far it is in lines, and what was moved', async (t)
     code: 1,
     stderr: /^FROM is "postgres:\/\/u:\*\*\*@\/"/
   })
+})
+
+t.test('who ends the command is heard, also between files', async (t) => {
+  const [from, to] = [source(t), inFile(t)]
+  const child = spawn(process.execPath, ['bin/library.js', 'move', from, to], { cwd: ROOT })
+  child.stdout.once('data', () => child.kill('SIGINT'))
+  let told = ''
+  child.stderr.on('data', (data) => {
+    told += data
+  })
+  t.strictSame([...(await once(child, 'close')), told], [130, null, 'Interrupted.\n'])
+  t.match((await moveHere(from, to)).events[0], { event: 'resumed' })
 })
 
 t.test('killed again and again, it comes to the same, and each half is refused', async (t) => {
