@@ -23,7 +23,8 @@ const VARIABLES = {
   RATE_LIMIT: 'off',
   LOG_LEVEL: 'fatal'
 }
-const USAGE = 'usage: DATABASE_URL=postgres://... npm run racetest -- RACES'
+const USAGE =
+  'usage: npm run racetest -- RACES\n  so many of each kind, on the database of its own that DATABASE_URL names'
 
 export interface RaceTest {
   databaseUrl: string

@@ -95,7 +95,7 @@ export function describeServer(text: string): string {
 }
 
 function partsOf(text: string) {
-  const found = /^(postgres(?:ql)?:)\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?$/i.exec(text)
+  const found = /^(postgres(?:ql)?:)\/\/([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?$/i.exec(text)
   if (found === null) throw new Error('it is no URL')
   const [, protocol = '', authority = '', path = '', query = ''] = found
   const at = authority.lastIndexOf('@')

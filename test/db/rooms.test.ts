@@ -10,7 +10,8 @@ const DOORS = new Set(['db/dialect.ts', 'db/events.ts', 'db/prepare.ts'])
 /** Locks files of whichever engine, and takes the library for that. */
 const LOCK = 'db/file-lock.ts'
 /** They look into databases from outside, as tests do. */
-const HARNESSES = /^(bench\/|scripts\/(crash|migration|movetest)\/|scripts\/(fuzz|migrationtest)\.ts$)/
+const HARNESSES =
+  /^(bench\/|scripts\/(cluster|crash|migration|movetest)\/|scripts\/(fuzz|migrationtest|postgres-server)\.ts$)/
 
 /** What only one engine says or is asked, or how somebody would tell which of them it is. */
 const WORDS = [
