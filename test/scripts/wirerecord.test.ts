@@ -26,7 +26,18 @@ function copyWith(t: Test, changes: [file: string, before: string, after: string
   const folder = temporaryFolder(t)
   const parts = [
     ...readdirSync(ROOT).filter((name) => /\.[jt]s$/.test(name)),
-    ...['bin', 'cluster', 'db', 'migrations', 'package.json', 'plugins', 'routes', 'schemas', 'scripts']
+    ...[
+      'bin',
+      'cluster',
+      'db',
+      'migrations',
+      'package.json',
+      'plugins',
+      'process',
+      'routes',
+      'schemas',
+      'scripts'
+    ]
   ]
   for (const part of parts) cpSync(path.join(ROOT, part), path.join(folder, part), { recursive: true })
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'))
