@@ -180,7 +180,7 @@ t.test(
 )
 
 t.test('connections that nobody has accepted before the end are answered', async (t) => {
-  const { url, child, exited } = await startServer(t)
+  const { url, child, exited } = await startServer(t, COVERED)
   child.kill('SIGSTOP')
   const waiting = await Promise.all(Array.from({ length: 30 }, () => open(t, url)))
   for (const socket of waiting) socket.write(request('GET /health/live'))
@@ -331,7 +331,7 @@ t.test('a second signal, a while after the first, ends the service at once', asy
 })
 
 t.test('a request that never ends is cut off when the time for the end is over', async (t) => {
-  const { url, child, exited } = await startServer(t, { SHUTDOWN_TIMEOUT: '1' })
+  const { url, child, exited } = await startServer(t, { ...COVERED, SHUTDOWN_TIMEOUT: '1' })
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   socket.on('error', () => {})
   await once(socket, 'connect')

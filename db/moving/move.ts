@@ -1,9 +1,9 @@
 /** Moves all that one database has to another, of whichever engines (docs/moving.md). */
-import { findPendingMigration, findUnknownMigration, tableNames } from '../migrator.ts'
+import { findPendingMigration, findUnknownMigration, migrateInPlace, tableNames } from '../migrator.ts'
 import { DatabaseRefused } from '../refusals.ts'
 import { type Compared, compareAll, Different } from './compare.ts'
 import { Copying } from './copy.ts'
-import { makeTables, rowsIn } from './emptiness.ts'
+import { rowsIn } from './emptiness.ts'
 import type { Tell } from './events.ts'
 import { Layout } from './layout.ts'
 import { MARK } from './mark.ts'
@@ -45,7 +45,7 @@ export async function move(options: MoveOptions): Promise<Moved> {
   if (!tables.includes(MARK)) {
     const rows = await rowsIn(target.db, tables)
     if (rows.size > 0) return confirm(options, rows)
-    await makeTables(target)
+    await migrateInPlace(target.db)
   }
   return new Move(options).run()
 }
@@ -155,7 +155,7 @@ class Move {
   async #beginAgain(): Promise<void> {
     this.#options.tell({ event: 'begun_again' })
     await this.#options.target.empty()
-    await makeTables(this.#options.target)
+    await migrateInPlace(this.#options.target.db)
   }
 
   async #checkAuthors(): Promise<void> {

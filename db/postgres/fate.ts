@@ -45,7 +45,7 @@ async function statusOf(connection: Connection, transactionId: string): Promise<
     const { rows } = await connection.run({ sql, parameters: [transactionId] }, LONGEST_ANSWER_MS)
     return (rows[0] as { status: string | null }).status
   } catch (error) {
-    if (isInFuture(error)) return 'aborted'
-    throw error
+    if (!isInFuture(error)) throw error
+    return 'aborted'
   }
 }

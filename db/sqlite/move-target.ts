@@ -62,12 +62,10 @@ class FileTarget extends FileSide implements MoveTarget {
       'create virtual table if not exists temp.word_entries using fts5vocab (main, author_words, instance)'
     )
     const first = 'select term, doc from temp.word_entries'
-    let entries: Entry[] = []
+    const entries: Entry[] = []
     for (const [term, doc] of this.connection.iterate<[string, number]>(first)) {
       entries.push([doc, term])
-      if (entries.length < ENTRIES_AT_ONCE) continue
-      yield entries
-      entries = []
+      if (entries.length === ENTRIES_AT_ONCE) yield entries.splice(0)
     }
     yield entries
   }

@@ -10,8 +10,10 @@ import type { FastifyInstance } from 'fastify'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { type Config, loadConfig } from '../../config.ts'
+import { tryLock } from '../../db/file-lock.ts'
 import type { MoveEvent } from '../../db/moving/events.ts'
 import { MOVED_TABLES } from '../../db/moving/tables.ts'
+import { holding } from '../../db/sqlite/move-side.ts'
 import { moveAll } from '../../scripts/move/move-all.ts'
 import { contentsOf, differences } from '../../scripts/movetest/contents.ts'
 import {
@@ -636,3 +638,30 @@ async function rowsOf<Row>(url: string, statement: string): Promise<Row[]> {
   await client.end()
   return rows
 }
+
+t.test('a file that another process writes to is not moved, and is free again after a refusal', async (t) => {
+  const from = source(t)
+  const other = new Sqlite(from)
+  other.exec('begin immediate')
+  await t.rejects(moveHere(from, inFile(t)), { name: 'DatabaseRefused', message: /library\.db/ })
+  other.close()
+  const file = inFile(t)
+  t.throws(
+    () => {
+      holding(file, () => {
+        throw new Error('no')
+      })
+    },
+    { message: 'no' }
+  )
+  t.equal(
+    holding(file, () => 1),
+    1
+  )
+})
+
+t.test('a lock file that is none is told', async (t) => {
+  const file = inFile(t)
+  writeFileSync(file, 'no database, and longer than the header of one is, '.repeat(20))
+  t.throws(() => tryLock(file), { code: 'SQLITE_NOTADB' })
+})

@@ -95,3 +95,11 @@ t.test('what a start that was killed has left behind is no foreign table', onSer
   const { rows } = await sql`select from authors`.execute(db)
   t.strictSame(rows, [])
 })
+
+t.test('rows that are asked for as a stream come', onServer, async (t) => {
+  const db = openDirectly(t, await newEmptyDatabase(t))
+  const rows: unknown[] = []
+  for await (const row of db.selectFrom(sql`generate_series(1, 3)`.as('number')).selectAll().stream())
+    rows.push(row)
+  t.equal(rows.length, 3)
+})
