@@ -32,5 +32,5 @@ test('of two instances that do the same at the same time one wins, and both know
 t.test('the command says how it is used', async (t) => {
   const { status, stderr } = spawnSync(process.execPath, ['scripts/racetest.ts', 'many'], { cwd: ROOT })
   t.equal(status, 1)
-  t.equal(String(stderr), 'usage: DATABASE_URL=postgres://... npm run racetest -- RACES\n')
+  t.match(String(stderr), /^usage: npm run racetest -- RACES\n.* DATABASE_URL names\n$/)
 })
