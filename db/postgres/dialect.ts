@@ -5,13 +5,15 @@ import {
   type Dialect,
   type Driver,
   type Kysely,
+  type LimitNode,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
   type QueryResult,
   sql,
   type TableMetadata,
-  type TransactionSettings
+  type TransactionSettings,
+  ValueNode
 } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import type { EngineAdapter } from '../engine.ts'
@@ -36,9 +38,17 @@ export class RunnerDialect implements Dialect {
   }
 
   createAdapter = () => ADAPTER
-  createQueryCompiler = () => new PostgresQueryCompiler()
+  createQueryCompiler = () => new Compiler()
   createIntrospector = (db: Kysely<unknown>) => new Introspector(db)
   createDriver = () => new RunnerDriver(this.#get, this.#close)
+}
+
+/** With a limit that is bound a statement is planned each time that it runs, since a plan for any limit is no good for one row. */
+class Compiler extends PostgresQueryCompiler {
+  protected override visitLimit(node: LimitNode): void {
+    if (ValueNode.is(node.limit) && node.limit.value === 1) this.append('limit 1')
+    else super.visitLimit(node)
+  }
 }
 
 /** Sees what is ours alone: other schemas may have tables of the same names. */
