@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { lastSequence } from '../db/changes.ts'
@@ -46,10 +47,13 @@ declare module 'fastify' {
       input: Input,
       form: AnswerForm
     ): Promise<Answer>
-    /** Throws when the database cannot be read, or not be written. */
+    /** Throws when the database cannot be read, or not be written. To wait for the writes of others is no reason. */
     checkDatabase(): Promise<void>
   }
 }
+
+/** A balancer waits for a few seconds, and an import keeps all instances waiting for as long as that. */
+const LONGEST_CHECK_MS = 500
 
 /** `fastify.db` and `fastify.run`: the migrated database that DATABASE_URL names, closed with the service. Throws `DatabaseRefused`. */
 async function databasePlugin(fastify: FastifyInstance) {
@@ -86,8 +90,24 @@ async function databasePlugin(fastify: FastifyInstance) {
   fastify.decorate('runToAnswer', call as FastifyInstance['runToAnswer'])
   fastify.decorate('checkDatabase', async () => {
     await lastSequence(database.reads)
-    await fastify.run('service', checkWriting, {})
+    await checkWrites()
   })
+
+  let writing: Promise<void> | undefined
+  let failure: unknown
+
+  /** Throws why the last attempt failed, when the one that is under way has to wait. There is one at a time, however many ask. */
+  async function checkWrites(): Promise<void> {
+    writing ??= tryToWrite().finally(() => {
+      writing = undefined
+    })
+    await Promise.race([writing, pause(LONGEST_CHECK_MS, undefined, { ref: false })])
+    if (failure !== undefined) throw failure
+  }
+
+  async function tryToWrite(): Promise<void> {
+    failure = await fastify.run('service', checkWriting, {}).catch((error) => error)
+  }
 }
 
 /** What another thread must know of a user, and nothing more. */

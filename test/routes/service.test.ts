@@ -1,7 +1,7 @@
 import type { Config } from '../../config.ts'
 import { routesOf, wholeDocument } from '../../scripts/fuzz/document.ts'
-import { loseDatabase, test } from '../engines.ts'
-import { buildApp, signIn } from '../helpers.ts'
+import { engineOf, loseDatabase, test } from '../engines.ts'
+import { buildApp, holdWriting, signIn } from '../helpers.ts'
 
 test('GET / tells a program what is here, and every address in it answers', async (t) => {
   const server = await buildApp(t)
@@ -37,6 +37,21 @@ test('health tells whether the process answers and whether it reaches its data',
   const ready = await server.inject('/health/ready')
   t.equal(ready.statusCode, 503)
   t.match(ready.headers['content-type'], 'application/problem+json')
+})
+
+test('a process whose writes wait for those of others is ready, until they fail', async (t) => {
+  const server = await buildApp(t)
+  const other = await holdWriting(t, server)
+  const status = async () => (await server.inject('/health/ready')).statusCode
+  const begun = performance.now()
+  t.strictSame(await Promise.all([status(), status()]), [200, 200])
+  t.ok(performance.now() - begun < 1500, 'a balancer that waits for two seconds has its answer')
+  if (engineOf(t) === 'sqlite') {
+    while ((await status()) === 200);
+    t.equal(await status(), 503, 'also while the next attempt waits')
+  }
+  await other.exec('rollback')
+  while ((await status()) === 503);
 })
 
 test('every answer has security headers and a request id of its own', async (t) => {
