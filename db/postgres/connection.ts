@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { DatabaseUnavailable } from '../refusals.ts'
 import { AnswerTimes } from './answer-times.ts'
-import { isLost, isStale, isUnavailable } from './errors.ts'
+import { isLost, isOfServer, isStale, isUnavailable } from './errors.ts'
 import type { Server } from './server.ts'
 import type { Address } from './server-url.ts'
 import { StatementNames } from './statement-names.ts'
@@ -9,8 +9,8 @@ import { storable, TYPES } from './values.ts'
 
 export { type Server, serverOf } from './server.ts'
 
-/** Of no kind of its own, such as a commit that a standby has not got. */
-const WARNING = '01000'
+/** Of no kind of its own, or because the connection is to end: such are those of a commit that a standby has not got. */
+const WARNING = /^(01000|57P01)$/
 const LONGEST_ANSWER_MS = 60_000
 const LONGEST_CLOSE_MS = 10_000
 
@@ -56,9 +56,9 @@ export class Connection {
   private constructor(client: pg.Client, prepares: boolean) {
     this.#client = client
     this.#names = prepares ? new StatementNames() : undefined
-    client.on('error', (error) => this.#lose(error))
-    client.on('notice', ({ code }) => {
-      if (code === WARNING) this.#warnings += 1
+    client.on('error', ({ message }) => this.giveUp(message))
+    client.on('notice', ({ code = '' }) => {
+      if (WARNING.test(code)) this.#warnings += 1
     })
     client.on('end', () => this.#lose(new DatabaseUnavailable('the connection to the database ended')))
   }
@@ -84,8 +84,8 @@ export class Connection {
     const config = { ...server.configFor(address, use.name, use.settings), pipeline: true, types: TYPES }
     const client = new pg.Client(config as pg.ClientConfig)
     const connection = new Connection(client, server.prepares)
-    await client.connect()
     try {
+      await client.connect()
       await connection.#refuseStandby(server.connectTimeoutMs)
       return connection
     } catch (error) {
@@ -174,7 +174,7 @@ export class Connection {
       hear?.(ms)
       if (error === null || error === undefined) return resolve(result as Result)
       if (isLost(error) || isStale(error)) this.giveUp(error.message)
-      reject(error)
+      reject(this.isLost && !isOfServer(error) ? new DatabaseUnavailable(error.message, { cause: error }) : error)
     })
     return promise
   }

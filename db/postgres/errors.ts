@@ -19,8 +19,8 @@ function codeOf(error: unknown): string {
   return String((error as { code?: unknown } | undefined)?.code ?? '')
 }
 
-/** The driver is not asked: who has another engine never loads it. */
-function isOfServer(error: unknown): boolean {
+/** Whether the server said it. The driver is not asked: who has another engine never loads it. */
+export function isOfServer(error: unknown): boolean {
   return error instanceof Error && 'severity' in error && codeOf(error).length === 5
 }
 
@@ -30,7 +30,7 @@ export function isLost(error: unknown): boolean {
   return (
     NO_CONNECTION.test(codeOf(error)) ||
     LOST.test(message) ||
-    (isOfServer(error) && /^(08...|57P0[1-5])$/.test(codeOf(error)))
+    (isOfServer(error) && /^(08...|25P0[34]|57P0[1-5])$/.test(codeOf(error)))
   )
 }
 

@@ -121,10 +121,12 @@ export class Transaction {
     // That nothing was written need not be on the disk.
     if (!this.#hasWritten) return this.rollBack()
     const { warnings } = this.#connection
-    const { command } = await this.#connection.runAll([`notify ${CHANNEL}`, 'commit'], LONGEST_COMMIT_MS)
-    if (command !== 'COMMIT') throw new DatabaseUnavailable('the transaction was rolled back')
+    const sent = this.#connection.runAll([`notify ${CHANNEL}`, 'commit'], LONGEST_COMMIT_MS)
+    const result = await sent.catch((error: Error) => error)
     if (this.#connection.warnings > warnings)
       throw new NotReplicated('a commit is on no standby, though it should be')
+    if (result instanceof Error) throw result
+    if (result.command !== 'COMMIT') throw new DatabaseUnavailable('the transaction was rolled back')
   }
 
   async rollBack(): Promise<void> {

@@ -196,15 +196,19 @@ t.test('what no standby has is not acknowledged, also when the time of its comma
   await standby.start()
   t.equal(await word, true, 'it was acknowledged only after the standby was there')
 
-  await standby.stop('SIGQUIT')
-  const cancelled = db.run(callOf(addShortly, { word: 'cancelled' })).catch((error) => error)
-  await sleep(500)
-  await client.query(
-    "select pg_cancel_backend(pid) from pg_stat_activity where application_name = 'library-api writes'"
-  )
-  t.ok(isUnavailable(await cancelled), 'nor when the operator ends the wait for it')
-  t.ok(events.includes('commit_unknown'))
-  await standby.start()
+  for (const end of ['pg_cancel_backend', 'pg_terminate_backend']) {
+    await standby.stop('SIGQUIT')
+    events.length = 0
+    const cancelled = db.run(callOf(addShortly, { word: end })).catch((error) => error)
+    await sleep(500)
+    await client.query(
+      `select ${end}(pid) from pg_stat_activity where application_name = 'library-api writes' and wait_event = 'SyncRep'`
+    )
+    t.ok(isUnavailable(await cancelled), `nor when the operator ends the wait for it: ${end}`)
+    t.ok(events.includes('commit_unknown'))
+    await standby.start()
+    await db.run(callOf(addShortly, { word: `after ${end}` }))
+  }
 })
 
 async function directly(t: Test, url: string) {
