@@ -123,8 +123,13 @@ export class Connection {
    * took for it, without what it waited for those before it.
    */
   run({ sql, parameters }: Statement, longestMs?: number, hear?: (ms: number) => void): Promise<Result> {
-    const config = { ...this.#names?.of(sql), text: sql, values: parameters.map(storable) }
-    return this.#query(config, longestMs, hear) as Promise<Result>
+    const prepared = this.#names?.of(sql)
+    const config = { name: prepared?.name ?? '', text: sql, values: parameters.map(storable) }
+    const noteAnswer = (ms: number, isGood: boolean) => {
+      prepared?.noteAnswer(isGood)
+      hear?.(ms)
+    }
+    return this.#query(config, longestMs, noteAnswer) as Promise<Result>
   }
 
   /** Several statements without parameters in one round trip; gives the result of the last. */
@@ -162,7 +167,7 @@ export class Connection {
   #query(
     config: string | pg.QueryConfig,
     longestMs = LONGEST_ANSWER_MS,
-    hear?: (ms: number) => void
+    noteAnswer?: (ms: number, isGood: boolean) => void
   ): Promise<Result | Result[]> {
     if (this.#lost !== undefined) return Promise.reject(new DatabaseUnavailable(this.#lost.message))
     const { promise, resolve, reject } = Promise.withResolvers<Result | Result[]>()
@@ -170,11 +175,14 @@ export class Connection {
     this.#times.noteSent()
     this.#client.query(config as string, (error: Error | null, result: unknown) => {
       clearTimeout(overdue)
+      const isGood = error === null || error === undefined
       const ms = this.#times.noteAnswer()
-      hear?.(ms)
-      if (error === null || error === undefined) return resolve(result as Result)
+      noteAnswer?.(ms, isGood)
+      if (isGood) return resolve(result as Result)
       if (isLost(error) || isStale(error)) this.giveUp(error.message)
-      reject(this.isLost && !isOfServer(error) ? new DatabaseUnavailable(error.message, { cause: error }) : error)
+      reject(
+        this.isLost && !isOfServer(error) ? new DatabaseUnavailable(error.message, { cause: error }) : error
+      )
     })
     return promise
   }

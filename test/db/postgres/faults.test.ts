@@ -208,6 +208,19 @@ t.test('what nobody waited for fails alone', { context }, async (t) => {
   t.equal(runs.get('ahead g'), 2, 'both were undone and run again')
 })
 
+t.test('also when its failure keeps other statements from being prepared', { context }, async (t) => {
+  const { run, add, events } = await openWords(t)
+  await add('there')
+  const others = ['x', 'y', 'z']
+  const ends = await Promise.all([
+    add('neighbour'),
+    outcome(run(behaving.addAheadInTwoWays, { first: 'there', others }))
+  ])
+  t.match(ends, ['neighbour', { code: '23505' }])
+  t.notOk(events.some(({ event }) => event === 'batch_retried'))
+  await run(behaving.addAheadInTwoWays, { first: 'here', others })
+})
+
 t.test('a command that takes too long is given up alone', { context }, async (t) => {
   const { run, add, words } = await openWords(t)
   for (const command of [behaving.sleepTooLong, behaving.neverEnd, behaving.askForEver]) {

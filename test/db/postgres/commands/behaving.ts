@@ -34,6 +34,20 @@ export const addAhead = serviceCommand('testAddAhead', async (trx, { words }: { 
   return words.length
 })
 
+const insertOther = compiledOnce<{ word: string }>()(
+  (_db, { word }) => sql`insert into words (word) values (${word})`,
+  { resultIsUnused: true }
+)
+
+/** The same in two ways, of which the second comes after the first in any case. */
+export const addAheadInTwoWays = serviceCommand(
+  'testAddAheadInTwoWays',
+  async (trx, { first, others }: { first: string; others: string[] }) => {
+    await insertAhead(trx, { word: first })
+    for (const word of others) await insertOther(trx, { word })
+  }
+)
+
 export const catchWhatIsAhead = serviceCommand(
   'testCatchWhatIsAhead',
   async (trx, { word }: { word: string }) => {
