@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DatabaseUnavailable } from '../refusals.ts'
 import type { CommitUnknown } from './batch.ts'
 import type { Connection } from './connection.ts'
 import { isInFuture } from './errors.ts'
@@ -8,6 +9,9 @@ const ASK_EVERY_MS = 100
 const LONGEST_ANSWER_MS = 5000
 
 export type Fate = 'committed' | 'undone' | 'unknown'
+
+/** It is known that nothing was written. */
+export class Undone extends DatabaseUnavailable {}
 
 export interface Asked {
   connection: Connection

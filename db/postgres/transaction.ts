@@ -1,7 +1,7 @@
 import { DatabaseUnavailable } from '../refusals.ts'
 import type { Connection, Result, Statement } from './connection.ts'
 import type { Runner } from './dialect.ts'
-import { TAKE_WRITE_LOCK } from './write-lock.ts'
+import { ANNOUNCE_LONG_WORK, TAKE_WRITE_LOCK } from './write-lock.ts'
 
 /** For longer no transaction waits for that of another instance. */
 const LOCK_TIMEOUT_MS = 10_000
@@ -54,7 +54,8 @@ export class Transaction {
     try {
       if (prepare !== undefined) {
         await connection.runAll(settings)
-        await prepare(connection)
+        await prepare({ run: (statement) => connection.run(statement, longestMs) })
+        lock.splice(1, 0, `select ${ANNOUNCE_LONG_WORK}`)
       }
       const statements = prepare === undefined ? [...settings, ...lock] : lock
       const { rows } = await connection.runAll(statements, lockMs + 2 * GRACE_MS)

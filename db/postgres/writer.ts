@@ -2,23 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Call, commandNamed } from '../command.ts'
 import { runCall } from '../door.ts'
 import { DatabaseUnavailable } from '../refusals.ts'
-import { type BatchResult, CommitUnknown, type Outcome, runBatch, TookTooLong } from './batch.ts'
+import { type BatchResult, CommitUnknown, runBatch, TookTooLong } from './batch.ts'
+import { CallQueue } from './call-queue.ts'
 import { CannotConnect, Connection, type Server } from './connection.ts'
 import { isConflict, isUnavailable } from './errors.ts'
 import type { PostgresEvent } from './events.ts'
-import { fateOf } from './fate.ts'
+import { fateOf, Undone } from './fate.ts'
 import { NotReplicated, type Prepare } from './transaction.ts'
+import { FIND_LONG_WORK } from './write-lock.ts'
 
-/** Calls that wait or are run. */
-const MOST_PENDING = 10_000
 const MOST_TRIES = 5
 /** After so long nothing is tried again, unless it may take longer by itself. */
 const PATIENCE_MS = 5000
 const LONGEST_PAUSE_MS = 100
-
-interface Pending extends PromiseWithResolvers<unknown> {
-  call: Call
-}
+/** For so long it is waited for an import of another instance, or of this one. */
+const LONGEST_WAIT_MS = 60_000
 
 export interface WriterOptions {
   server: Server
@@ -37,7 +35,7 @@ export interface WriterOptions {
  */
 export class Writer {
   readonly #options: WriterOptions
-  readonly #pending: Pending[] = []
+  readonly #queue = new CallQueue()
   #connection: Connection | undefined
   #isClosed = false
   #work: Promise<void> = Promise.resolve()
@@ -58,11 +56,9 @@ export class Writer {
   async run(call: Call): Promise<unknown> {
     commandNamed(call.command)
     if (this.#isClosed) throw new DatabaseUnavailable('the database is not open')
-    if (this.#pending.length >= MOST_PENDING) throw new DatabaseUnavailable('too many writes wait')
-    const pending = { ...Promise.withResolvers<unknown>(), call }
-    this.#pending.push(pending)
+    const outcome = this.#queue.add(call)
     if (!this.#isWorking) this.#work = this.#workOff()
-    return pending.promise
+    return outcome
   }
 
   /** Resolves when all that was called is done. */
@@ -76,7 +72,7 @@ export class Writer {
     this.#isWorking = true
     // Those of one tick come together.
     await new Promise(setImmediate)
-    while (this.#pending.length > 0) await this.#workOnce()
+    while (this.#queue.length > 0) await this.#workOnce()
     this.#isWorking = false
   }
 
@@ -84,13 +80,16 @@ export class Writer {
   async #workOnce(): Promise<void> {
     const { patienceMs = PATIENCE_MS } = this.#options
     const begun = performance.now()
+    const { length: first } = this.#queue
     for (let tries = 1; ; tries += 1) {
       try {
         return this.#settle(await this.#runBatch())
       } catch (error) {
         if (error instanceof TookTooLong) return this.#settleOne(error)
         const isLast = tries === MOST_TRIES || performance.now() > begun + patienceMs
-        if (isLast || !this.#isWorthAnotherTry(error)) return this.#failAll(error)
+        const isWorthIt = isLast ? await this.#isWorthWaiting(error, begun) : this.#isWorthAnotherTry(error)
+        // Who came while the others waited for the lock has not waited for as long.
+        if (!isWorthIt) return this.#fail(error, isConflict(error) ? first : this.#queue.length)
         this.#options.signal({ event: 'batch_retried', reason: (error as Error).message })
         await sleep(Math.random() * LONGEST_PAUSE_MS * tries)
       }
@@ -98,11 +97,29 @@ export class Writer {
   }
 
   #isWorthAnotherTry(error: unknown): boolean {
-    return isConflict(error) || error instanceof CannotConnect || this.#connection?.isLost === true
+    return (
+      isConflict(error) ||
+      error instanceof CannotConnect ||
+      error instanceof Undone ||
+      this.#connection?.isLost === true
+    )
+  }
+
+  /** Whether what it waits for is known to take long. */
+  async #isWorthWaiting(error: unknown, begun: number): Promise<boolean> {
+    const isOver = this.#isClosed || performance.now() > begun + LONGEST_WAIT_MS
+    if (isOver || !isConflict(error)) return false
+    try {
+      const connection = await this.#connected()
+      const { rowCount } = await connection.run({ sql: FIND_LONG_WORK, parameters: [] })
+      return rowCount !== 0
+    } catch {
+      return false
+    }
   }
 
   async #runBatch(): Promise<BatchResult> {
-    const waiting = () => this.#pending.map(({ call }) => call)
+    const waiting = () => this.#queue.calls
     const { prepare } = this.#options
     const mostCalls = this.#alone > 0 ? 1 : Number.POSITIVE_INFINITY
     try {
@@ -129,7 +146,7 @@ export class Writer {
     const fate = cause instanceof NotReplicated ? 'unknown' : await fateOf(unknown, () => this.#ask(unknown))
     if (fate === 'committed') return result
     if (fate === 'unknown') return this.#asUnknown(unknown)
-    if (isUnavailable(cause)) throw cause
+    if (isUnavailable(cause)) throw new Undone((cause as Error).message, { cause })
     // A deferred constraint that one call broke: each must be tried by itself.
     if (result.outcomes.length === 1) return { ...result, outcomes: [{ error: cause }] }
     this.#alone = result.outcomes.length
@@ -150,26 +167,23 @@ export class Writer {
   }
 
   #settle({ outcomes, lockMs, commitMs }: BatchResult): void {
-    const done = this.#pending.splice(0, outcomes.length)
-    const { length: waiting } = this.#pending
-    this.#options.signal({ event: 'batch', calls: done.length, lockMs, commitMs, waiting })
-    for (const [index, { resolve, reject }] of done.entries()) {
-      const outcome = outcomes[index] as Outcome
-      if ('error' in outcome) reject(outcome.error)
-      else resolve(outcome.output)
-    }
+    const { length: calls } = outcomes
+    const waiting = this.#queue.length - calls
+    this.#options.signal({ event: 'batch', calls, lockMs, commitMs, waiting })
+    this.#queue.settle(outcomes)
   }
 
   #settleOne({ call, message: reason }: TookTooLong): void {
     this.#options.signal({ event: 'batch_failed', reason, calls: 1 })
-    const index = this.#pending.findIndex((pending) => pending.call === call)
-    for (const { reject } of this.#pending.splice(index, 1)) reject(new DatabaseUnavailable(reason))
+    this.#queue.rejectOne(call, new DatabaseUnavailable(reason))
   }
 
-  #failAll(error: unknown): void {
+  #fail(error: unknown, calls: number): void {
     const { message: reason } = error as Error
-    this.#options.signal({ event: 'batch_failed', reason, calls: this.#pending.length })
-    const failure = isUnavailable(error) ? new DatabaseUnavailable(reason, { cause: error }) : error
-    for (const { reject } of this.#pending.splice(0)) reject(failure)
+    this.#options.signal({ event: 'batch_failed', reason, calls })
+    this.#queue.reject(
+      calls,
+      isUnavailable(error) ? new DatabaseUnavailable(reason, { cause: error }) : error
+    )
   }
 }

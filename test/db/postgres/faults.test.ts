@@ -7,6 +7,7 @@ import { isUnavailable } from '../../../db/dialect.ts'
 import { CommitUnknown } from '../../../db/postgres/batch.ts'
 import { Connection, serverOf } from '../../../db/postgres/connection.ts'
 import { fateOf } from '../../../db/postgres/fate.ts'
+import { ANNOUNCE_LONG_WORK, TAKE_WRITE_LOCK } from '../../../db/postgres/write-lock.ts'
 import { Problem } from '../../../db/problems.ts'
 import type { Db } from '../../../db/tables.ts'
 import { newDatabase } from '../../engines.ts'
@@ -235,18 +236,31 @@ t.test('a command that takes too long is given up alone', { context }, async (t)
 })
 
 t.test('who holds the lock for too long keeps nobody for ever', { context }, async (t) => {
-  const { url, add, words } = await openWords(t)
-  const holder = await Connection.open(serverOf(url), { name: 'test' })
-  t.teardown(() => holder.close())
-  await holder.runAll(['begin', 'select pg_advisory_xact_lock(1818845810, 1)'])
+  const [one, other] = [await openWords(t), await openWords(t)]
+  const hold = async ({ url }: typeof one, ...locks: string[]) => {
+    const holder = await Connection.open(serverOf(url), { name: 'test' })
+    t.teardown(() => holder.close())
+    await holder.runAll(['begin', ...locks.map((lock) => `select ${lock}`)])
+    return () => holder.runAll(['rollback'])
+  }
+  const release = await hold(one, TAKE_WRITE_LOCK)
+  const endImport = await hold(other, TAKE_WRITE_LOCK, ANNOUNCE_LONG_WORK)
   const begun = performance.now()
   const nobodyKnows = fateOf(unknownCommit('1'), () => Promise.reject(new Error('cut')))
-  t.ok(isUnavailable(await outcome(add('refused'))))
+  const kept = other.add('kept')
+  const refused = outcome(one.add('refused'))
+  await sleep(9000)
+  const late = outcome(one.add('late'))
+  t.ok(isUnavailable(await refused))
   t.ok(performance.now() - begun < 15_000)
   t.equal(await nobodyKnows, 'unknown')
-  await holder.runAll(['rollback'])
-  t.equal(await add('later'), 'later')
-  t.strictSame(await words(), ['later'])
+  await release()
+  t.equal(await late, 'late', 'who came later is not refused with who came first')
+  t.equal(await one.add('later'), 'later')
+  t.strictSame(await one.words(), ['late', 'later'])
+  await sleep(begun + 11_000 - performance.now())
+  await endImport()
+  t.equal(await kept, 'kept', 'for an import it is waited longer')
 })
 
 t.test('a network that is cut is an answer, and afterwards all goes on', { context }, async (t) => {
