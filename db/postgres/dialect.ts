@@ -69,6 +69,10 @@ class Introspector extends PostgresIntrospector {
 class Adapter extends PostgresAdapter implements EngineAdapter {
   readonly engineSql = POSTGRES_SQL
 
+  /** `withMigrations` has a lock already. */
+  override async acquireMigrationLock(): Promise<void> {}
+  override async releaseMigrationLock(): Promise<void> {}
+
   /** Those up to the one that databases of this engine begin with are one; nothing was before it. */
   ownMigrations(all: Record<string, Migration>): Record<string, Migration> {
     const none = async () => {}

@@ -5,12 +5,12 @@ import { type Call, COMMANDS, commandNamed, loadCommands, stagedFileOf } from '.
 import type { Engine, EngineOptions } from '../engine.ts'
 import { migrateToLatest, refuseOtherSchema } from '../migrator.ts'
 import { makeSpoolFolder, type SpoolFolder } from '../spool-folder.ts'
-import type { Tables } from '../tables.ts'
-import { Connection, type Server, serverOf } from './connection.ts'
+import { type Connection, type Server, serverOf } from './connection.ts'
 import { type Runner, RunnerDialect } from './dialect.ts'
 import { asRefusal } from './errors.ts'
 import { refuseUnfit } from './fitness.ts'
 import { Listener } from './listener.ts'
+import { withMigrations } from './migrating.ts'
 import { ReadPool } from './read-pool.ts'
 import { copyStaged } from './staged.ts'
 import { Watchdog } from './watchdog.ts'
@@ -152,18 +152,4 @@ export function readDialectOf(url: string): RunnerDialect {
     () => pool,
     () => pool.close()
   )
-}
-
-/** Does the work with a connection of its own, as migrations need it. */
-export async function withMigrations<T>(
-  server: Server,
-  work: (db: Kysely<Tables>) => Promise<T>
-): Promise<T> {
-  const connection = await Connection.open(server, { name: 'migrations' })
-  const db = new Kysely<Tables>({ dialect: new RunnerDialect(() => connection) })
-  try {
-    return await work(db)
-  } finally {
-    await connection.close()
-  }
 }

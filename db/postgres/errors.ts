@@ -59,6 +59,11 @@ export function isStale(error: unknown): boolean {
   )
 }
 
+/** Whether the server did not even try, because a statement before this one has failed. */
+export function isAfterFailure(error: unknown): boolean {
+  return isOfServer(error) && codeOf(error) === '25P02'
+}
+
 /** Whether the server has found pages or indexes damaged. */
 export function isDamage(error: unknown): boolean {
   return isOfServer(error) && /^XX00[12]$/.test(codeOf(error))

@@ -8,12 +8,11 @@ import type { Db, Tables } from '../tables.ts'
 import { Connection, serverOf } from './connection.ts'
 import { RunnerDialect } from './dialect.ts'
 import { asRefusal } from './errors.ts'
+import { LONGEST_STATEMENT_MS, patientRunner } from './migrating.ts'
 
 /** The connection of a process that was killed ends once the server has noticed. */
 export const PATIENCE_MS = 2000
 const LOOK_EVERY_MS = 50
-/** To count all rows may take long. */
-export const LONGEST_STATEMENT_MS = 24 * 3_600_000
 const NAME = 'move'
 /** As the connections of this service are named, also where the URL names the application otherwise. */
 const OF_SERVICE = '^library-api | (reads|writes|listens|looks|migrations|move)$'
@@ -75,10 +74,7 @@ export class ServerSide implements MoveSide {
     this.identity = identity
     this.connection = connection
     this.#url = url
-    const runner = {
-      run: (statement: Parameters<Connection['run']>[0]) => connection.run(statement, LONGEST_STATEMENT_MS)
-    }
-    this.db = new Kysely<Tables>({ dialect: new RunnerDialect(() => runner) })
+    this.db = new Kysely<Tables>({ dialect: new RunnerDialect(() => patientRunner(connection)) })
   }
 
   columnsOf(table: string): Promise<Column[]> {

@@ -6,7 +6,8 @@ import { MOVED_TABLES, type MovedTable } from '../moving/tables.ts'
 import { DatabaseRefused } from '../refusals.ts'
 import type { Db } from '../tables.ts'
 import { refuseUnfit } from './fitness.ts'
-import { identityOf, LONGEST_STATEMENT_MS, refuseUsed, refusing, rowsOf, ServerSide } from './move-side.ts'
+import { LONGEST_STATEMENT_MS } from './migrating.ts'
+import { identityOf, refuseUsed, refusing, rowsOf, ServerSide } from './move-side.ts'
 import { clipped, clippedTerms } from './word-index.ts'
 
 const AUTHORS_AT_ONCE = 2000

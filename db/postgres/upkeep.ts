@@ -5,9 +5,9 @@ import type { Db } from '../tables.ts'
 import type { Upkeep } from '../upkeep.ts'
 import { checkDatabase } from './check/index.ts'
 import { type Server, serverOf } from './connection.ts'
-import { withMigrations } from './engine.ts'
 import { asRefusal } from './errors.ts'
 import { refuseUnfit } from './fitness.ts'
+import { withMigrations } from './migrating.ts'
 import { BEGINNING } from './schema.ts'
 
 /** What the operator does with a database on a server. */

@@ -5,9 +5,9 @@ import { DatabaseRefused } from '../../refusals.ts'
 import type { Db } from '../../tables.ts'
 import type { Checked } from '../../upkeep.ts'
 import type { Server } from '../connection.ts'
-import { withMigrations } from '../engine.ts'
 import { asRefusal, isDamage } from '../errors.ts'
 import { refuseUnfit } from '../fitness.ts'
+import { withConnection } from '../migrating.ts'
 import { checkAuthors } from './authors.ts'
 import { checkIndexes } from './indexes.ts'
 import { checkLog } from './log.ts'
@@ -18,7 +18,7 @@ const REMEDY = 'Restore it from a backup, or have it looked at by who looks afte
 /** Throws `DatabaseRefused`. */
 export async function checkDatabase(server: Server): Promise<Checked> {
   try {
-    return await withMigrations(server, async (db) => {
+    return await withConnection(server, async (db) => {
       await refuseUnfit(db)
       await refusePending(db)
       const contents = await inOneMoment(db, checkContents).catch(asDamage)

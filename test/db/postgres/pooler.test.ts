@@ -1,7 +1,9 @@
 import fc from 'fast-check'
+import { sql } from 'kysely'
 import t from 'tap'
+import { openDatabase } from '../../../db/database.ts'
 import { newDatabase } from '../../engines.ts'
-import { AUTHOR, buildApp, signIn } from '../../helpers.ts'
+import { AUTHOR, buildApp, openDirectly, signIn } from '../../helpers.ts'
 import { program } from './program.ts'
 import { HAS_PGBOUNCER, startPgBouncer } from './servers.ts'
 import { World } from './world.ts'
@@ -30,7 +32,8 @@ t.test(
 )
 
 t.test('the service by way of PgBouncer', { context, skip }, async (t) => {
-  const DATABASE_URL = await startPgBouncer(t, await newDatabase(t))
+  const url = await newDatabase(t)
+  const DATABASE_URL = await startPgBouncer(t, url)
   const one = await buildApp(t, { DATABASE_URL })
   const other = await buildApp(t, { DATABASE_URL })
   const { headers } = await signIn(one)
@@ -53,4 +56,9 @@ t.test('the service by way of PgBouncer', { context, skip }, async (t) => {
   t.equal(search.json().data.length, 20)
   await one.inject({ method: 'POST', url: '/logout', headers })
   t.equal((await other.inject({ url: '/me', headers })).statusCode, 401)
+  // Each transaction has another of its connections, and none of them keeps a lock.
+  await Promise.all([1, 2, 3].map(async () => (await openDatabase(DATABASE_URL)).close()))
+  const locks = await sql`select pid from pg_locks where locktype = 'advisory' and database =
+    (select oid from pg_database where datname = current_database())`.execute(openDirectly(t, url))
+  t.strictSame(locks.rows, [])
 })

@@ -135,6 +135,7 @@ listen_port = ${port}
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
+server_round_robin = 1
 default_pool_size = 3
 `
   )
