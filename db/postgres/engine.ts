@@ -35,7 +35,8 @@ export class PostgresEngine implements Engine {
   files = ''
   readonly asksServer = true
   #version: Promise<number> | undefined
-  #highestVersion = 0
+  /** What one server counts says nothing of another: after a doubt all versions are greater than any before. */
+  readonly #versions = { base: 0, highest: 0 }
   readonly #doubters: (() => void)[] = []
 
   constructor(url: string, options: EngineOptions) {
@@ -126,17 +127,18 @@ export class PostgresEngine implements Engine {
   }
 
   async #askVersion(): Promise<number> {
-    const known = this.#highestVersion
+    const { highest } = this.#versions
     const { rows } = await this.#pool.runQuickly({ sql: ENDED_TRANSACTIONS, parameters: [] })
-    const { version } = rows[0] as { version: number }
+    const { ended } = rows[0] as { ended: number }
     // Of one server it only grows.
-    if (version < known) this.#doubt()
-    this.#highestVersion = Math.max(this.#highestVersion, version)
-    return version
+    if (ended < highest) this.#doubt()
+    this.#versions.highest = Math.max(this.#versions.highest, ended)
+    return this.#versions.base + ended
   }
 
   #doubt(): void {
-    this.#highestVersion = 0
+    this.#versions.base += this.#versions.highest + 1
+    this.#versions.highest = 0
     for (const callback of this.#doubters) callback()
   }
 

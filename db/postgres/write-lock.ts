@@ -16,4 +16,4 @@ export const FIND_LONG_WORK = `select from pg_locks
  * (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT).
  */
 export const ENDED_TRANSACTIONS =
-  'select pg_snapshot_xmax(now)::text::bigint - (select count(*) from pg_snapshot_xip(now)) as version from pg_current_snapshot() as now'
+  'select pg_snapshot_xmax(now)::text::bigint - (select count(*) from pg_snapshot_xip(now)) as ended from pg_current_snapshot() as now'

@@ -80,12 +80,23 @@ export class OwnServer {
   }
 
   /** A server that gets all that this one writes, which must have ended. */
-  async startStandby(t: Test): Promise<OwnServer> {
+  startStandby(t: Test): Promise<OwnServer> {
+    return this.#startCopy(t, ['standby.signal'], {
+      primary_conninfo: `host=127.0.0.1 port=${this.port} user=library`
+    })
+  }
+
+  /** A server with what this one has, which must have ended, and with nothing of what it writes later. */
+  startCopy(t: Test): Promise<OwnServer> {
+    return this.#startCopy(t)
+  }
+
+  #startCopy(t: Test, files: string[] = [], settings: Record<string, string> = {}): Promise<OwnServer> {
     const folder = mkdtempSync(path.join(tmpdir(), 'library-postgres-'))
     cpSync(this.#folder as string, folder, { recursive: true })
-    writeFileSync(path.join(folder, 'standby.signal'), '')
+    for (const file of files) writeFileSync(path.join(folder, file), '')
     own(folder)
-    return OwnServer.start(t, { primary_conninfo: `host=127.0.0.1 port=${this.port} user=library` }, folder)
+    return OwnServer.start(t, settings, folder)
   }
 
   async #delete(): Promise<void> {

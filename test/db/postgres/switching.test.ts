@@ -4,10 +4,11 @@ import t, { type Test } from 'tap'
 import { openDatabase } from '../../../db/database.ts'
 import { isUnavailable } from '../../../db/dialect.ts'
 import type { Db } from '../../../db/tables.ts'
-import { AUTHOR, listen, signIn } from '../../helpers.ts'
+import { AUTHOR, buildApp, listen, signIn } from '../../helpers.ts'
 import { callOf } from '../writer/calls.ts'
 import { addShortly } from './commands/behaving.ts'
 import { OwnServer } from './servers.ts'
+import { Tunnel } from './tunnel.ts'
 import { COMMANDS } from './world.ts'
 
 interface Event {
@@ -170,6 +171,40 @@ t.test('what was cached of a server that is set back is forgotten', async (t) =>
   let found = await get()
   while (found.status === 503) found = await get()
   t.strictSame(found, before)
+})
+
+t.test('what was asked of one server hides nothing that is written to the next', async (t) => {
+  const one = await OwnServer.start(t)
+  const before = await buildApp(t, { DATABASE_URL: one.url })
+  const { headers } = await signIn(before)
+  const created = await before.inject({ method: 'POST', url: '/authors', headers, payload: AUTHOR })
+  const author = { url: created.headers.location as string, headers }
+  await before.close()
+  await one.stop()
+  const next = await one.startCopy(t)
+  await one.start()
+
+  let { port } = one
+  const tunnel = await Tunnel.open(t, () => ({ host: '127.0.0.1', port }))
+  const instance = await buildApp(t, { DATABASE_URL: tunnel.urlOf(one.url) })
+  const client = await directly(t, one.url)
+  for (let i = 0; i < 100; i += 1) await client.query('select pg_current_xact_id()')
+  await instance.inject(author)
+  await client.query('select pg_current_xact_id()')
+  // While it asks what has changed, the next server takes the place of the first.
+  tunnel.whenSent = (data) => {
+    if (port !== one.port || !data.includes('"account_changes"') || !data.includes('$2')) return true
+    port = next.port
+    tunnel.reset()
+    return false
+  }
+  t.equal((await instance.inject(author)).statusCode, 200)
+  t.equal(port, next.port)
+
+  const other = await buildApp(t, { DATABASE_URL: next.url })
+  const patched = await other.inject({ ...author, method: 'PATCH', payload: { book: 'Shame' } })
+  t.equal(patched.statusCode, 200)
+  t.equal((await instance.inject(author)).headers.etag, patched.headers.etag)
 })
 
 t.test('what no standby has is not acknowledged, also when the time of its command is over', async (t) => {
