@@ -64,6 +64,11 @@ export function isAfterFailure(error: unknown): boolean {
   return isOfServer(error) && codeOf(error) === '25P02'
 }
 
+/** Whether the server answers, but has too many connections. */
+export function isFull(error: unknown): boolean {
+  return codeOf(error) === '53300' || codeOf((error as { cause?: unknown }).cause) === '53300'
+}
+
 /** Whether the server has found pages or indexes damaged. */
 export function isDamage(error: unknown): boolean {
   return isOfServer(error) && /^XX00[12]$/.test(codeOf(error))

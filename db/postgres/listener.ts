@@ -61,23 +61,22 @@ export class Listener {
   async #listen(): Promise<void> {
     const { signal } = this.#end
     while (!signal.aborted) {
-      await this.#listenOnce().catch(() => {})
+      await this.#listenOnce().catch(() => this.#connection?.giveUp('it does not listen'))
       await sleep(Math.random() * LONGEST_PAUSE_MS, undefined, { signal }).catch(() => {})
     }
   }
 
   async #listenOnce(): Promise<void> {
-    const { signal } = this.#end
     const connection = await Connection.open(this.#server, { name: 'listens' })
     this.#connection = connection
     const lost = new Promise<void>((resolve) => connection.onLost(resolve))
-    if (signal.aborted) connection.giveUp('the database is closed')
+    if (this.#end.signal.aborted) connection.giveUp('the database is closed')
     await connection.listen(CHANNEL, () => this.#tell())
     // Something may have been written before.
     this.#tell()
-    while (!connection.isLost) {
-      await Promise.race([lost, sleep(ASK_EVERY_MS, undefined, { signal, ref: false })])
-      await connection.runAll(['select 1'], ASK_EVERY_MS)
-    }
+    const ask = () => connection.runAll(['select 1'], ASK_EVERY_MS).catch(() => {})
+    const asking = setInterval(ask, ASK_EVERY_MS).unref()
+    await lost
+    clearInterval(asking)
   }
 }

@@ -1,4 +1,5 @@
 import { Connection, type Server } from './connection.ts'
+import { isFull } from './errors.ts'
 
 const LOOK_EVERY_MS = 1000
 const LONG_MS = 3000
@@ -36,21 +37,24 @@ export class Watchdog {
     this.#isLooking = false
   }
 
-  /** The processes that are at a statement. Behind a pooler nobody knows; none when the server cannot be reached. */
+  /**
+   * The processes that are at a statement; none when the server cannot be reached. Nobody knows behind a pooler, or of a server that lets
+   * nobody in: then they may be.
+   */
   async #workingAmong(connections: Connection[]): Promise<Set<number>> {
     const processes = connections.map(({ processId }) => processId)
     try {
       const probe = await Connection.open(this.#server, { name: 'looks' })
       try {
         if (!this.#server.prepares) return new Set(processes)
-        const sql = `select pid from pg_stat_activity where pid = any($1::int[]) and state = 'active'`
+        const sql = `select pid from pg_stat_activity where pid = any($1::int[]) and state not like 'idle%'`
         const { rows } = await probe.run({ sql, parameters: [processes] }, LONG_MS)
         return new Set((rows as { pid: number }[]).map(({ pid }) => pid))
       } finally {
         await probe.close()
       }
-    } catch {
-      return new Set()
+    } catch (error) {
+      return new Set(isFull(error) ? processes : [])
     }
   }
 }

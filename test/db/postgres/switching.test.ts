@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../../db/database.ts'
 import { isUnavailable } from '../../../db/dialect.ts'
+import { Connection, serverOf } from '../../../db/postgres/connection.ts'
 import type { Db } from '../../../db/tables.ts'
 import { AUTHOR, buildApp, listen, signIn } from '../../helpers.ts'
 import { callOf } from '../writer/calls.ts'
@@ -171,6 +172,20 @@ t.test('what was cached of a server that is set back is forgotten', async (t) =>
   let found = await get()
   while (found.status === 503) found = await get()
   t.strictSame(found, before)
+})
+
+t.test('a server that lets nobody else in is no reason to give up what it works at', async (t) => {
+  const server = await OwnServer.start(t, { max_connections: '10' })
+  const db = await openDatabase(server.url)
+  t.teardown(() => db.close())
+  await sql`select 1`.execute(db.reads as Db)
+  const slow = sql`select pg_sleep(5)`.execute(db.reads as Db)
+  for (let isFull = false; !isFull; ) {
+    const another = await Connection.open(serverOf(server.url), { name: 'test' }).catch(() => undefined)
+    t.teardown(() => another?.close())
+    isFull = another === undefined
+  }
+  await t.resolves(slow)
 })
 
 t.test('what was asked of one server hides nothing that is written to the next', async (t) => {
