@@ -116,10 +116,12 @@ const ADVICE: Record<string, string> = {
   '25006': 'It only reads, as a standby does: set DATABASE_URL to the primary.'
 }
 
+const STANDBY = /^it is a standby/
 const NO_PASSWORD = /password must be a string|no password supplied|empty password/
 const TLS = /does not support SSL|^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/
 
 function adviceFor(error: unknown, message: string): string | undefined {
+  if (STANDBY.test(message)) return 'Set DATABASE_URL to the primary.'
   if (NO_PASSWORD.test(message)) return 'It asks for a password: name one in DATABASE_URL.'
   if (TLS.test(message) || TLS.test(codeOf(error)))
     return 'See to its certificate, or correct sslmode in DATABASE_URL.'

@@ -13,7 +13,7 @@ export interface Traits {
   database: string
   /** Where tables are made; null where there is no such place. */
   schema: string | null
-  isStandby: boolean
+  mayStage: boolean
 }
 
 /** Refuses, before anything is changed, a database that cannot hold ours or holds what is not ours. Throws `DatabaseRefused`. */
@@ -31,7 +31,7 @@ async function traitsOf(db: Db): Promise<Traits> {
     current_setting('server_encoding') as encoding,
     current_database()::text as database,
     current_schema()::text as schema,
-    pg_is_in_recovery() as "isStandby"`.execute(db)
+    has_database_privilege(current_database(), 'temporary') as "mayStage"`.execute(db)
   return rows[0] as Traits
 }
 
@@ -42,7 +42,7 @@ export function whyUnfit({
   encoding,
   database,
   schema,
-  isStandby
+  mayStage
 }: Traits): string | undefined {
   if (versionNumber < OLDEST_VERSION)
     return `The server is PostgreSQL ${version}, but 14 or newer is needed: upgrade it, or set DATABASE_URL to another.`
@@ -51,9 +51,10 @@ export function whyUnfit({
       `The database ${database} has the encoding ${encoding}, which cannot hold every name. Make one that can, ` +
       `\`createdb --encoding=UTF8 --template=template0 --locale=C NAME\`, and set DATABASE_URL to it.`
     )
-  if (isStandby) return 'The server is a standby, which only reads: set DATABASE_URL to the primary.'
   if (schema === null)
     return `The database ${database} has no schema in which this user may have tables: correct its search_path, or give it rights in public.`
+  if (!mayStage)
+    return `This user may not make temporary tables in the database ${database}, as imports need: \`grant temporary on database ${database} to\` it.`
   return undefined
 }
 

@@ -11,23 +11,19 @@ const onServer = {
   context: { engine: 'postgres' }
 }
 
-t.test('a server must be of version 14 or newer, the primary, and have a place for tables', async (t) => {
+t.test('a server must be of version 14 or newer, and have a place for tables', async (t) => {
   const traits = {
     versionNumber: 140_000,
     version: '14.0',
     encoding: 'UTF8',
     database: 'books',
     schema: 'public',
-    isStandby: false
+    mayStage: true
   }
   t.equal(whyUnfit(traits), undefined)
   t.match(
     whyUnfit({ ...traits, versionNumber: 130_022, version: '13.22' }),
     /PostgreSQL 13\.22, but 14 or newer is needed/
-  )
-  t.match(
-    whyUnfit({ ...traits, isStandby: true }),
-    /is a standby, which only reads: set DATABASE_URL to the primary\.$/
   )
   t.match(whyUnfit({ ...traits, schema: null }), /books has no schema in which this user may have tables/)
 })
@@ -44,6 +40,29 @@ t.test(
       name: 'DatabaseRefused',
       message: /has the encoding LATIN1, .+ `createdb --encoding=UTF8 --template=template0 --locale=C NAME`/
     })
+  }
+)
+
+t.test(
+  'a user who may not make temporary tables is refused with what gives the right',
+  onServer,
+  async (t) => {
+    const url = new URL(await newEmptyDatabase(t))
+    const name = url.pathname.slice(1)
+    url.username = `${name}_user`
+    await asAdmin(`create role ${url.username} login`)
+    t.teardown(async () => {
+      await asAdmin(`drop database if exists ${name} with (force)`)
+      await asAdmin(`drop role ${url.username}`)
+    })
+    await asAdmin(`alter database ${name} owner to ${url.username}`)
+    await asAdmin(`revoke temporary on database ${name} from public, ${url.username}`)
+    await t.rejects(openDatabase(url.href), {
+      name: 'DatabaseRefused',
+      message: new RegExp(`as imports need: .grant temporary on database ${name} to`)
+    })
+    await asAdmin(`grant temporary on database ${name} to ${url.username}`)
+    await (await openDatabase(url.href)).close()
   }
 )
 

@@ -127,6 +127,9 @@ t.test('a standby in the place of the primary', async (t) => {
   await primary.stop()
   const standby = await primary.startStandby(t)
   await primary.start({ synchronous_standby_names: '*' })
+  await t.rejects(openDatabase(standby.url), {
+    message: /\(it is a standby, which takes no writes\)\. Set DATABASE_URL to the primary/
+  })
   const url = `postgres://library@127.0.0.1:${standby.port},127.0.0.1:${primary.port}/postgres?connect_timeout=2`
   const served = await serve(t, url)
   for (let i = 0; i < 5; i += 1) await served.create(i % 2 === 0 ? 0 : 1)
