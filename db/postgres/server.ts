@@ -2,6 +2,14 @@ import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import { type Address, readServerUrl, type ServerUrl } from './server-url.ts'
 
+/** By which the server notices within a minute that a network was cut, so that what it has open for us does not pile up there. */
+const KEEP_ALIVE = {
+  tcp_keepalives_idle: 30,
+  tcp_keepalives_interval: 10,
+  tcp_keepalives_count: 3,
+  tcp_user_timeout: 60_000
+}
+
 /** Where connections lead, and how they are made. */
 export class Server {
   /** As the configuration has it. */
@@ -42,8 +50,10 @@ export class Server {
   /** What the driver takes. The settings hold for the connection as a whole, which a pooler does not keep together. */
   configFor({ host, port }: Address, name: string, settings: Record<string, string | number> = {}) {
     const { user, password, database, applicationName, prepares, bindsChannel } = this.#url
-    const own = Object.entries(prepares ? settings : {}).map(([key, value]) => `-c ${key}=${value}`)
-    const options = [...(this.#url.options === undefined ? [] : [this.#url.options]), ...own].join(' ')
+    const parts = prepares
+      ? [optionsOf(KEEP_ALIVE), this.#url.options, optionsOf(settings)]
+      : [this.#url.options]
+    const options = parts.filter(Boolean).join(' ')
     return {
       host,
       port,
@@ -73,6 +83,12 @@ export class Server {
       ...(cert !== undefined && { cert: read(cert), key: read(key) })
     } as ConnectionOptions
   }
+}
+
+function optionsOf(settings: Record<string, string | number>): string {
+  return Object.entries(settings)
+    .map(([key, value]) => `-c ${key}=${value}`)
+    .join(' ')
 }
 
 /** Throws an error that says what is wrong with the URL. */

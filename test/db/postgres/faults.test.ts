@@ -313,6 +313,18 @@ t.test('nobody waits behind a statement that takes long', { context }, async (t)
   await Promise.all(searches)
 })
 
+t.test('the server looks whether those who are connected are still there', { context }, async (t) => {
+  const url = await newDatabase(t)
+  const idle = async (parameters: string) => {
+    const connection = await Connection.open(serverOf(url + parameters), { name: 'test' })
+    t.teardown(() => connection.close())
+    const { rows } = await connection.runAll(['show tcp_keepalives_idle'])
+    return rows[0]
+  }
+  t.match(await idle(''), { tcp_keepalives_idle: '30' })
+  t.match(await idle('?options=-ctcp_keepalives_idle%3D90'), { tcp_keepalives_idle: '90' })
+})
+
 t.test('a connection on which nothing happens is kept', { context }, async (t) => {
   const { url, db, add, words } = await openWords(t)
   await Promise.all([add('a'), words(db), db.dataVersion()])
