@@ -11,7 +11,7 @@ import { ANNOUNCE_LONG_WORK, TAKE_WRITE_LOCK } from '../../../db/postgres/write-
 import { Problem } from '../../../db/problems.ts'
 import type { Db } from '../../../db/tables.ts'
 import { newDatabase } from '../../engines.ts'
-import { callOf } from '../writer/calls.ts'
+import { callOf } from '../model/calls.ts'
 import * as behaving from './commands/behaving.ts'
 import { Tunnel } from './tunnel.ts'
 import { COMMANDS } from './world.ts'

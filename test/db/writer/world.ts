@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
-import { setImmediate as tickEnd, setTimeout as timer } from 'node:timers/promises'
+import { setTimeout as timer } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
-import { sql } from 'kysely'
 import { type Database, openDatabase } from '../../../db/database.ts'
-import { isUnavailable } from '../../../db/dialect.ts'
-import { Problem } from '../../../db/problems.ts'
-import { callOf } from './calls.ts'
-import { play, type Report } from './commands/playing.ts'
-import { type Effect, expected, replay } from './oracle.ts'
-import type { Actor, Caller, Foreigner, Pause } from './program.ts'
+import type { Db } from '../../../db/tables.ts'
+import { callOf } from '../model/calls.ts'
+import type { Effect } from '../model/oracle.ts'
+import type { Found } from '../model/playing.ts'
+import type { Foreigner, Pause } from '../model/program.ts'
+import { ModelWorld, met as metByAny, pauseFor } from '../model/world.ts'
+import { findAll, play } from './commands/playing.ts'
+import type { Actor } from './program.ts'
 
 export { callOf }
 
@@ -25,25 +26,18 @@ export const SCHEMA = `
   create table parents (id integer primary key);
   create table orphans (parent integer references parents (id) deferrable initially deferred);
   create table ballast (bytes blob)`
-/** A disk may take seconds over a sync while others write much; an answer that is lost never comes. */
-const LONGEST_WAIT_MS = 60_000
-const LONGEST_WAIT_FOR_MUTANTS_MS = 5000
 const LONGEST_RESTART_MS = 30_000
 const UNSYNCED = /synced|disk I\/O/
 
-/** What all runs together came across; a property that never meets a failure proves nothing. */
-export const met = { committed: 0, refused: 0, failedAlone: 0, unknown: 0, shared: 0, foreign: 0, died: 0 }
+export const met = Object.assign(metByAny, { unknown: 0, died: 0 })
 
 /** A database with its writer, another connection to it, and what is known of both. */
-export class World {
+export class World extends ModelWorld<Actor> {
   readonly #file: string
   #db: Database
   readonly #other: Sqlite.Database
-  /** How much of the journal was acknowledged. */
-  #acknowledged = 0
   #isDiskBroken = false
-  #mayFail = false
-  readonly #ends: (() => void)[] = []
+  protected readonly brokenReference = /FOREIGN KEY constraint failed/
 
   static async open(folder: string): Promise<World> {
     const file = path.join(folder, `${process.hrtime.bigint()}.db`)
@@ -55,36 +49,48 @@ export class World {
   }
 
   private constructor(file: string, db: Database, other: Sqlite.Database) {
+    super()
     this.#file = file
     this.#db = db
     this.#other = other
   }
 
-  /** Plays a program from an empty table, and checks all that it was told. */
-  async play(actors: Actor[]): Promise<void> {
-    await this.#writable()
-    this.#other.exec('delete from entries; delete from journal; delete from orphans')
-    this.#acknowledged = 0
-    this.#ends.length = 0
-    this.#mayFail = /die|break|flood/.test(JSON.stringify(actors))
-    const played = Promise.allSettled(actors.map((actor, i) => this.#playOne(actor, `actor${i}`)))
-    const overdue = new AbortController()
-    const longestMs = process.env.MUTANT === undefined ? LONGEST_WAIT_MS : LONGEST_WAIT_FOR_MUTANTS_MS
-    const lost = timer(longestMs, undefined, { signal: overdue.signal }).then(() => {
-      throw new Error('an answer was lost')
-    })
-    const results = await Promise.race([played, lost])
-    overdue.abort()
-    await lost.catch(() => {})
-    for (const result of results) if (result.status === 'rejected') throw result.reason
-    assert.deepEqual(this.#entries(), replay(this.#journal()))
-    for (const check of this.#ends) check()
+  override async play(actors: Actor[]): Promise<void> {
+    await super.play(actors)
     if (this.#isDiskBroken) await this.#restart()
   }
 
   async close(): Promise<void> {
     await this.#db.close()
     this.#other.close()
+  }
+
+  protected async begin(actors: Actor[]): Promise<void> {
+    await this.#writable()
+    this.#other.exec('delete from entries; delete from journal; delete from orphans')
+    this.mayFail = /die|break|flood/.test(JSON.stringify(actors))
+  }
+
+  protected async playOne(actor: Actor, id: string): Promise<void> {
+    await this.#pause(actor.pause)
+    if (actor.kind === 'foreigner') return this.#playForeigner(actor, id)
+    if (actor.kind === 'reader') return this.read(0)
+    const { steps } = actor
+    return this.settle({ id, steps, readsAt: 0 }, this.#db.run(callOf(play, { who: id, steps })))
+  }
+
+  protected findAll(): Promise<Found> {
+    return findAll(this.#db.reads as Db)
+  }
+
+  protected async journal(): Promise<Effect[]> {
+    return this.#other.prepare('select key, value from journal order by seq').all() as Effect[]
+  }
+
+  protected override noteFailure({ message }: Error): void {
+    met.unknown += 1
+    if (UNSYNCED.test(message)) this.#isDiskBroken = true
+    if (/thread ended/.test(message)) met.died += 1
   }
 
   /** Another thread begins by itself when one has died; a disk may turn out to be broken only now. */
@@ -106,98 +112,6 @@ export class World {
     this.#db = await open(this.#file)
   }
 
-  async #playOne(actor: Actor, id: string): Promise<void> {
-    await this.#pause(actor.pause)
-    if (actor.kind === 'caller') return this.#playCaller(actor, id)
-    if (actor.kind === 'reader') return this.#read()
-    return this.#playForeigner(actor, id)
-  }
-
-  async #playCaller({ steps }: Caller, id: string): Promise<void> {
-    const result = await this.#db.run(callOf(play, { who: id, steps })).then(
-      (output) => ({ output: output as Report }),
-      (error: Error) => ({ error })
-    )
-    if ('output' in result) {
-      this.#acknowledge(id, steps, result.output)
-      await this.#read()
-    } else if (result.error instanceof Problem) {
-      this.#refuse(id, steps, JSON.parse(result.error.details[0] as string))
-    } else if (isUnavailable(result.error)) this.#loseSight(id, steps, result.error)
-    else this.#fail(id, steps, result.error)
-  }
-
-  #acknowledge(id: string, steps: Caller['steps'], report: Report): void {
-    assert.equal(report.who, id, 'it is its own answer')
-    const { end, outcomes, effects } = expected(id, steps, report.found)
-    assert.deepEqual([report.outcomes, 'done'], [outcomes, end])
-    const { count, entries } = report.found
-    const checkNow = () => {
-      const journal = this.#journal()
-      assert.deepEqual(journal.slice(count, count + effects.length), effects, `${id} is on the disk`)
-      assert.deepEqual(own(journal, id), effects, `${id} is there once`)
-      assert.deepEqual(entries, replay(journal.slice(0, count)), `${id} saw all before it`)
-    }
-    checkNow()
-    this.#ends.push(checkNow)
-    if (this.#acknowledged >= count + effects.length) met.shared += 1
-    this.#acknowledged = Math.max(this.#acknowledged, count + effects.length)
-    met.committed += 1
-  }
-
-  /** It was refused for what is on the disk, and nothing of it is. */
-  #refuse(id: string, steps: Caller['steps'], report: Report): void {
-    assert.equal(report.who, id, 'it is its own refusal')
-    const { end, outcomes } = expected(id, steps, report.found)
-    assert.deepEqual([report.outcomes, 'refused'], [outcomes, end])
-    const checkNow = () => {
-      const journal = this.#journal()
-      assert.deepEqual(report.found.entries, replay(journal.slice(0, report.found.count)))
-      assert.deepEqual(own(journal, id), [], `${id} was refused`)
-    }
-    checkNow()
-    this.#ends.push(checkNow)
-    met.refused += 1
-  }
-
-  /** Only what itself broke the foreign key fails. */
-  #fail(id: string, steps: Caller['steps'], error: Error): void {
-    assert.match(error.message, /FOREIGN KEY constraint failed/)
-    assert.ok(steps.some(({ op }) => op.do === 'orphan'))
-    this.#ends.push(() => assert.deepEqual(own(this.#journal(), id), [], `${id} failed`))
-    met.failedAlone += 1
-  }
-
-  /** All of it is there or nothing. */
-  #loseSight(id: string, steps: Caller['steps'], error: Error): void {
-    assert.ok(this.#mayFail, error.stack)
-    if (UNSYNCED.test(error.message)) this.#isDiskBroken = true
-    if (/thread ended/.test(error.message)) met.died += 1
-    this.#ends.push(() => {
-      const journal = this.#journal()
-      const written = own(journal, id)
-      if (written.length === 0) return
-      const at = journal.findIndex(({ value }) => value === written[0]?.value)
-      const before = journal.slice(0, at)
-      const { effects } = expected(id, steps, { count: at, entries: replay(before) })
-      assert.deepEqual(journal.slice(at, at + written.length), effects, `${id} is whole`)
-    })
-    met.unknown += 1
-  }
-
-  async #read(): Promise<void> {
-    const { acknowledged, committed } = { acknowledged: this.#acknowledged, committed: () => this.#journal() }
-    const { rows } = await sql<{ count: number; entries: string }>`
-      select (select count(*) from journal) as count,
-        (select json_group_array(json_array(key, value)) from (select * from entries order by key)) as entries
-    `.execute(this.#db.reads as never)
-    const { count, entries } = rows[0] as { count: number; entries: string }
-    const journal = committed()
-    assert.ok(count >= acknowledged, 'what was acknowledged is found')
-    assert.ok(count <= journal.length, 'what is not committed is not seen')
-    assert.deepEqual(JSON.parse(entries), replay(journal.slice(0, count)))
-  }
-
   /** Another process that writes, if it gets the lock. */
   async #playForeigner({ holds, commits }: Foreigner, id: string): Promise<void> {
     const foreign = new Sqlite(this.#file, { timeout: 0 })
@@ -215,28 +129,11 @@ export class World {
   }
 
   async #pause(pause: Pause): Promise<void> {
-    if (pause === 'microtask') await null
-    if (pause === 'immediate') await tickEnd()
-    if (pause === 'timer') await timer(0)
     if (pause === 'poll') await stat(this.#file)
-  }
-
-  #journal(): Effect[] {
-    return this.#other.prepare('select key, value from journal order by seq').all() as Effect[]
-  }
-
-  #entries(): [string, string][] {
-    return this.#other.prepare('select key, value from entries order by key').raw().all() as [
-      string,
-      string
-    ][]
+    else await pauseFor(pause, 0)
   }
 }
 
 function open(file: string): Promise<Database> {
   return openDatabase(file, { commandFolders: [COMMANDS] })
-}
-
-function own(journal: Effect[], id: string): Effect[] {
-  return journal.filter(({ value }) => value.startsWith(`${id}.`))
 }

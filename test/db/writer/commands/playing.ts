@@ -1,59 +1,19 @@
 /** Commands for tests of the writer. In its thread they can have it misbehave, as the variable MUTANT says. */
-import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { isMainThread, parentPort } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import { serviceCommand } from '../../../../db/command.ts'
-import { Problem } from '../../../../db/problems.ts'
 import { Connection } from '../../../../db/sqlite/connection.ts'
 import type { Db } from '../../../../db/tables.ts'
+import { type Found, type Op, playSteps, type Step, statementOf } from '../../model/playing.ts'
 
-/** `flood` fills the disk, upon which SQLite undoes the whole transaction; `orphan` breaks a foreign key at COMMIT. */
-export type Op =
-  | { do: 'set' | 'insert' | 'touch'; key: string }
-  | { do: 'orphan' }
-  | { do: 'flood' }
-  | { do: 'die' }
-  | { do: 'break the disk' }
-  | { do: 'refuse' }
-
-export interface Step {
-  op: Op
-  pauses: boolean
-  /** Whether the command goes on after an error. */
-  isCaught: boolean
-}
-
-/** What a command found, with the outcomes of its steps. */
-export interface Report {
-  who: string
-  found: { count: number; entries: [string, string][] }
-  outcomes: (number | string)[]
-}
-
-/** Does the steps, with a value for each that says whose it is. */
-export const play = serviceCommand(
-  'testPlay',
-  async (trx, { who, steps }: { who: string; steps: Step[] }): Promise<Report> => {
-    const report: Report = { who, found: await findAll(trx), outcomes: [] }
-    for (const [index, { op, pauses, isCaught }] of steps.entries()) {
-      if (pauses) await yieldToEventLoop()
-      if (op.do === 'refuse') {
-        report.outcomes.push('refused')
-        throw new Problem('STALE_VERSION', [JSON.stringify(report)])
-      }
-      const outcome = await perform(trx, op, `${who}.${index}`)
-      report.outcomes.push(outcome)
-      if (typeof outcome !== 'number' && !isCaught)
-        throw new Problem('STALE_VERSION', [JSON.stringify(report)])
-    }
-    return report
-  }
+export const play = serviceCommand('testPlay', (trx, input: { who: string; steps: Step[] }) =>
+  playSteps(trx, input, { findAll, perform })
 )
 
 const disk = { isBroken: false }
 
-async function findAll(trx: Db): Promise<Report['found']> {
+export async function findAll(trx: Db): Promise<Found> {
   const { rows } = await sql<{ count: number; entries: string }>`
     select (select count(*) from journal) as count,
       (select json_group_array(json_array(key, value)) from (select * from entries order by key)) as entries
@@ -62,11 +22,7 @@ async function findAll(trx: Db): Promise<Report['found']> {
   return { count, entries: JSON.parse(entries) }
 }
 
-async function perform(
-  trx: Db,
-  op: Exclude<Op, { do: 'refuse' }>,
-  value: string
-): Promise<number | 'duplicate'> {
+async function perform(trx: Db, op: Op, value: string): Promise<number | string> {
   try {
     return await change(trx, op, value)
   } catch (error) {
@@ -75,7 +31,7 @@ async function perform(
   }
 }
 
-async function change(trx: Db, op: Exclude<Op, { do: 'refuse' }>, value: string): Promise<number> {
+async function change(trx: Db, op: Op, value: string): Promise<number> {
   if (op.do === 'die') process.exit()
   if (op.do === 'break the disk') {
     disk.isBroken = true
@@ -95,14 +51,6 @@ async function flood(trx: Db): Promise<number> {
     await sql`pragma max_page_count = 1000000000`.execute(trx).catch(() => {})
   }
   return 1
-}
-
-function statementOf(op: { do: 'set' | 'insert' | 'touch'; key: string } | { do: 'orphan' }, value: string) {
-  if (op.do === 'orphan') return sql`insert into orphans values (1)`
-  if (op.do === 'insert') return sql`insert into entries values (${op.key}, ${value})`
-  if (op.do === 'touch') return sql`update entries set value = ${value} where key = ${op.key}`
-  return sql`insert into entries values (${op.key}, ${value})
-    on conflict (key) do update set value = excluded.value`
 }
 
 const { exec } = Connection.prototype
