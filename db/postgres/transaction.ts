@@ -135,7 +135,7 @@ export class Transaction {
   }
 
   async rollBackQuietly(): Promise<void> {
-    await endQuietly(this.#connection)
+    await this.rollBack().catch(({ message }: Error) => this.abandon(message))
   }
 
   /** Does not wait for what the server is at. */
@@ -157,8 +157,4 @@ function settingsFor(longestMs: number, lockMs: number): string[] {
       set_config('synchronous_commit', case when current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
         then 'on' else current_setting('synchronous_commit') end, true)`
   ]
-}
-
-async function endQuietly(connection: Connection): Promise<void> {
-  await connection.runAll(['rollback'], LOCK_TIMEOUT_MS).catch((error) => connection.giveUp(error.message))
 }
