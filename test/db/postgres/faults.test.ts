@@ -325,6 +325,15 @@ t.test('the server looks whether those who are connected are still there', { con
   t.match(await idle('?options=-ctcp_keepalives_idle%3D90'), { tcp_keepalives_idle: '90' })
 })
 
+t.test('what ends with its connection because of a time limit is unavailable', { context }, async (t) => {
+  const limited = `${await newDatabase(t)}?options=-ctransaction_timeout%3D300`
+  const connection = await Connection.open(serverOf(limited), { name: 'test' })
+  const error = await outcome(connection.run({ sql: 'select pg_sleep(5)', parameters: [] }))
+  t.match(error, { code: '25P04' })
+  t.ok(isUnavailable(error))
+  t.ok(connection.isLost)
+})
+
 t.test('a connection on which nothing happens is kept', { context }, async (t) => {
   const { url, db, add, words } = await openWords(t)
   await Promise.all([add('a'), words(db), db.dataVersion()])
