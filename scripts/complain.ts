@@ -1,3 +1,4 @@
+import { loadConfig } from '../config.ts'
 import { explain } from '../process/explain.ts'
 
 /** The operator made a mistake; the message is a sentence about it. */
@@ -7,9 +8,16 @@ export class Refused extends Error {
 
 /** Ends an operator's command: with a sentence about what the operator can mend, or with the stack of what nobody has foreseen. */
 export function complain(error: unknown): never {
-  const databaseUrl = process.env.DATABASE_URL
-  const sentence =
-    error instanceof Refused ? error.message : explain(error, databaseUrl ? { databaseUrl } : {})
+  const sentence = error instanceof Refused ? error.message : explain(error, database())
   console.error(sentence ?? error)
   process.exit(1)
+}
+
+/** Nothing where the settings themselves are refused. */
+function database(): { databaseUrl?: string } {
+  try {
+    return { databaseUrl: loadConfig(process.env, { dotenv: true }).DATABASE_URL }
+  } catch {
+    return {}
+  }
 }

@@ -1,13 +1,16 @@
 /** The operator's commands on a database of a server. */
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { type Kysely, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { DatabaseUnavailable, upkeepOf } from '../../db/dialect.ts'
 import type { Tables } from '../../db/tables.ts'
 import { explain } from '../../process/explain.ts'
 import { asAdmin, ENGINES, newDatabase, newEmptyDatabase } from '../engines.ts'
-import { AUTHOR, buildApp, openDirectly, ROOT, signIn, startServer } from '../helpers.ts'
+import { AUTHOR, buildApp, openDirectly, ROOT, signIn, startServer, temporaryFolder } from '../helpers.ts'
+import { COVERED } from '../lean-children.ts'
 
 const onServer = {
   skip: !ENGINES.includes('postgres') && 'only on a server',
@@ -168,6 +171,15 @@ t.test('what makes a database unavailable is told with what to do about it', asy
     explain(gone, { databaseUrl: '/srv/library.db' }),
     /^\/srv\/library\.db cannot be used \(it is gone\)\. See to its disk/
   )
+  const cwd = temporaryFolder(t)
+  writeFileSync(path.join(cwd, '.env'), 'DATABASE_URL=postgres://me:secret@sea.example/books\n')
+  const { DATABASE_URL: _, ...env } = process.env
+  const script = `import { DatabaseUnavailable } from '${ROOT}/db/dialect.ts'
+    import { complain } from '${ROOT}/scripts/complain.ts'
+    complain(new DatabaseUnavailable('it is gone'))`
+  const args = ['--input-type=module', '--eval', script]
+  const told = spawnSync(process.execPath, args, { cwd, env: { ...env, ...COVERED }, encoding: 'utf8' })
+  t.match(told, { status: 1, stderr: /^postgres:\/\/me@sea\.example\/books cannot be used \(it is gone\)\./ })
 })
 
 t.test('a check finds what is damaged, and nothing where nothing is', onServer, async (t) => {
@@ -280,6 +292,16 @@ t.test('a check finds what is damaged, and nothing where nothing is', onServer, 
     code: 1,
     stderr: /and 1 more like these\n.+ is damaged\. Restore it from a backup, or have it looked at/
   })
+})
+
+t.test('a check that loses its connection does not say that all is sound', onServer, async (t) => {
+  const { url, db } = await copyOf(t, await newDatabase(t))
+  await sql`create function key_of(text) returns text immutable language sql as 'select $1'`.execute(db)
+  await sql`insert into former_users values (1, 'x')`.execute(db)
+  await sql`create index odd on former_users (key_of(id))`.execute(db)
+  await sql`create or replace function key_of(text) returns text immutable language plpgsql as $$ begin
+    perform pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid()); return $1; end $$`.execute(db)
+  await t.rejects((await upkeepOf(url)).check(), { name: 'DatabaseRefused', message: /cannot be reached/ })
 })
 
 /** A database with the same rows, and a connection to it. */

@@ -1,7 +1,8 @@
 /** Whether tables and indexes are whole and agree, which only the server can say (https://www.postgresql.org/docs/current/amcheck.html). */
 import { sql } from 'kysely'
+import { DatabaseUnavailable } from '../../refusals.ts'
 import type { Db } from '../../tables.ts'
-import { isDamage } from '../errors.ts'
+import { isDamage, isLost } from '../errors.ts'
 
 interface Relation {
   name: string
@@ -24,6 +25,7 @@ export async function checkIndexes(db: Db): Promise<{ faults: string[]; notes: s
       throw new Undo()
     })
   } catch (error) {
+    if (error instanceof DatabaseUnavailable || isLost(error)) throw error
     if (!(error instanceof Undo)) reason = (error as Error).message
   }
   if (reason === undefined) return { faults, notes: ['tables and indexes were compared by amcheck'] }
