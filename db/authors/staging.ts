@@ -85,10 +85,17 @@ export class Staging {
   static async open({ database, staged }: StagingFiles, ownerId: string): Promise<Staging> {
     const reads = new Kysely<Tables>({ dialect: await readDialect(database) })
     const file = new Kysely<Tables>({ dialect: stagedDialect(staged) })
-    await createStagedTables(file)
-    await createStagedIndexes(file)
-    const transaction = await file.startTransaction().execute()
-    return new Staging({ reads, file, staged: transaction }, ownerId, await lastSequence(reads))
+    try {
+      await createStagedTables(file)
+      await createStagedIndexes(file)
+      const since = await lastSequence(reads)
+      return new Staging({ reads, file, staged: await file.startTransaction().execute() }, ownerId, since)
+    } catch (error) {
+      // The thread goes on, with what is still open.
+      await reads.destroy()
+      await file.destroy()
+      throw error
+    }
   }
 
   /** What would become of the rows if they were written now, after all that were added before. */

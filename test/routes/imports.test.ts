@@ -3,9 +3,11 @@ import { chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { setImmediate as nextTick, setTimeout as pause } from 'node:timers/promises'
+import Sqlite from 'better-sqlite3'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { sql } from 'kysely'
 import type { Test } from 'tap'
+import { Staging } from '../../db/authors/staging.ts'
 import type { AuthorContent, AuthorRecord } from '../../db/authors/table.ts'
 import { termsOf } from '../../db/authors/words.ts'
 import { type CallerCredential, type Command, callOf } from '../../db/command.ts'
@@ -573,4 +575,14 @@ test('a staged file that cannot be opened makes the database unavailable, and no
   const apply = server.run(user, applyImport, { staged: temporaryFolder(t), since: 0 })
   t.ok(isUnavailable(await apply.catch((error) => error)))
   await server.checkDatabase()
+})
+
+test('what cannot be staged because the database is gone leaves no file open', async (t) => {
+  const folder = temporaryFolder(t)
+  const staged = path.join(folder, 'staged.db')
+  const gone = { sqlite: path.join(folder, 'gone.db'), postgres: 'postgres://nobody@127.0.0.1:1/gone' }
+  await t.rejects(Staging.open({ database: gone[engineOf(t)], staged }, 'x'))
+  const other = new Sqlite(staged, { timeout: 0 })
+  other.exec('begin exclusive')
+  other.close()
 })
