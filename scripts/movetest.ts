@@ -12,15 +12,13 @@ import { openDatabase } from '../db/database.ts'
 import { DatabaseRefused } from '../db/dialect.ts'
 import type { MoveEvent } from '../db/moving/events.ts'
 import { helpIfAsked } from './command-line/read.ts'
-import { contentsOf, differences } from './movetest/contents.ts'
+import { differences, everythingOf } from './movetest/contents.ts'
 import { Databases } from './movetest/databases.ts'
 import { fillOddly } from './movetest/odd-world.ts'
 import { type Moment, type Run, runVictim } from './movetest/victim.ts'
 
 /** Of a table with a row for each author. */
 const SLICES = 20
-/** A process lives for so much of an undisturbed move at most, so that one needs several. */
-const LONGEST_LIFE = 0.9
 
 export interface MoveTest {
   /** In each direction. */
@@ -31,8 +29,8 @@ export interface MoveTest {
   newDatabase: () => Promise<string>
   log: (line: string) => void
   /** Damages what a killed process has left, or what comes out, to prove that it would be noticed. */
-  disturb?: (url: string) => Promise<void>
-  damage?: (url: string) => Promise<void>
+  disturb?: (url: string) => Promise<unknown>
+  damage?: (url: string) => Promise<unknown>
 }
 
 /** Gives the faults. */
@@ -45,7 +43,7 @@ export async function movetest(test: MoveTest): Promise<string[]> {
   const faults = await there.run()
   const back = new Campaign(test, { name: 'back', from: there.moved, newTarget: newFile })
   faults.push(...(await back.run()))
-  const bothWays = differences(await contentsOf(source), await contentsOf(back.moved))
+  const bothWays = differences(await everythingOf(source), await everythingOf(back.moved))
   return [...faults, ...bothWays.map((what) => `there and back: ${what}`)]
 }
 
@@ -83,16 +81,16 @@ class Campaign {
     const { from, newTarget } = this.#direction
     this.moved = await newTarget()
     this.#undisturbed = await this.#runVictim(this.moved)
-    const expected = await contentsOf(from)
-    this.#compare(expected, await contentsOf(this.moved))
+    const expected = await everythingOf(from)
+    this.#compare(expected, await everythingOf(this.moved))
     let moves = 0
     for (; this.#kills < this.#test.kills; moves += 1) {
       const target = await newTarget()
       await this.#runUntilDone(target)
       await this.#test.damage?.(target)
-      this.#compare(expected, await contentsOf(target))
+      this.#compare(expected, await everythingOf(target))
     }
-    this.#compare(expected, await contentsOf(from))
+    this.#compare(expected, await everythingOf(from))
     this.#test.log(
       `${this.#direction.name}: ${this.#kills} kills in ${moves} moves, ${this.#halves} of which left a half, which no service took`
     )
@@ -108,20 +106,21 @@ class Campaign {
       if (events.some(({ event }) => event === 'begun_again')) this.#addFault('begun again')
       if (hasEnded) return
       reached = Math.max(reached, ...copied)
-      await this.#tryToServe(target, reached)
-      await this.#test.disturb?.(target)
+      if (await this.#isHalf(target, reached)) await this.#test.disturb?.(target)
     }
   }
 
   /** No service takes a database that has rows, and not all of them. */
-  async #tryToServe(target: string, rows: number): Promise<void> {
+  async #isHalf(target: string, rows: number): Promise<boolean> {
     try {
       await (await openDatabase(target)).close()
-      const isWhole = differences(await contentsOf(this.moved), await contentsOf(target)).length === 0
+      const isWhole = differences(await everythingOf(this.moved), await everythingOf(target)).length === 0
       if (rows > 0 && !isWhole) this.#addFault(`a service began with ${rows} rows`)
+      return false
     } catch (error) {
       if (!(error instanceof DatabaseRefused) || !error.message.includes('half moved')) throw error
       this.#halves += 1
+      return true
     }
   }
 
@@ -134,7 +133,7 @@ class Campaign {
   #nextMoment(): Moment | undefined {
     if (this.#kills >= this.#test.kills) return undefined
     const { ms, events } = this.#undisturbed
-    const part = Math.random() * LONGEST_LIFE
+    const part = Math.random()
     return this.#kills % 2 === 0 ? { events: Math.ceil(part * events.length) } : { ms: part * ms }
   }
 

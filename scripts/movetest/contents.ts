@@ -1,10 +1,27 @@
 import { createHash } from 'node:crypto'
+import { copyFileSync } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
-import { openMoveSource } from '../../db/dialect.ts'
+import { isServer, openMoveSource } from '../../db/dialect.ts'
 import { executedMigrations, tableNames } from '../../db/migrator.ts'
 import { MARK } from '../../db/moving/mark.ts'
 import type { MoveSide } from '../../db/moving/side.ts'
 import { MOVED_TABLES } from '../../db/moving/tables.ts'
+import { KeysRefused } from '../../plugins/signing-keys/refused.ts'
+import { keyStoreOf } from '../../plugins/signing-keys/store.ts'
+import { unsoundnessOf } from '../crash/soundness.ts'
+
+/** The contents, and whether they hold together, words included. */
+export async function everythingOf(url: string): Promise<Record<string, string>> {
+  return { ...(await contentsOf(url)), 'what is unsound': (await unsoundnessOf(copyOf(url))).join('\n') }
+}
+
+/** Reading would leave a log beside a file. */
+function copyOf(url: string): string {
+  if (isServer(url)) return url
+  copyFileSync(url, `${url}-copy`)
+  return `${url}-copy`
+}
 
 /** A digest of the rows of each table, and what else two databases must have in common. */
 export async function contentsOf(url: string): Promise<Record<string, string>> {
@@ -18,9 +35,22 @@ export async function contentsOf(url: string): Promise<Record<string, string>> {
     for (const table of MOVED_TABLES.filter(({ isNumbered }) => isNumbered)) {
       contents[`last number of ${table.name}`] = String(await side.lastNumberOf(table))
     }
+    contents['signing keys'] = await keysOf(url, side)
     return contents
   } finally {
     await side.close()
+  }
+}
+
+async function keysOf(url: string, { db }: MoveSide): Promise<string> {
+  const settings = { DATABASE_URL: url, KEYS_SECRET: '', KEYS_SECRET_FILE: '' }
+  const run = () => Promise.reject(new TypeError('It is only read.'))
+  const store = await keyStoreOf(settings, () => ({ db: db as FastifyInstance['db'], run }))
+  try {
+    return JSON.stringify((await store.look()).keys())
+  } catch (error) {
+    if (error instanceof KeysRefused) return 'none'
+    throw error
   }
 }
 
