@@ -30,6 +30,11 @@ export async function listSigningKeys(db: ReadDb): Promise<SigningKeysTable[]> {
 
 /** Puts these keys in the place of all that there are. */
 export async function replaceKeys(trx: Db, keys: readonly SigningKeysTable[]): Promise<void> {
-  await trx.deleteFrom('signing_keys').execute()
+  await deleteKeys(trx)
   await trx.insertInto('signing_keys').values(keys).execute()
+}
+
+/** Forgets all keys. */
+export async function deleteKeys(trx: Db): Promise<void> {
+  await trx.deleteFrom('signing_keys').execute()
 }

@@ -88,7 +88,7 @@ export class Copying {
 
   /** What the target does not take is told with where it is. */
   #withPlace(error: unknown, table: MovedTable, rows: Row[]): unknown {
-    if (error instanceof DatabaseRefused || this.#target.explain(error) !== error) return error
+    if (error instanceof DatabaseRefused) return error
     const [first, last] = [rows[0], rows.at(-1)].map((row) => keyOf(table, row as Row).join())
     const { message } = error as Error
     return new DatabaseRefused(

@@ -1,75 +1,55 @@
 /** Moves all that one database has to another, of whichever engines (docs/moving.md). */
 import { findPendingMigration, findUnknownMigration, migrateInPlace, tableNames } from '../migrator.ts'
 import { DatabaseRefused } from '../refusals.ts'
+import { checkAuthors } from './authors-check.ts'
 import { type Compared, compareAll, Different } from './compare.ts'
+import { confirm } from './confirm.ts'
 import { Copying } from './copy.ts'
 import { rowsIn } from './emptiness.ts'
-import type { Tell } from './events.ts'
 import { Layout } from './layout.ts'
 import { MARK } from './mark.ts'
-import { BEGINNING, beginProgress, endProgress, type Progress, readProgress } from './progress.ts'
-import { NotReplayed, replay } from './replay.ts'
-import type { MoveSource, MoveTarget } from './side.ts'
+import type { Moved, MoveOptions } from './options.ts'
+import { BEGINNING, beginProgress, endProgress, type Progress, readProgress, setState } from './progress.ts'
+import { NotReplayed } from './replay.ts'
+import { type MoveTarget, SideUnavailable } from './side.ts'
 import { stateOf } from './state.ts'
 import { MOVED_TABLES } from './tables.ts'
-import { checkWords, OtherWords, WordSum } from './words-check.ts'
-
-/** What lies beside a database or in it, and is no row that may be copied as it is. */
-export interface Companion {
-  /** Throws a refusal when it cannot be moved. */
-  check(): Promise<void>
-  move(): Promise<void>
-}
-
-export interface MoveOptions {
-  source: MoveSource
-  target: MoveTarget
-  companion: Companion
-  tell: Tell
-  /** Of a slice, if fewer than usual. */
-  mostRows?: number | undefined
-}
-
-export interface Moved {
-  tables: Compared[]
-  /** How many rows were copied now; those of runs before were there already. */
-  copied: number
-  /** Whether an earlier run had done all. */
-  wasComplete: boolean
-}
+import { OtherWords } from './words-check.ts'
 
 /** Moves a source of this version's schema. Goes on where an earlier run was. Throws `DatabaseRefused`; until it has come to its end, no service starts on the target. */
 export async function move(options: MoveOptions): Promise<Moved> {
-  const { target } = options
-  const tables = await tableNames(target.db)
-  if (!tables.includes(MARK)) {
-    const rows = await rowsIn(target.db, tables)
-    if (rows.size > 0) return confirm(options, rows)
-    await migrateInPlace(target.db)
-  }
-  return new Move(options).run()
-}
-
-/** Of a target with rows: whether they are those of the source, as after a run whose end nobody has seen. Throws `DatabaseRefused`. */
-async function confirm(
-  { source, target, companion, tell }: MoveOptions,
-  rows: Map<string, number>
-): Promise<Moved> {
   try {
-    if ((await findPendingMigration(target.db)) !== undefined) throw new Different()
-    const layout = await Layout.of(source, target)
-    const compared = await compareAll({ source, target, layout, tell })
-    await companion.check()
-    await companion.move()
-    return { tables: compared, copied: 0, wasComplete: true }
+    return (await whereComplete(options)) ?? (await new Move(options).run())
   } catch (error) {
-    if (!(error instanceof Different)) throw error
-    const [[table, count] = ['', 0]] = rows
+    if (!(error instanceof SideUnavailable)) throw error
     throw new DatabaseRefused(
-      `${target.place} is not empty: it has ${count} rows in ${table}, and not what ${source.place} has. ` +
-        'It was left untouched. Move to a new database.'
+      `${error.message} Then run the same command again, which goes on where it was.`,
+      { cause: error }
     )
   }
+}
+
+/** What there is to tell of a target that has all already. One without rows gets its tables. */
+async function whereComplete(options: MoveOptions): Promise<Moved | undefined> {
+  const { target } = options
+  const tables = await tableNames(target.db)
+  if (tables.includes(MARK)) {
+    await refuseNewer(target, 'a newer one has begun the move, and must end it')
+    return undefined
+  }
+  await refuseNewer(target, 'move with the newer version that made it')
+  const rows = await rowsIn(target.db, tables)
+  if (rows.size > 0) return confirm(options, rows)
+  await migrateInPlace(target.db)
+  return undefined
+}
+
+async function refuseNewer({ db, place }: MoveTarget, remedy: string): Promise<void> {
+  const unknown = await findUnknownMigration(db)
+  if (unknown === undefined) return
+  throw new DatabaseRefused(
+    `${place} has the migration "${unknown}", which this version does not know: ${remedy}.`
+  )
 }
 
 class Move {
@@ -84,26 +64,11 @@ class Move {
   async run(): Promise<Moved> {
     const { companion } = this.#options
     await companion.check()
-    try {
-      const tables = await this.#copyAndCompare()
-      await this.#checkAuthors()
-      await companion.move()
-      await this.#complete()
-      return { tables, copied: this.#copied, wasComplete: false }
-    } catch (error) {
-      throw this.#explained(error)
-    }
-  }
-
-  /** What can be mended, and what then. */
-  #explained(error: unknown): unknown {
-    if (error instanceof DatabaseRefused) return error
-    const { source, target } = this.#options
-    const refusal = target.explain(source.explain(error))
-    if (!(refusal instanceof DatabaseRefused)) return error
-    return new DatabaseRefused(
-      `${refusal.message} Then run the same command again, which goes on where it was.`
-    )
+    const tables = await this.#copyAndCompare()
+    await this.#checkAuthors()
+    await companion.move()
+    await this.#complete()
+    return { tables, copied: this.#copied, wasComplete: false }
   }
 
   /** What an earlier run has copied may be of another state of the source, so that all begins again. */
@@ -128,21 +93,15 @@ class Move {
 
   async #progress(): Promise<Progress> {
     const { source, target } = this.#options
-    const state = await stateOf(source.db)
-    if (!(await tableNames(target.db)).includes(MARK)) {
-      this.#hasResumed = false
-      await beginProgress(target.db, { source: source.place, state })
-      return { source: source.place, state, ...BEGINNING }
-    }
-    const unknown = await findUnknownMigration(target.db)
-    if (unknown !== undefined)
-      throw new DatabaseRefused(
-        `${target.place} has the migration "${unknown}", which this version does not know: a newer one has begun the move, and must end it.`
-      )
+    if (!(await tableNames(target.db)).includes(MARK)) await this.#mark()
+    const state = await stateOf(source)
     const progress = await readProgress(target.db)
-    if (progress.state === state && (await findPendingMigration(target.db)) === undefined) {
-      this.#hasResumed = true
-      return progress
+    const isOurs = (await findPendingMigration(target.db)) === undefined
+    this.#hasResumed = isOurs && progress.state === state
+    if (this.#hasResumed) return progress
+    if (isOurs && progress.state === '') {
+      await setState(target.db, { source: source.place, state })
+      return { source: source.place, state, ...BEGINNING }
     }
     if (progress.source !== source.place)
       throw new DatabaseRefused(
@@ -150,6 +109,18 @@ class Move {
       )
     await this.#beginAgain()
     return this.#progress()
+  }
+
+  /** Before all else, because to learn the state of a large source takes its time. Refuses those who had come before. */
+  async #mark(): Promise<void> {
+    const { source, target } = this.#options
+    await beginProgress(target.db, source.place)
+    try {
+      await target.refuseOthers()
+    } catch (error) {
+      await endProgress(target.db)
+      throw error
+    }
   }
 
   async #beginAgain(): Promise<void> {
@@ -161,9 +132,7 @@ class Move {
   async #checkAuthors(): Promise<void> {
     const { source, target, tell } = this.#options
     try {
-      const words = new WordSum(target)
-      await replay(target.db, { tell, visit: (number, author) => words.addAuthor(number, author) })
-      await checkWords(target, words, tell)
+      await checkAuthors(target, tell)
     } catch (error) {
       if (error instanceof NotReplayed)
         throw new DatabaseRefused(

@@ -14,7 +14,7 @@ export interface Position {
 export interface Progress extends Position {
   /** The name of what is moved, for people. */
   source: string
-  /** Of the source when the move began. */
+  /** Of the source when the move began; empty before it was known. */
   state: string
 }
 
@@ -34,13 +34,18 @@ export async function readProgress(db: Db): Promise<Progress> {
 }
 
 /** Marks the database as half moved. */
-export async function beginProgress(db: Db, { source, state }: Pick<Progress, 'source' | 'state'>) {
+export async function beginProgress(db: Db, source: string): Promise<void> {
   await db.transaction().execute(async (trx) => {
     await sql`create table ${table} (source text not null, state text not null, position text not null)`.execute(
       trx
     )
-    await sql`insert into ${table} values (${source}, ${state}, ${toText(BEGINNING)})`.execute(trx)
+    await sql`insert into ${table} values (${source}, '', ${toText(BEGINNING)})`.execute(trx)
   })
+}
+
+/** Says of which state of the source it is to be a copy. */
+export async function setState(db: Db, { source, state }: Pick<Progress, 'source' | 'state'>): Promise<void> {
+  await sql`update ${table} set source = ${source}, state = ${state}`.execute(db)
 }
 
 /** In the transaction of what has brought the move so far. Throws when another process has done so meanwhile. */

@@ -1,5 +1,6 @@
 /** The two sides of a move, as each engine gives them. */
 import type { Indexed } from '../engine.ts'
+import { DatabaseRefused } from '../refusals.ts'
 import type { Db } from '../tables.ts'
 import type { MovedTable } from './tables.ts'
 
@@ -11,6 +12,16 @@ export interface Column {
   isGenerated: boolean
 }
 
+/** One of the two databases could not do it now; the message says which, why, and what to do about it. */
+export class SideUnavailable extends DatabaseRefused {}
+
+/** What an error is told as that the engine explains by this; what it does not explain stays as it is. */
+export function asUnavailable(error: unknown, explained: unknown): unknown {
+  const isExplained = explained !== error && explained instanceof DatabaseRefused
+  return isExplained ? new SideUnavailable(explained.message, { cause: error }) : error
+}
+
+/** Throws `SideUnavailable` where a database cannot be used. */
 export interface MoveSide {
   /** For people, without a password. */
   readonly place: string
@@ -20,8 +31,6 @@ export interface MoveSide {
   columnsOf(table: string): Promise<Column[]>
   /** The greatest number that the database has ever given in this table, also to rows that are gone; 0 before the first. */
   lastNumberOf(table: MovedTable): Promise<number>
-  /** The same error in a sentence for people, if it is about this database. */
-  explain(error: unknown): unknown
   close(): Promise<void>
 }
 
@@ -33,6 +42,8 @@ export type Entry = [number: number, term: string]
 
 /** What rows are written to; nobody else can use it before the last of them is there. */
 export interface MoveTarget extends MoveSide {
+  /** Throws `DatabaseRefused` when a service or a script has the database too. */
+  refuseOthers(): Promise<void>
   /** Inserts rows with just these columns. */
   insert(trx: Db, table: string, columns: readonly string[], rows: readonly Row[]): Promise<void>
   /** Lets authors be found by their terms. */

@@ -7,6 +7,7 @@ export interface MovedTable {
 }
 
 export const AUTHORS: MovedTable = { name: 'authors', key: ['number'] }
+export const CHANGES: MovedTable = { name: 'changes', key: ['sequence'] }
 
 export const MOVED_TABLES: readonly MovedTable[] = [
   { name: 'users', key: ['number'], isNumbered: true },
@@ -19,5 +20,5 @@ export const MOVED_TABLES: readonly MovedTable[] = [
   { name: 'rate_limits', key: ['key'] },
   { name: 'account_changes', key: ['sequence'], isNumbered: true },
   AUTHORS,
-  { name: 'changes', key: ['sequence'] }
+  CHANGES
 ]

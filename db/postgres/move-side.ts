@@ -1,12 +1,12 @@
 /** What both sides of a move are, where they are databases on a server. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely } from 'kysely'
-import type { Column, MoveSide } from '../moving/side.ts'
+import { asUnavailable, type Column, type MoveSide } from '../moving/side.ts'
 import type { MovedTable } from '../moving/tables.ts'
 import { DatabaseRefused } from '../refusals.ts'
 import type { Db, Tables } from '../tables.ts'
 import { Connection, serverOf } from './connection.ts'
-import { RunnerDialect } from './dialect.ts'
+import { type Runner, RunnerDialect } from './dialect.ts'
 import { asRefusal } from './errors.ts'
 import { LONGEST_STATEMENT_MS, patientRunner } from './migrating.ts'
 
@@ -41,7 +41,7 @@ export async function rowsOf<R>(
 export async function identityOf(connection: Connection): Promise<string> {
   const [row] = await rowsOf<{ identity: string }>(
     connection,
-    `select pg_postmaster_start_time()::text || ' ' || oid::text as identity from pg_database where datname = current_database()`
+    `select extract(epoch from pg_postmaster_start_time())::text || ' ' || oid::text as identity from pg_database where datname = current_database()`
   )
   return row?.identity as string
 }
@@ -57,7 +57,7 @@ export async function refuseUsed(connection: Connection, place: string): Promise
     if (!others?.names) return
     if (performance.now() > until)
       throw new DatabaseRefused(
-        `${place} is in use (connections named ${others.names}): end the service with all its instances and scripts first, then try again.`
+        `${place} is in use (connections named ${others.names}): end the service with all its instances and scripts first, and what a pooler keeps open (RECONNECT in PgBouncer), then try again.`
       )
   }
 }
@@ -74,12 +74,13 @@ export class ServerSide implements MoveSide {
     this.identity = identity
     this.connection = connection
     this.#url = url
-    this.db = new Kysely<Tables>({ dialect: new RunnerDialect(() => patientRunner(connection)) })
+    const patient = patientRunner(connection)
+    const runner: Runner = { run: (statement) => this.explaining(patient.run(statement)) }
+    this.db = new Kysely<Tables>({ dialect: new RunnerDialect(() => runner) })
   }
 
   columnsOf(table: string): Promise<Column[]> {
-    return rowsOf(
-      this.connection,
+    return this.rowsOf(
       `select attname as name, attgenerated <> '' as "isGenerated" from pg_attribute
         where attrelid = to_regclass($1) and attnum > 0 and not attisdropped order by attnum`,
       table
@@ -93,24 +94,30 @@ export class ServerSide implements MoveSide {
       sequence === undefined
         ? '0'
         : `(select case when is_called then last_value else 0 end from ${sequence})`
-    const [row] = await rowsOf<{ last: number }>(
-      this.connection,
+    const [row] = await this.rowsOf<{ last: number }>(
       `select greatest(${given}, (select coalesce(max(${key}), 0) from ${table.name})) as last`
     )
     return row?.last ?? 0
-  }
-
-  explain(error: unknown): unknown {
-    return asRefusal(error, this.#url)
   }
 
   close(): Promise<void> {
     return this.connection.close()
   }
 
+  protected rowsOf<R>(statement: string, ...parameters: unknown[]): Promise<R[]> {
+    return this.explaining(rowsOf<R>(this.connection, statement, ...parameters))
+  }
+
+  protected async explaining<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      throw asUnavailable(error, asRefusal(error, this.#url))
+    }
+  }
+
   protected async sequenceOf({ name, key }: MovedTable): Promise<string | undefined> {
-    const [row] = await rowsOf<{ name: string | null }>(
-      this.connection,
+    const [row] = await this.rowsOf<{ name: string | null }>(
       'select pg_get_serial_sequence($1, $2) as name',
       name,
       key[0]

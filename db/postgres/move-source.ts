@@ -1,6 +1,8 @@
 import type { MoveSource } from '../moving/side.ts'
 import { MOVED_TABLES } from '../moving/tables.ts'
+import { DatabaseRefused } from '../refusals.ts'
 import type { Connection } from './connection.ts'
+import { isConflict } from './errors.ts'
 import { identityOf, PATIENCE_MS, refuseUsed, refusing, rowsOf, ServerSide } from './move-side.ts'
 
 /** Throws `DatabaseRefused`. Nothing is changed, and until it is closed nobody can write to it. */
@@ -16,13 +18,24 @@ export async function openSource(url: string, place: string): Promise<MoveSource
     ])
     const tables = await ownTables(connection)
     // Before the first read, which fixes the moment that all reads are of.
-    if (tables.length > 0) await connection.runAll([`lock table ${tables} in share mode`])
+    if (tables.length > 0) await lock(connection, tables, place)
     return side
   })
 }
 
+async function lock(connection: Connection, tables: string[], place: string): Promise<void> {
+  try {
+    await connection.runAll([`lock table ${tables} in share mode`])
+  } catch (error) {
+    if (!isConflict(error)) throw error
+    throw new DatabaseRefused(
+      `${place} is in use (a transaction that has written to it is open): end that first, then try again.`
+    )
+  }
+}
+
 async function ownTables(connection: Connection): Promise<string[]> {
-  const names = MOVED_TABLES.map(({ name }) => name)
+  const names = [...MOVED_TABLES.map(({ name }) => name), 'signing_keys']
   const rows = await rowsOf<{ name: string }>(
     connection,
     'select name from unnest($1::text[]) as name where to_regclass(name) is not null',

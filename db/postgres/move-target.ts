@@ -5,12 +5,18 @@ import type { Entry, MoveTarget, OpenTarget, Row } from '../moving/side.ts'
 import { MOVED_TABLES, type MovedTable } from '../moving/tables.ts'
 import { DatabaseRefused } from '../refusals.ts'
 import type { Db } from '../tables.ts'
+import { serverOf } from './connection.ts'
 import { refuseUnfit } from './fitness.ts'
 import { LONGEST_STATEMENT_MS } from './migrating.ts'
-import { identityOf, refuseUsed, refusing, rowsOf, ServerSide } from './move-side.ts'
+import { identityOf, refuseUsed, refusing, ServerSide } from './move-side.ts'
 import { clipped, clippedTerms } from './word-index.ts'
 
 const AUTHORS_AT_ONCE = 2000
+const SETTINGS = [
+  'set idle_in_transaction_session_timeout = 0',
+  'set statement_timeout = 0',
+  'set synchronous_commit = on'
+]
 
 /** Throws `DatabaseRefused`. */
 export async function openTarget(url: string, place: string, { except }: OpenTarget): Promise<MoveTarget> {
@@ -21,16 +27,17 @@ export async function openTarget(url: string, place: string, { except }: OpenTar
     await refuseUsed(connection, place)
     const target = new ServerTarget(url, place, connection, identity)
     await refuseUnfit(target.db)
-    await connection.runAll([
-      'set idle_in_transaction_session_timeout = 0',
-      'set statement_timeout = 0',
-      'set synchronous_commit = on'
-    ])
+    // A pooler would keep them for whom it gives the connection next.
+    if (serverOf(url).prepares) await connection.runAll(SETTINGS)
     return target
   })
 }
 
 class ServerTarget extends ServerSide implements MoveTarget {
+  refuseOthers(): Promise<void> {
+    return this.explaining(refuseUsed(this.connection, this.place))
+  }
+
   async insert(trx: Db, table: string, columns: readonly string[], rows: readonly Row[]): Promise<void> {
     const names = sql.join(columns.map((column) => sql.ref(column)))
     await sql`insert into ${sql.table(table)} (${names})
@@ -48,8 +55,7 @@ class ServerTarget extends ServerSide implements MoveTarget {
 
   async *wordEntries(): AsyncGenerator<Entry[]> {
     for (let after = -1; ; ) {
-      const rows = await rowsOf<{ number: number; terms: string[] }>(
-        this.connection,
+      const rows = await this.rowsOf<{ number: number; terms: string[] }>(
         `select number, tsvector_to_array(words) as terms from author_words where number > $1 order by number limit ${AUTHORS_AT_ONCE}`,
         after
       )
@@ -74,13 +80,11 @@ class ServerTarget extends ServerSide implements MoveTarget {
 
   async empty(): Promise<void> {
     const tables = [...MOVED_TABLES.map(({ name }) => name), 'author_words']
-    await this.connection.runAll(
-      ['begin', `truncate ${tables} restart identity`, `drop table ${MARK}`, 'commit'],
-      LONGEST_STATEMENT_MS
-    )
+    const statements = ['begin', `truncate ${tables} restart identity`, `drop table ${MARK}`, 'commit']
+    await this.explaining(this.connection.runAll(statements, LONGEST_STATEMENT_MS))
   }
 
   async settle(): Promise<void> {
-    await this.connection.run({ sql: 'analyze', parameters: [] }, LONGEST_STATEMENT_MS)
+    await this.rowsOf('analyze')
   }
 }

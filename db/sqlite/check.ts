@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
+import { halfMoved, MARK } from '../moving/mark.ts'
 import { asRefusal, DatabaseRefused } from './errors.ts'
 
 const PATIENCE_MS = 2000
@@ -15,6 +16,7 @@ export function checkFile(path: string): string[] {
   let database: Sqlite.Database | undefined
   try {
     database = openUnchanged(path)
+    refuseHalfMoved(database)
     const damages = database.pragma('integrity_check') as { integrity_check: string }[]
     const orphans = database.pragma('foreign_key_check') as Orphan[]
     return [
@@ -29,6 +31,11 @@ export function checkFile(path: string): string[] {
   } finally {
     database?.close()
   }
+}
+
+function refuseHalfMoved(database: Sqlite.Database): void {
+  const isMarked = database.prepare('select 1 from sqlite_schema where name = ?').get(MARK) !== undefined
+  if (isMarked) throw halfMoved(database.prepare(`select source from ${MARK}`).pluck().get() as string)
 }
 
 /** What reads only would leave a log behind, where there was none. */

@@ -1,11 +1,12 @@
 /** What both sides of a move are, where they are files. */
-import { CompiledQuery } from 'kysely'
+import type Sqlite from 'better-sqlite3'
+import { CompiledQuery, type QueryResult } from 'kysely'
 import { holdLock, releaseLock } from '../file-lock.ts'
-import type { Column, MoveSide } from '../moving/side.ts'
+import { asUnavailable, type Column, type MoveSide } from '../moving/side.ts'
 import type { MovedTable } from '../moving/tables.ts'
 import type { Db } from '../tables.ts'
-import type { Connection } from './connection.ts'
-import { asRefusal, DatabaseRefused, DatabaseUnavailable, fileRefused, isBusy } from './errors.ts'
+import { Connection } from './connection.ts'
+import { asRefusal, DatabaseRefused, fileRefused, isBusy } from './errors.ts'
 import { identityOf } from './identity.ts'
 
 export function refusing<T>(path: string, work: () => T): T {
@@ -31,6 +32,24 @@ export function holding<T>(file: string, open: () => T): T {
   } catch (error) {
     releaseLock(lockOf(file))
     throw error
+  }
+}
+
+/** Says of which of the two files its errors are. */
+export class SideConnection extends Connection {
+  readonly #file: string
+
+  constructor(database: Sqlite.Database, file: string) {
+    super(database)
+    this.#file = file
+  }
+
+  override run<R>(query: CompiledQuery): QueryResult<R> {
+    try {
+      return super.run(query)
+    } catch (error) {
+      throw asUnavailable(error, asRefusal(error, this.#file))
+    }
   }
 }
 
@@ -70,10 +89,6 @@ export abstract class FileSide implements MoveSide {
       name
     )
     return row?.last ?? 0
-  }
-
-  explain(error: unknown): unknown {
-    return error instanceof DatabaseUnavailable ? error : asRefusal(error, this.place)
   }
 
   abstract close(): Promise<void>

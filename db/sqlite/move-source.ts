@@ -4,10 +4,10 @@ import { Kysely } from 'kysely'
 import { releaseLock } from '../file-lock.ts'
 import type { MoveSource } from '../moving/side.ts'
 import type { Db, Tables } from '../tables.ts'
-import { Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { DatabaseRefused } from './errors.ts'
-import { FileSide, holding, lockOf, refusing } from './move-side.ts'
+import { FileSide, holding, lockOf, refusing, SideConnection } from './move-side.ts'
 import { refuseForeignFile } from './open.ts'
 import { patiently } from './patience.ts'
 
@@ -36,7 +36,7 @@ class FileSource extends FileSide implements MoveSource {
     super(file)
     const hasLog = existsSync(`${file}-wal`)
     const database = new Sqlite(file, { readonly: hasLog, fileMustExist: true, timeout: PATIENCE_MS })
-    this.connection = new Connection(database)
+    this.connection = new SideConnection(database, file)
     this.#keeper = hasLog ? new Sqlite(file, { fileMustExist: true, timeout: PATIENCE_MS }) : undefined
     this.db = new Kysely<Tables>({ dialect: new ConnectionDialect(() => this.connection) })
     try {

@@ -5,11 +5,11 @@ import { releaseLock } from '../file-lock.ts'
 import type { Entry, MoveTarget, OpenTarget, Row } from '../moving/side.ts'
 import type { MovedTable } from '../moving/tables.ts'
 import type { Db, Tables } from '../tables.ts'
-import { Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { DatabaseRefused } from './errors.ts'
 import { identityOf } from './identity.ts'
-import { FileSide, holding, lockOf, refusing } from './move-side.ts'
+import { FileSide, holding, lockOf, refusing, SideConnection } from './move-side.ts'
 import { openDatabase, prepareFile } from './open.ts'
 import { SQLITE_WORDS } from './word-index.ts'
 
@@ -39,6 +39,9 @@ class FileTarget extends FileSide implements MoveTarget {
     super(file)
     this.#open()
   }
+
+  /** Nobody can while it is open. */
+  async refuseOthers(): Promise<void> {}
 
   async insert(_trx: Db, table: string, columns: readonly string[], rows: readonly Row[]): Promise<void> {
     const names = columns.map((column) => `"${column}"`)
@@ -106,7 +109,7 @@ class FileTarget extends FileSide implements MoveTarget {
     const database = openDatabase(this.place, { isAlone: true })
     database.pragma(`cache_size = -${CACHE_KIB}`)
     database.pragma(`wal_autocheckpoint = ${LOG_PAGES}`)
-    this.connection = new Connection(database)
+    this.connection = new SideConnection(database, this.place)
     this.db = new Kysely<Tables>({ dialect: new ConnectionDialect(() => this.connection) })
   }
 }

@@ -1,9 +1,11 @@
 /** The signing keys, which a file beside a database has, or the database itself. */
+import { existsSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Command } from '../../db/command.ts'
 import { keyFileOf } from '../../db/dialect.ts'
-import type { Companion } from '../../db/moving/move.ts'
+import type { Companion } from '../../db/moving/options.ts'
 import type { MoveSource, MoveTarget } from '../../db/moving/side.ts'
+import { deleteKeys } from '../../db/signing-keys.ts'
 import type { Db } from '../../db/tables.ts'
 import { listUsers } from '../../db/users.ts'
 import type { StoredKey } from '../../plugins/signing-keys/key-set.ts'
@@ -19,8 +21,8 @@ interface Sides {
 }
 
 /**
- * Moves the keys, so that tokens stay good. Those that a server has already are replaced, because nobody has an account there; a file may be
- * what somebody has kept. Throws `KeysRefused`.
+ * Moves the keys, so that tokens stay good. Those that a server has already go, because nobody has an account there; a file may be what
+ * somebody has kept. Throws `KeysRefused`.
  */
 export async function keyCompanion(
   secrets: SecretSettings,
@@ -30,25 +32,28 @@ export async function keyCompanion(
   const theirs = await keyStoreOf({ ...secrets, DATABASE_URL: to }, () => databaseOf(target.db))
   const file = keyFileOf(to)
 
-  function refuseKept(keys: StoredKey[], found: StoredKey[]): void {
-    if (file === undefined || haveSame(keys, found)) return
+  async function refuseOtherFile(keys: StoredKey[]): Promise<void> {
+    if (file === undefined || !existsSync(file) || haveSame(keys, await keysIn(theirs))) return
     throw new KeysRefused(
-      `${file} has other signing keys than ${ours.place}, as an earlier service has left them: move that file away, then try again.`
+      `${file} has other signing keys than ${ours.place}, as an earlier service has left them, or cannot be read: ` +
+        'move that file away, then try again.'
     )
   }
 
   return {
     async check() {
       const keys = await keysOf(ours, source.db)
-      const found = await keysIn(theirs)
-      if (keys !== undefined && found !== undefined) refuseKept(keys, found)
+      if (keys !== undefined) await refuseOtherFile(keys)
     },
     async move() {
       const keys = await keysOf(ours, source.db)
-      if (keys === undefined || (await theirs.create(keys))) return
-      const found = (await theirs.look()).keys()
-      refuseKept(keys, found)
-      if (!haveSame(keys, found)) await theirs.change(() => keys)
+      if (keys === undefined) return
+      if (file === undefined) await deleteKeys(target.db)
+      if (!(await theirs.create(keys))) await refuseOtherFile(keys)
+    },
+    async confirm() {
+      const keys = await keysIn(ours)
+      if (keys !== undefined) await theirs.create(keys)
     }
   }
 }
@@ -77,7 +82,7 @@ async function keysIn(store: KeyStore): Promise<StoredKey[] | undefined> {
   }
 }
 
-function haveSame(one: StoredKey[], other: StoredKey[]): boolean {
+function haveSame(one: StoredKey[], other: StoredKey[] = []): boolean {
   const secretsOf = (keys: StoredKey[]) => keys.map(({ kid, d }) => `${kid} ${d}`).sort()
   return secretsOf(one).join() === secretsOf(other).join()
 }

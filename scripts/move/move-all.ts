@@ -1,7 +1,8 @@
 import type { Config } from '../../config.ts'
 import { DatabaseRefused, openMoveSource, openMoveTarget } from '../../db/dialect.ts'
 import type { Tell } from '../../db/moving/events.ts'
-import { type Moved, move } from '../../db/moving/move.ts'
+import { move } from '../../db/moving/move.ts'
+import type { Moved } from '../../db/moving/options.ts'
 import { refuseOtherSource } from '../../db/moving/source-schema.ts'
 import { keyCompanion } from './keys.ts'
 
@@ -24,7 +25,7 @@ export async function moveAll(
     try {
       const urls = { from: from.DATABASE_URL, to: to.DATABASE_URL }
       const companion = await keyCompanion(from, { source, target, ...urls })
-      return await move({ source, target, companion, ...options })
+      return await named('FROM or TO', move({ source, target, companion, ...options }))
     } finally {
       await target.close()
     }
@@ -33,10 +34,10 @@ export async function moveAll(
   }
 }
 
-/** A refusal that says which of the two it is about. */
-async function named<T>(name: string, opened: Promise<T>): Promise<T> {
+/** A refusal that says which of the two it is about, or may be. */
+async function named<T>(name: string, work: Promise<T>): Promise<T> {
   try {
-    return await opened
+    return await work
   } catch (error) {
     throw error instanceof DatabaseRefused ? new DatabaseRefused(byName(error, name)) : error
   }

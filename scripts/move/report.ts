@@ -1,5 +1,5 @@
 import type { MoveEvent, Tell } from '../../db/moving/events.ts'
-import type { Moved } from '../../db/moving/move.ts'
+import type { Moved } from '../../db/moving/options.ts'
 import type { ProgressBar } from '../client/progress.ts'
 
 const LABELS = {

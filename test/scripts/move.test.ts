@@ -10,10 +10,14 @@ import type { FastifyInstance } from 'fastify'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { type Config, loadConfig } from '../../config.ts'
+import { isServer, openMoveSource, openMoveTarget, upkeepOf } from '../../db/dialect.ts'
 import { tryLock } from '../../db/file-lock.ts'
 import type { MoveEvent } from '../../db/moving/events.ts'
+import { move } from '../../db/moving/move.ts'
 import { MOVED_TABLES } from '../../db/moving/tables.ts'
 import { holding } from '../../db/sqlite/move-side.ts'
+import { changeKeys } from '../../plugins/signing-keys/key-file.ts'
+import { newKey, rotate } from '../../plugins/signing-keys/key-set.ts'
 import { moveAll } from '../../scripts/move/move-all.ts'
 import { contentsOf, differences } from '../../scripts/movetest/contents.ts'
 import {
@@ -29,6 +33,7 @@ import { asAdmin, newEmptyDatabase } from '../engines.ts'
 import { buildApp, ROOT, startServer, temporaryFolder } from '../helpers.ts'
 
 const SECRET = Buffer.alloc(32, 7).toString('base64')
+const OTHER_SECRET = Buffer.alloc(32, 8).toString('base64')
 const AUTHORS = 60
 
 /** A new database on a server, without tables. */
@@ -224,7 +229,7 @@ function bytesOf(file: string): string[] {
 t.test('signing keys are encrypted on a server, and not in a file', async (t) => {
   const [from, there, back] = [source(t), await onServer(t), inFile(t)]
   // A service that began there has a key of its own, which nobody has used.
-  await (await buildApp(t, { DATABASE_URL: there })).close()
+  await (await buildApp(t, { DATABASE_URL: there, KEYS_SECRET: OTHER_SECRET })).close()
   await moveHere(from, there, { KEYS_SECRET: SECRET })
   const [key] = await rowsOf<{ private_key: string }>(there, 'select private_key from signing_keys')
   t.match(key?.private_key, /^aes-256-gcm:/)
@@ -235,6 +240,28 @@ t.test('signing keys are encrypted on a server, and not in a file', async (t) =>
     JSON.parse(readFileSync(`${back}.keys.json`, 'utf8')),
     JSON.parse(readFileSync(`${from}.keys.json`, 'utf8'))
   )
+})
+
+t.test('keys that a complete target has by now stay, and are given to one that has none', async (t) => {
+  const from = source(t)
+  for (const to of [await onServer(t), inFile(t)]) {
+    await moveHere(from, to)
+    const { kid, x, d, created_at, active_from } = newKey(new Date())
+    if (isServer(to)) {
+      await rowsOf(to, 'delete from signing_keys')
+      await rowsOf(
+        to,
+        `insert into signing_keys values ('${[kid, x, d, created_at, active_from].join("', '")}')`
+      )
+    } else changeKeys(`${to}.keys.json`, (keys) => rotate(keys, new Date(), 0))
+    const before = (await contentsOf(to))['signing keys']
+    t.match(await moveHere(from, to), { wasComplete: true })
+    t.equal((await contentsOf(to))['signing keys'], before)
+    if (isServer(to)) await rowsOf(to, 'delete from signing_keys')
+    else rmSync(`${to}.keys.json`)
+    t.match(await moveHere(from, to), { wasComplete: true })
+    t.same(differences(await contentsOf(from), await contentsOf(to)), [])
+  }
 })
 
 t.test('from a file to a file, and from a server to a server', async (t) => {
@@ -280,6 +307,7 @@ t.test('after a break it goes on where it was, and what is done is confirmed', a
       message: /half moved: .*library\.db.* Run the same .*FROM TO. again/
     })
     await t.rejects(moveHere(to, inFile(t)), { message: /half moved/ })
+    await t.rejects((await upkeepOf(to)).check(), { message: /half moved: .*library\.db/ })
     const { events, copied } = await moveHere(from, to)
     t.match(events[0], { event: 'resumed' })
     const [{ done = 0, total = 0 } = {}] = events as { done?: number; total?: number }[]
@@ -308,6 +336,34 @@ t.test('a source that has changed meanwhile is moved as it is now', async (t) =>
   }
 })
 
+t.test('a row in the place of another of the same key is a change too', async (t) => {
+  const [from, to] = [source(t), inFile(t)]
+  const columns = 'fingerprint, status, headers, body, created_at'
+  const again = (key: string, where = 'true') =>
+    inSqlite(
+      from,
+      `insert into idempotency_keys (user_number, key, ${columns})
+        select user_number, ${key}, ${columns} from idempotency_keys where ${where}`
+    )
+  again("key || '2'")
+  const [[before]] = inSqlite(
+    from,
+    `select ${['users', 'former_users', 'sessions', 'api_keys', 'password_resets', 'account_deletions']
+      .map((table) => `(select count(*) from ${table})`)
+      .join(' + ')}`
+  ) as [[number]]
+  // The first of two keys is there then.
+  await t.rejects(moveHere(from, to, { mostRows: 1, until: before + 1 }), { message: 'enough' })
+  t.same(inSqlite(to, 'select count(*) from idempotency_keys'), [[1]])
+  const [[first]] = inSqlite(from, 'select min(id) from idempotency_keys') as [[number]]
+  inSqlite(from, `update idempotency_keys set key = key || '0' where id = ${first}`)
+  again("rtrim(key, '0')", `id = ${first}`)
+  inSqlite(from, `delete from idempotency_keys where id = ${first}`)
+  const { events } = await moveHere(from, to)
+  t.ok(events.some(({ event }) => event === 'begun_again'))
+  t.same(differences(await contentsOf(from), await contentsOf(to)), [])
+})
+
 t.test('nobody can write to the source meanwhile, nor read a file before it is whole', async (t) => {
   const [from, to] = [source(t), inFile(t)]
   let tried = 0
@@ -320,23 +376,35 @@ t.test('nobody can write to the source meanwhile, nor read a file before it is w
   t.ok(tried > 0)
   const server = await onServer(t)
   await moveHere(to, server)
-  const client = await clientOf(t, server)
   const back = inFile(t)
-  let outcome: Promise<unknown> | undefined
-  await client.query('set lock_timeout = 200')
+  const outcomes: Promise<unknown>[] = []
+  let [answered, answeredMeanwhile] = [0, 0]
+  const statements = ['delete from rate_limits', 'update signing_keys set kid = kid']
+  const clients = await Promise.all(statements.map(() => clientOf(t, server)))
   await moveAll(
     { from: configFor(server), to: configFor(back) },
     {
       tell: () => {
-        outcome ??= client.query('delete from rate_limits').then(
-          () => 'deleted',
-          ({ code }) => code
-        )
+        answeredMeanwhile = answered
+        if (outcomes.length > 0) return
+        for (const [index, statement] of statements.entries())
+          outcomes.push((clients[index] as pg.Client).query(statement).finally(() => answered++))
       }
     }
   )
+  t.equal(answeredMeanwhile, 0, 'who writes waits until the end')
+  await Promise.all(outcomes)
   t.same(differences(await contentsOf(from), await contentsOf(back)), [])
-  t.match(await outcome, /55P03|deleted/, 'it waits until the end')
+})
+
+t.test('a server to which somebody writes is not moved', async (t) => {
+  const [from, server] = [source(t), await onServer(t)]
+  await moveHere(from, server)
+  const client = await clientOf(t, server)
+  await client.query('begin; delete from rate_limits')
+  await t.rejects(moveHere(server, inFile(t)), {
+    message: /is in use \(a transaction .* is open\): end that first/
+  })
 })
 
 t.test('what must not be moved is refused in a sentence', async (t) => {
@@ -373,6 +441,15 @@ t.test('what must not be moved is refused in a sentence', async (t) => {
     [newer, inFile(t)],
     /"9999-later", which this version does not know: move it with the newer version/
   )
+  await refused([from, newer], /"9999-later", which this version does not know: move with the newer version/)
+  const wordless = inFile(t)
+  await moveHere(from, wordless)
+  inSqlite(wordless, "insert into author_words (author_words) values ('delete-all')")
+  await refused([from, wordless], /is not empty/)
+  const odd = inFile(t)
+  writeFileSync(`${odd}.keys.json`, '{}', { mode: 0o600 })
+  await refused([from, odd], /has other signing keys than .*, or cannot be read: move that file away/)
+  t.same(inSqlite(odd, 'select count(*) from users'), [[0]], 'nothing is copied before')
   const other = inFile(t)
   writeFileSync(`${other}.keys.json`, readFileSync(`${await withOtherKeys(t)}.keys.json`), { mode: 0o600 })
   await refused([from, other], /has other signing keys than .* move that file away/)
@@ -455,6 +532,27 @@ t.test('what a running service has is refused', async (t) => {
   await t.rejects(moveHere(url, inFile(t)), inUse)
   await service.close()
   await moveHere(url, inFile(t))
+})
+
+t.test('a service that began while the move did is refused, and not marked', async (t) => {
+  const to = await onServer(t)
+  const from = await openMoveSource(source(t))
+  const target = await openMoveTarget(to, { except: from.identity })
+  let service: FastifyInstance | undefined
+  const none = async () => {}
+  const companion = {
+    async check() {
+      service = await buildApp(t, { DATABASE_URL: to })
+    },
+    move: none,
+    confirm: none
+  }
+  await t.rejects(move({ source: from, target, companion, tell: () => {} }), { message: /is in use/ })
+  await target.close()
+  await from.close()
+  t.same(await rowsOf(to, 'select from users'), [])
+  t.same(await rowsOf(to, "select from pg_tables where tablename = 'move_progress'"), [])
+  await service?.close()
 })
 
 t.test('what is wrong with the source is found before a service begins on the target', async (t) => {
@@ -611,6 +709,39 @@ t.test('killed again and again, it comes to the same, and each half is refused',
     log: (line) => t.comment(line)
   })
   t.same(faults, [])
+})
+
+t.test('a killed move that loses something would be noticed', async (t) => {
+  const inIt = (statement: string) => async (url: string) =>
+    isServer(url) ? rowsOf(url, statement) : inSqlite(url, statement)
+  const faults = await movetest({
+    kills: 1,
+    authors: 20,
+    folder: temporaryFolder(t),
+    newDatabase: () => onServer(t),
+    log: () => {},
+    disturb: inIt("update users set password_hash = 'lost'"),
+    damage: inIt('delete from rate_limits')
+  })
+  for (const name of ['to a server', 'back'])
+    t.ok(faults.includes(`${name}: rate_limits differs`), `${name}: ${faults}`)
+  t.ok(
+    faults.some((fault) => fault.endsWith('begun again')),
+    'what is not where it was'
+  )
+})
+
+t.test('what the target cannot do is told of the target', async (t) => {
+  const [from, to] = [source(t), inFile(t)]
+  const fullDisk = "unset NODE_OPTIONS NODE_V8_COVERAGE NODE_COMPILE_CACHE; trap '' XFSZ; ulimit -f 100"
+  const command = `${fullDisk}; exec ${process.execPath} bin/library.js move ${from} ${to}`
+  const child = spawn('bash', ['-c', command], { cwd: ROOT })
+  let told = ''
+  child.stderr.on('data', (data) => {
+    told += data
+  })
+  t.equal((await once(child, 'close'))[0], 1)
+  t.match(told, new RegExp(`^${to} cannot be used \\(.+ Then run the same command again.+\\.\n$`))
 })
 
 function inSqlite(file: string, statement: string): unknown[] {
