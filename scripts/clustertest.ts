@@ -47,8 +47,9 @@ const USAGE = 'usage: npm run clustertest -- KILLS'
 async function main(kills: number): Promise<void> {
   if (!Number.isInteger(kills) || kills < 1) throw new Error(USAGE)
   const folder = mkdtempSync(path.join(tmpdir(), 'library-cluster-'))
+  console.log(`databases: ${folder} (kept if anything goes wrong)`)
   const { acknowledged, unknown, lost, faults } = await clustertest(kills, folder, console.log)
-  rmSync(folder, { recursive: true })
+  if (faults.length === 0) rmSync(folder, { recursive: true })
   console.log(
     `${kills} kills, ${acknowledged} writes acknowledged, ${unknown} unknown, ${lost} lost, ${faults.length} faults`
   )

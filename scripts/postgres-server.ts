@@ -80,9 +80,14 @@ export async function startPostgres({
   }
 }
 
-/** A data folder is made once, which takes seconds, and copied. */
 function newDataFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'library-postgres-'))
+  fillDataFolder(folder)
+  return folder
+}
+
+/** Makes an empty folder one for a server. That is done once, which takes seconds, and copied. */
+export function fillDataFolder(folder: string): void {
   const cached = path.join(
     import.meta.dirname,
     '../node_modules/.cache/library-api',
@@ -96,7 +101,6 @@ function newDataFolder(): string {
     keep(folder, cached)
   }
   own(folder)
-  return folder
 }
 
 /** Under its name it is whole, also when two do this at a time. Who may not write there makes a new one each time. */

