@@ -42,7 +42,7 @@ const areOurClaims = TypeCompiler.Compile(AccessTokenClaims)
 
 /**
  * `fastify.accessTokens`: JWT access tokens after RFC 9068, signed with Ed25519 through @fastify/jwt.
- * A Map of verified tokens stands in front, for a signature check costs eight times the rest of a request;
+ * A Map of verified tokens stands in front, because a signature check costs eight times the rest of a request;
  * refused tokens are never kept, so that nobody can fill it with rubbish.
  */
 async function accessTokensPlugin(fastify: FastifyInstance) {
