@@ -2,10 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { describeDatabase } from '../db/dialect.ts'
 import { helpIfAsked } from './command-line/read.ts'
 import { Campaign, type Plan } from './crash/campaign.ts'
 import type { Counts } from './crash/journal.ts'
 import type { Moment } from './crash/killer.ts'
+import { type Place, placeIn } from './crash/place.ts'
 
 /** Of so many rounds at least one kills at each of the moments, and one kills again while the service starts. */
 const EACH_MOMENT_EVERY = 8
@@ -21,19 +23,19 @@ const FAULTS_SHOWN = 20
 
 export interface CrashTest {
   rounds: number
-  databaseFile: string
+  place: Place
   /** How many clients write single authors. */
   writers: number
   log: (line: string) => void
   /** Damages the data while the service is down after the last round, to prove that it would be noticed. */
-  sabotage?: (databaseFile: string, campaign: Campaign) => void | Promise<void>
+  sabotage?: (databaseUrl: string, campaign: Campaign) => void | Promise<void>
 }
 
 /** Runs the rounds on one database; the faults say all that was not as it must be. */
-export async function crashtest({ rounds, databaseFile, writers, log, sabotage }: CrashTest) {
-  const campaign = await Campaign.begin({ databaseFile, writers })
+export async function crashtest({ rounds, place, writers, log, sabotage }: CrashTest) {
+  const campaign = await Campaign.begin({ place, writers })
   const { journal } = campaign
-  const kills = new Map([...MOMENTS.keys()].map((moment) => [moment, 0]))
+  const kills = new Map(momentsOf(place).map((moment) => [moment, 0]))
 
   function planOf(round: number): Plan {
     const isDue = ([, count]: [Moment, number], index: number) =>
@@ -48,7 +50,7 @@ export async function crashtest({ rounds, databaseFile, writers, log, sabotage }
 
   async function run(plan: Plan): Promise<string> {
     const moments = await campaign.crash(plan)
-    if (plan.isLast) await sabotage?.(databaseFile, campaign)
+    if (plan.isLast) await sabotage?.(place.databaseUrl, campaign)
     const wasOpening = await campaign.restart(plan)
     moments.push(...(await campaign.compare(plan)))
     for (const moment of moments) kills.set(moment, (kills.get(moment) ?? 0) + 1)
@@ -72,18 +74,24 @@ export async function crashtest({ rounds, databaseFile, writers, log, sabotage }
   return { ...journal.counts, kills, faults: journal.faults }
 }
 
+/** A server's checkpoints are its own. */
+function momentsOf({ spoolDir }: Place): Moment[] {
+  return [...MOMENTS.keys()].filter((moment) => spoolDir === undefined || moment !== 'checkpoint')
+}
+
 function told({ acknowledged, unknown, lost }: Counts): string {
   return `${acknowledged} acknowledged, ${unknown} unknown, ${lost} lost`
 }
 
-const USAGE = 'usage: npm run crashtest -- ROUNDS'
+const USAGE = `usage: npm run crashtest -- ROUNDS
+  on a new file, or on the server that DATABASE_URL names, in a new database`
 
 async function main(rounds: number): Promise<void> {
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(USAGE)
   const folder = mkdtempSync(path.join(tmpdir(), 'library-crash-'))
-  const databaseFile = path.join(folder, 'library.db')
-  console.log(`database: ${databaseFile} (kept if anything goes wrong)`)
-  const { faults } = await crashtest({ rounds, databaseFile, writers: WRITERS, log: console.log })
+  const place = placeIn(folder)
+  console.log(`database: ${describeDatabase(place.databaseUrl)} (kept if anything goes wrong)`)
+  const { faults } = await crashtest({ rounds, place, writers: WRITERS, log: console.log })
   if (faults.length === 0) rmSync(folder, { recursive: true })
   process.exitCode = faults.length === 0 ? 0 : 1
 }

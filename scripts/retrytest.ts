@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import pLimit from 'p-limit'
 import { helpIfAsked } from './command-line/read.ts'
+import { type Place, placeIn, settingsOf, startOnNew } from './crash/place.ts'
 import { type Headers, type Service, signIn, startService } from './service-process.ts'
 
 const CLIENTS = 40
@@ -15,15 +16,15 @@ const PAUSE_MS = 20
 export interface RetryTest {
   posts: number
   kills: number
-  databaseFile: string
+  place: Place
   log: (line: string) => void
   /** Without keys, to prove that it would be noticed. */
   withoutKeys?: boolean
 }
 
 /** Tells how many requests it took, how many authors there are at the end, and all that was not as it must be. */
-export async function retrytest({ posts, kills, databaseFile, log, withoutKeys = false }: RetryTest) {
-  let running: Promise<Service> = startService(databaseFile)
+export async function retrytest({ posts, kills, place, log, withoutKeys = false }: RetryTest) {
+  let running = startOnNew(place)
   const headers = await signIn((await running).url)
   const faults: string[] = []
   let answered = 0
@@ -58,7 +59,7 @@ export async function retrytest({ posts, kills, databaseFile, log, withoutKeys =
 
   async function restart(service: Service): Promise<Service> {
     await service.end('SIGKILL')
-    return startService(databaseFile)
+    return startService(place.databaseUrl, settingsOf(place))
   }
 
   async function killNowAndThen(): Promise<void> {
@@ -83,13 +84,14 @@ export async function retrytest({ posts, kills, databaseFile, log, withoutKeys =
   }
 }
 
-const USAGE = 'usage: npm run retrytest -- POSTS KILLS'
+const USAGE = `usage: npm run retrytest -- POSTS KILLS
+  on a new file, or on the server that DATABASE_URL names, in a new database`
 
 async function main(posts: number, kills: number): Promise<void> {
   if (!(posts > 0) || !(kills >= 0)) throw new Error(USAGE)
   const folder = mkdtempSync(path.join(tmpdir(), 'library-retry-'))
-  const databaseFile = path.join(folder, 'library.db')
-  const { authors, faults } = await retrytest({ posts, kills, databaseFile, log: console.log })
+  const place = placeIn(folder)
+  const { authors, faults } = await retrytest({ posts, kills, place, log: console.log })
   rmSync(folder, { recursive: true })
   process.exitCode = authors === posts && faults.length === 0 ? 0 : 1
 }

@@ -29,21 +29,21 @@ export interface Starting {
  * not come up.
  */
 export async function startService(
-  databaseFile: string,
+  databaseUrl: string,
   variables: Record<string, string> = {},
   file = 'server.js'
 ): Promise<Service> {
-  const { url, pid, end } = spawnService(databaseFile, variables, file)
+  const { url, pid, end } = spawnService(databaseUrl, variables, file)
   return { url: await url, pid, end }
 }
 
 /** The same without waiting until it listens. */
 export function spawnService(
-  databaseFile: string,
+  databaseUrl: string,
   variables: Record<string, string> = {},
   file = 'server.js'
 ): Starting {
-  const settings = { HOST: '127.0.0.1', PORT: '0', DATABASE_URL: databaseFile, LOG_LEVEL: 'error' }
+  const settings = { HOST: '127.0.0.1', PORT: '0', DATABASE_URL: databaseUrl, LOG_LEVEL: 'error' }
   const env = { ...process.env, REGISTRATION: 'open', ...settings, ...variables }
   const child = spawn(process.execPath, [file], { cwd: ROOT, env })
   const closed = once(child, 'close')

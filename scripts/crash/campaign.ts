@@ -5,7 +5,9 @@ import { Journal } from './journal.ts'
 import type { Moment } from './killer.ts'
 import { killDuring, killOpening } from './killing.ts'
 import { Leaver } from './leavers.ts'
+import { type Place, settingsOf, startOnNew } from './place.ts'
 import { type Client, read } from './requests.ts'
+import { connectionsEnding } from './server-connections.ts'
 import { Visitor } from './visitors.ts'
 import { Writer } from './writers.ts'
 
@@ -17,7 +19,7 @@ const MOST_ROWS = [20, 200, 2000]
 const VARIABLES = { ACCESS_TOKEN_TTL: '86400', TRUST_PROXY: 'loopback' }
 
 interface Options {
-  databaseFile: string
+  place: Place
   /** How many clients write single authors. */
   writers: number
 }
@@ -38,28 +40,23 @@ export class Campaign {
   readonly #writers: Writer[]
   readonly #importers = MOST_ROWS.map((rows) => new Importer(this.journal, rows))
   readonly #leavers = Array.from({ length: LEAVERS }, () => new Leaver(this.journal))
-  readonly #databaseFile: string
+  readonly #place: Place
   readonly #headers: Headers
   readonly #comparison: Comparison
   #service: Service
   #killedAt = ''
 
-  private constructor(
-    { databaseFile, writers }: Options,
-    service: Service,
-    headers: Headers,
-    userId: string
-  ) {
-    this.#databaseFile = databaseFile
+  private constructor({ place, writers }: Options, service: Service, headers: Headers, userId: string) {
+    this.#place = place
     this.#service = service
     this.#writers = Array.from({ length: writers }, () => new Writer(this.journal))
     this.#headers = headers
-    this.#comparison = new Comparison(this.journal, databaseFile, [userId])
+    this.#comparison = new Comparison(this.journal, place, [userId])
   }
 
   /** Starts the service, and makes the accounts that the clients begin with. */
   static async begin(options: Options): Promise<Campaign> {
-    const service = await startService(options.databaseFile, VARIABLES)
+    const service = await startOnNew(options.place, VARIABLES)
     try {
       const { authorization = '' } = await signIn(service.url)
       const me = await read<{ id: string }>({ url: service.url, headers: { authorization } }, '/me')
@@ -86,7 +83,7 @@ export class Campaign {
   /** Has the clients write until the service is killed; gives at what moments that was. */
   async crash({ moment }: Plan): Promise<Moment[]> {
     const client = this.#client
-    const moments = await killDuring(this.#service, this.#databaseFile, moment, (signals) =>
+    const moments = await killDuring(this.#service, this.#place, moment, (signals) =>
       Promise.all([
         ...this.#writers.map((writer) => writer.write(client, signals.onAnswer)),
         ...this.visitors.map((visitor) => visitor.visit(client, signals.onAnswer)),
@@ -100,9 +97,12 @@ export class Campaign {
 
   /** Starts the service again, at the second try if so planned; tells whether that one was needed. */
   async restart({ whileOpening }: Plan): Promise<boolean> {
-    const wasKilled =
-      whileOpening && (await killOpening(spawnService(this.#databaseFile, VARIABLES), this.#databaseFile))
-    this.#service = await startService(this.#databaseFile, VARIABLES)
+    const { databaseUrl } = this.#place
+    const variables = { ...VARIABLES, ...settingsOf(this.#place) }
+    const wasKilled = whileOpening && (await killOpening(spawnService(databaseUrl, variables), this.#place))
+    const formerConnectionsEnded = await connectionsEnding(this.#place)
+    this.#service = await startService(databaseUrl, variables)
+    await formerConnectionsEnded()
     return wasKilled
   }
 

@@ -6,14 +6,15 @@ import { ImportsCheck } from './imports-check.ts'
 import type { Journal } from './journal.ts'
 import { ListCheck } from './list-check.ts'
 import { OwnersCheck } from './owners-check.ts'
+import type { Place } from './place.ts'
 import type { Client } from './requests.ts'
-import { unsoundness } from './soundness.ts'
-import { stagedFiles } from './staged-files.ts'
+import { unsoundnessOf } from './soundness.ts'
+import { leftFiles } from './staged-files.ts'
 
 /** Compares what is there after each restart with what the clients were told. */
 export class Comparison {
   readonly #journal: Journal
-  readonly #databaseFile: string
+  readonly #place: Place
   readonly #accounts: AccountsCheck
   readonly #feed: FeedCheck
   readonly #imports: ImportsCheck
@@ -22,14 +23,14 @@ export class Comparison {
   readonly #owners: OwnersCheck
 
   /** The journal knows of all users but `others`, which are ids. */
-  constructor(journal: Journal, databaseFile: string, others: readonly string[]) {
+  constructor(journal: Journal, place: Place, others: readonly string[]) {
     this.#journal = journal
-    this.#databaseFile = databaseFile
+    this.#place = place
     this.#accounts = new AccountsCheck(journal, others)
     this.#feed = new FeedCheck(journal)
     this.#imports = new ImportsCheck(journal)
     this.#authors = new AuthorsCheck(journal)
-    this.#list = new ListCheck(journal, databaseFile)
+    this.#list = new ListCheck(journal, place.databaseUrl)
     this.#owners = new OwnersCheck(journal)
   }
 
@@ -38,17 +39,17 @@ export class Comparison {
    * service had to finish a deletion that was cut short at that time.
    */
   async run(client: Client, killedAt: string, isLast: boolean): Promise<boolean> {
-    this.#tellAll('left behind', stagedFiles(this.#databaseFile))
-    this.#tellAll('not finished: the deletion of user', await unfinishedDeletions(this.#databaseFile))
+    this.#tellAll('left behind', leftFiles(this.#place))
+    this.#tellAll('not finished: the deletion of user', await unfinishedDeletions(this.#place.databaseUrl))
     await Promise.all([this.#accounts.compare(client, isLast), this.#compareAuthors(client, isLast)])
     this.#owners.compare()
     const wasCutShort = this.#owners.wasCutShort(killedAt)
-    for (const fault of unsoundness(this.#databaseFile)) this.#journal.addFault(fault)
+    for (const fault of await unsoundnessOf(this.#place.databaseUrl)) this.#journal.addFault(fault)
     this.#journal.endRound()
     return wasCutShort
   }
 
-  #tellAll(fault: string, names: string[]): void {
+  #tellAll(fault: string, names: (string | null)[]): void {
     for (const name of names) this.#journal.addFault(`${fault} ${name}`)
   }
 

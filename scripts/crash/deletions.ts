@@ -1,22 +1,22 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { readFile } from './database-file.ts'
+import { readBeside } from './reading.ts'
 
 const PATIENCE_MS = 10_000
 const POLL_MS = 10
 
 /** Waits until the restarted service has finished the deletions that had begun; gives the ids of users for whom that takes too long. */
-export async function unfinishedDeletions(databaseFile: string): Promise<string[]> {
+export async function unfinishedDeletions(databaseUrl: string): Promise<(string | null)[]> {
   const end = performance.now() + PATIENCE_MS
   for (;;) {
-    const unfinished = pendingDeletions(databaseFile)
+    const unfinished = await pendingDeletions(databaseUrl)
     if (unfinished.length === 0 || performance.now() > end) return unfinished
     await pause(POLL_MS)
   }
 }
 
-function pendingDeletions(databaseFile: string): string[] {
-  return readFile(databaseFile, (database) => {
-    const ids = 'select id from account_deletions left join users on number = user_number'
-    return database.prepare(ids).pluck().all() as string[]
+function pendingDeletions(databaseUrl: string): Promise<(string | null)[]> {
+  return readBeside(databaseUrl, async (db) => {
+    const deletions = db.selectFrom('account_deletions').leftJoin('users', 'users.number', 'user_number')
+    return (await deletions.select('users.id').execute()).map(({ id }) => id)
   })
 }

@@ -1,6 +1,7 @@
 /** A thread that watches the files of the database and kills the service at the moment that it waits for, or when time is up. */
 import { statSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
+import type { Place } from './place.ts'
 import { importUnderWay } from './staged-files.ts'
 import { type Backfill, isUnderWay, readBackfill } from './wal-index.ts'
 
@@ -12,7 +13,7 @@ export type Moment = 'checkpoint' | 'staging' | 'importing' | 'deleting' | 'open
 
 export interface Orders {
   pid: number
-  databaseFile: string
+  place: Place
   moment: Moment
   afterRecovery: Backfill
   /** How many deletions are under way, which no file tells; shared with the thread of the clients. */
@@ -23,20 +24,20 @@ export interface Orders {
 const POLL_MS = 0.05
 const PATIENCE_MS = 10_000
 
-const { pid, databaseFile, moment, afterRecovery, deletions, longestDelay }: Orders = workerData
+const { pid, place, moment, afterRecovery, deletions, longestDelay }: Orders = workerData
 const deadline = performance.now() + PATIENCE_MS
 const openedBefore = lastOpened()
 const isMoment = {
-  checkpoint: () => isUnderWay(readBackfill(databaseFile), afterRecovery),
-  staging: () => importUnderWay(databaseFile) === 'staging',
-  importing: () => importUnderWay(databaseFile) === 'importing',
+  checkpoint: () => isUnderWay(readBackfill(place), afterRecovery),
+  staging: () => importUnderWay(place) === 'staging',
+  importing: () => importUnderWay(place) === 'importing',
   deleting: () => Atomics.load(deletions, 0) > 0,
   opening: () => lastOpened() !== openedBefore
 }[moment]
 
-/** The first process that opens the database empties the index of the log. */
+/** The first process that opens the database empties the index of the log, or makes a folder for its files. */
 function lastOpened(): bigint {
-  return statSync(`${databaseFile}-shm`, { bigint: true }).mtimeNs
+  return statSync(place.spoolDir ?? `${place.databaseUrl}-shm`, { bigint: true }).mtimeNs
 }
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4))

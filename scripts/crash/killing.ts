@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Service, Starting } from '../service-process.ts'
 import type { Moment, Orders } from './killer.ts'
+import type { Place } from './place.ts'
 import { importUnderWay } from './staged-files.ts'
 import { type Backfill, isUnderWay, readBackfill } from './wal-index.ts'
 
@@ -30,11 +31,11 @@ export interface Signals {
  */
 export async function killDuring(
   service: Service,
-  databaseFile: string,
+  place: Place,
   moment: Moment | undefined,
   work: (signals: Signals) => Promise<unknown>
 ): Promise<Moment[]> {
-  const afterRecovery = readBackfill(databaseFile)
+  const afterRecovery = readBackfill(place)
   const deletions = new Int32Array(new SharedArrayBuffer(4))
   const enough = Promise.withResolvers<void>()
   let answersLeft = moment === undefined ? randomAnswers() : Number.POSITIVE_INFINITY
@@ -43,30 +44,30 @@ export async function killDuring(
     onDeletion: (isUnderWay) => Atomics.add(deletions, 0, isUnderWay ? 1 : -1)
   })
   const kill = async () => {
-    if (moment !== undefined) return killAt(moment, service, { databaseFile, afterRecovery, deletions })
+    if (moment !== undefined) return killAt(moment, service, { place, afterRecovery, deletions })
     await Promise.race([enough.promise, done])
     waitBusily(Math.random() * LONGEST_DELAY_MS)
     process.kill(service.pid, 'SIGKILL')
   }
   await Promise.all([kill(), done])
   await service.end('SIGKILL')
-  const isInCheckpoint = isUnderWay(readBackfill(databaseFile), afterRecovery)
-  return [isInCheckpoint ? ('checkpoint' as const) : [], importUnderWay(databaseFile) ?? []].flat()
+  const isInCheckpoint = isUnderWay(readBackfill(place), afterRecovery)
+  return [isInCheckpoint ? ('checkpoint' as const) : [], importUnderWay(place) ?? []].flat()
 }
 
 /** Kills a service that is just opening its database; tells whether that was before it listened. */
-export async function killOpening(starting: Starting, databaseFile: string): Promise<boolean> {
+export async function killOpening(starting: Starting, place: Place): Promise<boolean> {
   const isUp = starting.url.then(
     () => true,
     () => false
   )
-  await killAt('opening', starting, { databaseFile, afterRecovery: readBackfill(databaseFile) })
+  await killAt('opening', starting, { place, afterRecovery: readBackfill(place) })
   await starting.end('SIGKILL')
   return !(await isUp)
 }
 
 interface Signs {
-  databaseFile: string
+  place: Place
   afterRecovery: Backfill
   deletions?: Int32Array
 }

@@ -1,27 +1,27 @@
 /** Every author that there is against the journal. */
-import { readFile } from './database-file.ts'
 import type { Journal } from './journal.ts'
 import type { Author, Life } from './life.ts'
+import { readBeside } from './reading.ts'
 import { type Client, MOST_ON_PAGE, readAll } from './requests.ts'
 
 /** Compares after each restart; it remembers how far back the list was right. */
 export class ListCheck {
   readonly #journal: Journal
-  readonly #databaseFile: string
+  readonly #databaseUrl: string
   /** When the newest author of the last comparison was created. */
   #since = ''
 
-  constructor(journal: Journal, databaseFile: string) {
+  constructor(journal: Journal, databaseUrl: string) {
     this.#journal = journal
-    this.#databaseFile = databaseFile
+    this.#databaseUrl = databaseUrl
   }
 
-  /** The new ones as the list shows them, at the last all of them, and each time all as they are in the file. */
+  /** The new ones as the list shows them, at the last all of them, and each time all as they are in the database. */
   async compare(client: Client, isLast: boolean): Promise<void> {
     const since = isLast ? '' : this.#since
     const listed = await this.#readList(client, since)
     this.#match(listed, 'in the list', ({ author }) => author !== null && author.created_at >= since)
-    this.#match(this.#readFile(), 'in the file', ({ author }) => author !== null)
+    this.#match(await this.#readDatabase(), 'in the database', ({ author }) => author !== null)
   }
 
   /** The newest come first. */
@@ -35,12 +35,11 @@ export class ListCheck {
     return listed
   }
 
-  #readFile(): Map<string, string> {
-    return readFile(
-      this.#databaseFile,
-      (database) =>
-        new Map(database.prepare('select id, record from authors').raw().all() as [string, string][])
-    )
+  #readDatabase(): Promise<Map<string, string>> {
+    return readBeside(this.#databaseUrl, async (db) => {
+      const authors = await db.selectFrom('authors').select(['id', 'record']).execute()
+      return new Map(authors.map(({ id, record }) => [id, record]))
+    })
   }
 
   #match(present: Map<string, string>, where: string, isExpected: (life: Life) => boolean): void {

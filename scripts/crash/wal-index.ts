@@ -1,6 +1,7 @@
 /** What SQLite's WAL index tells of checkpoints (https://sqlite.org/walformat.html#the_wal_index_file_format). */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
+import type { Place } from './place.ts'
 
 const DONE_OFFSET = 96
 const BEGUN_OFFSET = 128
@@ -12,9 +13,11 @@ export interface Backfill {
   begun: number
 }
 
-export function readBackfill(databaseFile: string): Backfill {
+/** A server has checkpoints of its own, which a service that is killed does not disturb. */
+export function readBackfill({ databaseUrl, spoolDir }: Place): Backfill {
+  if (spoolDir !== undefined) return { done: 0, begun: 0 }
   const header = Buffer.alloc(LENGTH)
-  const file = openSync(`${databaseFile}-shm`, 'r')
+  const file = openSync(`${databaseUrl}-shm`, 'r')
   readSync(file, header, 0, LENGTH, 0)
   closeSync(file)
   const numberAt = (offset: number) =>

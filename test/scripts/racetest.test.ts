@@ -30,7 +30,16 @@ test('of two instances that do the same at the same time one wins, and both know
 })
 
 t.test('the command says how it is used', async (t) => {
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/racetest.ts', 'many'], { cwd: ROOT })
-  t.equal(status, 1)
-  t.match(String(stderr), /^usage: npm run racetest -- RACES\n.* DATABASE_URL names\n$/)
+  const env = { ...process.env, DATABASE_URL: 'never-made.db' }
+  for (const args of [['many'], ['1', 'nobody']]) {
+    const { status, stderr } = spawnSync(process.execPath, ['scripts/racetest.ts', ...args], {
+      cwd: ROOT,
+      env
+    })
+    t.equal(status, 1)
+    t.match(
+      String(stderr),
+      /^usage: npm run racetest -- RACES \[KIND\]\n.+\n {2}KIND: author, .+ username\n$/
+    )
+  }
 })
