@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import t, { type Test } from 'tap'
 import { AuthorParams } from '../schemas/authors.ts'
+import { test } from './engines.ts'
 import { AUTHOR, buildApp, listen, PASSWORD, ROOT, signIn } from './helpers.ts'
 
 const CHROMIUM = [
@@ -75,38 +76,36 @@ async function authorize(page: Page, fields: Record<string, string>) {
   await page.locator('.close-modal').click()
 }
 
-t.test(
-  'a person gets from registering to a list of authors in /docs, and nothing is loaded from elsewhere',
-  { skip: CHROMIUM === undefined && 'Chromium is not installed' },
-  async (t) => {
-    const { url } = await listen(t)
-    const { page, requests, complaints } = await openBrowser(t)
-    await page.goto(`${url}/docs`)
+test('a person gets from registering to a list of authors in /docs, and nothing is loaded from elsewhere', {
+  skip: CHROMIUM === undefined && 'Chromium is not installed'
+}, async (t) => {
+  const { url } = await listen(t)
+  const { page, requests, complaints } = await openBrowser(t)
+  await page.goto(`${url}/docs`)
 
-    const registered = await execute(page, 'account-register', { username: 'salman', password: PASSWORD })
-    t.match(registered, { status: '201', json: { username: 'salman' } })
+  const registered = await execute(page, 'account-register', { username: 'salman', password: PASSWORD })
+  t.match(registered, { status: '201', json: { username: 'salman' } })
 
-    await authorize(page, { 'auth-basic-username': 'salman', 'auth-basic-password': PASSWORD })
-    const loggedIn = await execute(page, 'account-login')
-    t.match(loggedIn, { status: '200', json: { token_type: 'Bearer', access_token: String } })
+  await authorize(page, { 'auth-basic-username': 'salman', 'auth-basic-password': PASSWORD })
+  const loggedIn = await execute(page, 'account-login')
+  t.match(loggedIn, { status: '200', json: { token_type: 'Bearer', access_token: String } })
 
-    await authorize(page, { 'auth-bearer-value': loggedIn.json.access_token })
-    const created = await execute(page, 'authors-createAuthor', AUTHOR)
-    t.match(created, { status: '201', json: AUTHOR })
-    const listed = await execute(page, 'authors-listAuthors')
-    t.match(listed, { status: '200', json: { data: [{ id: created.json.id, ...AUTHOR }], next: null } })
+  await authorize(page, { 'auth-bearer-value': loggedIn.json.access_token })
+  const created = await execute(page, 'authors-createAuthor', AUTHOR)
+  t.match(created, { status: '201', json: AUTHOR })
+  const listed = await execute(page, 'authors-listAuthors')
+  t.match(listed, { status: '200', json: { data: [{ id: created.json.id, ...AUTHOR }], next: null } })
 
-    for (const operation of ['authors-importAuthors', 'authors-patchAuthor'])
-      await page.locator(`[id="operations-${operation}"] .opblock-summary-control`).click()
-    await page.locator('[id="operations-authors-patchAuthor"] textarea').waitFor()
-    t.ok((await page.locator('select, textarea').count()) > 20)
-    t.strictSame(await page.evaluate(NAMELESS), [], 'every field has a name that can be heard')
+  for (const operation of ['authors-importAuthors', 'authors-patchAuthor'])
+    await page.locator(`[id="operations-${operation}"] .opblock-summary-control`).click()
+  await page.locator('[id="operations-authors-patchAuthor"] textarea').waitFor()
+  t.ok((await page.locator('select, textarea').count()) > 20)
+  t.strictSame(await page.evaluate(NAMELESS), [], 'every field has a name that can be heard')
 
-    if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT, fullPage: true })
-    t.strictSame([...new Set(requests.map((address) => new URL(address).origin))], [url])
-    t.strictSame(complaints, [], 'nothing is blocked, nothing fails')
-  }
-)
+  if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT, fullPage: true })
+  t.strictSame([...new Set(requests.map((address) => new URL(address).origin))], [url])
+  t.strictSame(complaints, [], 'nothing is blocked, nothing fails')
+})
 
 t.test('/docs is a page whose policy lets only its own scripts run', async (t) => {
   const server = await buildApp(t)

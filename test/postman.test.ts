@@ -4,6 +4,7 @@ import path from 'node:path'
 import t from 'tap'
 import { generatePostman } from '../scripts/postman/collection.ts'
 import { WALK } from '../scripts/postman/walk.ts'
+import { test } from './engines.ts'
 import { listen, ROOT } from './helpers.ts'
 
 const newman = createRequire(new URL('../tools/package.json', import.meta.url))('newman')
@@ -40,7 +41,7 @@ t.test('the committed collection and environment are what the service generates'
     t.equal(readText(name), text, `postman/${name} is up to date; if not, run npm run postman`)
 })
 
-t.test('the walk comes first and passes, also a second time on the same database', async (t) => {
+test('the walk comes first and passes, also a second time on the same database', async (t) => {
   const { item } = JSON.parse(readText('library.postman_collection.json'))
   t.equal(item[0].name, WALK)
   const { url } = await listen(t)
@@ -58,7 +59,7 @@ t.test('baseUrl may have a path', async (t) => {
   t.strictSame(failuresOf(run), [])
 })
 
-t.test('every request of the collection fits the service', async (t) => {
+test('every request of the collection fits the service', async (t) => {
   const { url } = await listen(t)
   const { run } = await runNewman(url)
   t.strictSame(failuresOf(run), [])

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Config } from '../config.ts'
+import { test } from './engines.ts'
 import { buildApp, listen, ROOT, temporaryFolder } from './helpers.ts'
 
 const run = promisify(execFile)
@@ -104,34 +105,32 @@ function isAsExpected({ exit, status, expected }: Call): boolean {
   return exit === 0 && (expected === '2xx' ? status.startsWith('2') : status === expected)
 }
 
-t.test(
-  'every block in curl works as it is printed, one after the other',
-  { skip: !hasCurl && 'curl is not installed' },
-  async (t) => {
-    const blocks = curlBlocks(readme)
-    const { code, stderr, printed, calls } = await runBlocks(t, blocks)
-    for (const call of calls)
-      t.ok(isAsExpected(call), `${call.status}, expected ${call.expected}: ${call.command}`, call)
-    t.equal(code, 0, 'the shell ends well', { stderr })
-    t.strictSame([...new Set(calls.map(({ block }) => block))], [...blocks.keys()], 'every block was run')
+test('every block in curl works as it is printed, one after the other', {
+  skip: !hasCurl && 'curl is not installed'
+}, async (t) => {
+  const blocks = curlBlocks(readme)
+  const { code, stderr, printed, calls } = await runBlocks(t, blocks)
+  for (const call of calls)
+    t.ok(isAsExpected(call), `${call.status}, expected ${call.expected}: ${call.command}`, call)
+  t.equal(code, 0, 'the shell ends well', { stderr })
+  t.strictSame([...new Set(calls.map(({ block }) => block))], [...blocks.keys()], 'every block was run')
 
-    const walk = printed[blocks.findIndex(({ isWalk }) => isWalk)] as string
-    const answers = walk
-      .split('\n')
-      .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line))
-    t.match(answers, [
-      { username: 'salman' },
-      { username: 'salman' },
-      { slug: 'salman-rushdie', version: 1 },
-      { data: [{ slug: 'salman-rushdie' }], next: null },
-      { slug: 'salman-rushdie' },
-      { version: 2, birth_year: 1947 }
-    ])
-    t.equal(answers.length, 6)
-    t.match(walk.trim(), /\n204$/)
-  }
-)
+  const walk = printed[blocks.findIndex(({ isWalk }) => isWalk)] as string
+  const answers = walk
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+  t.match(answers, [
+    { username: 'salman' },
+    { username: 'salman' },
+    { slug: 'salman-rushdie', version: 1 },
+    { data: [{ slug: 'salman-rushdie' }], next: null },
+    { slug: 'salman-rushdie' },
+    { version: 2, birth_year: 1947 }
+  ])
+  t.equal(answers.length, 6)
+  t.match(walk.trim(), /\n204$/)
+})
 
 const PAGE = `
 \`\`\`sh

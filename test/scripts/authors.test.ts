@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
+import { test } from '../engines.ts'
 import { listen, ROOT, signIn, temporaryFolder } from '../helpers.ts'
 import { CSV, exporter, file, NDJSON, problem, serve } from './client/fakes.ts'
 
@@ -46,7 +47,7 @@ async function library(t: Test) {
   return { url, token, run, names, folder: temporaryFolder(t) }
 }
 
-t.test('a CSV file comes back as it was, byte by byte', async (t) => {
+test('a CSV file comes back as it was, byte by byte', async (t) => {
   const { run, folder } = await library(t)
   const out = path.join(folder, 'out.csv')
   t.strictSame(await run(['import', file(t, 'in.CSV', CSV)]), {

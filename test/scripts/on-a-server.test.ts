@@ -1,6 +1,7 @@
 /** The operator's commands on a database of a server. */
 import { execFile, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type Kysely, sql } from 'kysely'
@@ -84,7 +85,8 @@ t.test(
     t.match(created, { code: 0, stderr: '', stdout: /^Created salman\. Within 60 minutes/ })
     t.match(await library(variables, 'keys', 'list'), { code: 0, stdout: /^[\w-]{43} {2}active .+\n$/ })
 
-    const { url, output } = await startServer(t, { ...variables, WORKERS: '2', LOG_LEVEL: 'trace' })
+    const settings = { ...variables, WORKERS: '2', LOG_LEVEL: 'trace' }
+    const { url, output, child, exited } = await startServer(t, settings)
     const place = `postgres://${role}@${new URL(DATABASE_URL).host}/${database}`
     t.match(output(), new RegExp(`^data +${place} \\(0 authors, 1 user\\)$`, 'm'))
     t.match(await library(variables, 'seed', '--url', url), { code: 0, stdout: /60 authors created/ })
@@ -114,6 +116,12 @@ t.test(
       stderr: '',
       stdout: /^60 authors, .+\n.+permission denied.+a superuser.+\n.+ is sound\n$/
     })
+    child.kill('SIGHUP')
+    while (!output().includes('"event":"roll_ended"')) await once(child.stdout, 'data')
+    const readiness = await fetch(`${url}/health/ready`, { headers: { connection: 'close' } })
+    t.equal(readiness.status, 200, 'its workers were replaced')
+    child.kill('SIGTERM')
+    t.equal(await exited, 0)
     for (const text of [output(), checked.stdout, rotated.stdout]) {
       for (const secret of [password, encodeURIComponent(password), variables.KEYS_SECRET])
         t.notOk(text.includes(secret))

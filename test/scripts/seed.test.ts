@@ -5,6 +5,7 @@ import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { SEED_ACCOUNT_FILE } from '../../scripts/seed-account.ts'
+import { test } from '../engines.ts'
 import { basic, listen, PASSWORD, ROOT, signIn } from '../helpers.ts'
 import { file } from './client/fakes.ts'
 
@@ -38,7 +39,7 @@ t.test('the sample has the columns of an import, and every winner', async (t) =>
   for (const line of SAMPLE.slice(1)) t.match(line, /,true,\d{4},(\d{4})?,Booker Prize (19|20)\d\d$/)
 })
 
-t.test('the sample is loaded once, however often and by whomever it is seeded', async (t) => {
+test('the sample is loaded once, however often and by whomever it is seeded', async (t) => {
   const { server, url } = await listen(t)
 
   const first = await seed(['--url', url])
