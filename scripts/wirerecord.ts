@@ -1,5 +1,6 @@
 /**
- * `npm run wirerecord -- FOLDER FILE`: starts the service that lies in the folder (a checkout with its packages) on a new database,
+ * `npm run wirerecord -- FOLDER FILE`: starts the service that lies in the folder (a checkout with its packages) on a new database, which
+ * may be on the server that DATABASE_URL names,
  * runs a fixed series of requests that uses every operation, and writes down all that was answered, byte for byte but for what
  * cannot be the same twice. Two recordings of the same service are equal.
  * `npm run wirerecord -- --compare BEFORE AFTER` shows where two recordings differ, and exits with 1 when they do.
@@ -11,8 +12,9 @@ import path from 'node:path'
 import { finished } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { helpIfAsked, readCommandLine } from './command-line/read.ts'
+import { type Place, placeIn, settingsOf, startOnNew } from './crash/place.ts'
 import { type Document, wholeDocument } from './fuzz/document.ts'
-import { type Service, startService } from './service-process.ts'
+import { startService } from './service-process.ts'
 import { accounts, limits } from './wire/acts/accounts.ts'
 import { authors } from './wire/acts/authors.ts'
 import { files } from './wire/acts/files.ts'
@@ -35,25 +37,25 @@ const FIRST_SETTINGS = { ACCESS_TOKEN_TTL: '86400' }
 export interface Recording {
   /** Where the service lies. */
   folder: string
-  databaseFile: string
+  place: Place
   write: (text: string) => void
   /** By default all. */
   acts?: ActName[]
 }
 
 /** Records everything; gives the number of requests, and what the document promises but was never answered. */
-export async function record({ folder, databaseFile, write, acts }: Recording) {
-  const start = (settings: Record<string, string>) =>
-    startService(databaseFile, settings, path.resolve(folder, 'server.js'))
-  let service: Service = await start(FIRST_SETTINGS)
+export async function record({ folder, place, write, acts }: Recording) {
+  const { databaseUrl } = place
+  const file = path.resolve(folder, 'server.js')
+  let service = await startOnNew(place, FIRST_SETTINGS, file)
   const wire = new Recorder(service.url, write)
   try {
     const document = wholeDocument((await wire.send('GET /openapi.json', {}, { exact: true })).json)
     wire.expect(document)
-    const stage = await gather(wire, document, operatorOf(wire, folder, databaseFile))
+    const stage = await gather(wire, document, operatorOf(wire, folder, databaseUrl))
     for (const name of acts ?? (Object.keys(ACTS) as ActName[])) await ACTS[name](stage)
     await service.end('SIGTERM')
-    service = await start(SETTINGS)
+    service = await startService(databaseUrl, { ...SETTINGS, ...settingsOf(place) }, file)
     wire.moveTo(service.url)
     await secondLife(stage)
     return { steps: wire.steps, missing: wire.missing(document) }
@@ -73,8 +75,8 @@ async function gather(wire: Recorder, document: Document, operator: Stage['opera
   return stage
 }
 
-function operatorOf(wire: Recorder, folder: string, databaseFile: string): Stage['operator'] {
-  const env = { ...process.env, DATABASE_URL: databaseFile, LOG_LEVEL: 'error' }
+function operatorOf(wire: Recorder, folder: string, databaseUrl: string): Stage['operator'] {
+  const env = { ...process.env, DATABASE_URL: databaseUrl, LOG_LEVEL: 'error' }
   const script = path.resolve(folder, 'scripts/user.ts')
   return (...words) =>
     wire.note(`npm run user -- ${words.join(' ')}`, async () => {
@@ -108,8 +110,8 @@ async function recordTo(folder: string, file: string): Promise<number> {
   const databaseFolder = mkdtempSync(path.join(tmpdir(), 'library-wire-'))
   const output = createWriteStream(file)
   try {
-    const databaseFile = path.join(databaseFolder, 'library.db')
-    const { steps, missing } = await record({ folder, databaseFile, write: (text) => output.write(text) })
+    const place = placeIn(databaseFolder)
+    const { steps, missing } = await record({ folder, place, write: (text) => output.write(text) })
     output.end()
     await finished(output)
     for (const promise of missing) console.error(`never answered: ${promise}`)

@@ -21,11 +21,15 @@ export function settingsOf({ spoolDir }: Place): Record<string, string> {
   return spoolDir === undefined ? {} : { SPOOL_DIR: spoolDir }
 }
 
-/** Starts the service for the first time. Throws when there is anything in the database, which the test would spoil. */
-export async function startOnNew(place: Place, variables: Record<string, string> = {}): Promise<Service> {
+/** Starts the service for the first time. Throws when a server's database has anything in it, which would be spoilt. */
+export async function startOnNew(
+  place: Place,
+  variables: Record<string, string> = {},
+  file?: string
+): Promise<Service> {
   const { databaseUrl } = place
-  const service = await startService(databaseUrl, { ...variables, ...settingsOf(place) })
-  if (await isNew(databaseUrl)) return service
+  const service = await startService(databaseUrl, { ...variables, ...settingsOf(place) }, file)
+  if (!isServer(databaseUrl) || (await isNew(databaseUrl))) return service
   await service.end('SIGTERM')
   throw new Error(
     `${describeDatabase(databaseUrl)} is in use: name a database that is new, and for this alone.`
