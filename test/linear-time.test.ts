@@ -1,25 +1,15 @@
 /** Nothing takes more than linear time: each expression is looked at, and every place of every operation is tried. */
 import { execFile } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { globSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { buildApp, ROOT } from './helpers.ts'
+import type { Analysed, Expression, Task } from './linear-time/analysis.ts'
 
 const run = promisify(execFile)
 /** Of the runs in a place every so-manieth; `npm run attacktest` tries them all. */
 const STEP = '23'
-
-// Its analysis in this process, where its others start one.
-process.env.RECHECK_SYNC_BACKEND = 'pure'
-const tools = createRequire(new URL('../tools/package.json', import.meta.url))
-
-interface Expression {
-  place: string
-  source: string
-  flags: string
-}
 
 /** The expressions that the service makes during the work, and those that Ajv makes of its schemas. */
 async function madeDuring(work: () => Promise<unknown>): Promise<Expression[]> {
@@ -43,51 +33,29 @@ async function madeDuring(work: () => Promise<unknown>): Promise<Expression[]> {
   return made
 }
 
-interface SyntaxNode {
-  kind: number
-  text?: string
-  forEachChild(callback: (node: SyntaxNode) => void): void
-}
-
-/** The expressions that stand in a source file. */
-function writtenIn(place: string): Expression[] {
-  const { createSourceFile, ScriptTarget, SyntaxKind } = tools('typescript')
-  const found: Expression[] = []
-  const visit = (node: SyntaxNode) => {
-    if (node.kind === SyntaxKind.RegularExpressionLiteral) {
-      const [, source = '', flags = ''] = /^\/(.*)\/(\w*)$/s.exec(node.text ?? '') ?? []
-      found.push({ place, source, flags })
-    }
-    node.forEachChild(visit)
-  }
-  visit(createSourceFile(place, readFileSync(path.join(ROOT, place), 'utf8'), ScriptTarget.Latest))
-  return found
-}
-
-/** Where nothing repeats without bounds, a search is linear. */
-function repeats({ source }: Expression): boolean {
-  return /[*+]|\{\d+,\}/.test(source)
-}
-
-/** What the analysis cannot prove, such as an expression that looks ahead, counts as not linear; it takes the time it needs. */
-function isLinear({ source, flags }: Pick<Expression, 'source' | 'flags'>): boolean {
-  return tools('recheck').checkSync(source, flags, { checker: 'automaton', timeout: null }).status === 'safe'
+/** Those that repeat something, each once, in the files and further ones. */
+async function analyse(task: Task): Promise<Analysed[]> {
+  const analysis = run(process.execPath, ['test/linear-time/analysis.ts'], { cwd: ROOT })
+  analysis.child.stdin?.end(JSON.stringify(task))
+  return JSON.parse((await analysis).stdout)
 }
 
 t.test('every regular expression takes linear time', async (t) => {
   const folders = '{plugins,routes,schemas,db,cluster}/**/*.ts'
-  const written = globSync(['{app,config,main}.ts', folders], { cwd: ROOT }).flatMap(writtenIn)
+  const files = globSync(['{app,config,main}.ts', folders], { cwd: ROOT })
   const made = await madeDuring(async () => {
     await buildApp(t)
     // Loaded once more, so that it makes its expressions here.
     await import(`${path.join(ROOT, 'db/folding.ts')}?again`)
   })
-  const all = [...written, ...made].filter(repeats)
-  const distinct = new Map(all.map((expression) => [`/${expression.source}/${expression.flags}`, expression]))
-  t.ok(distinct.size > 30, 'of the sources, the schemas and the addresses')
-  for (const [text, expression] of distinct) t.ok(isLinear(expression), `${text} ${expression.place}`)
-  for (const source of ['^[^\\0]*[^ \\0][^\\0]*$', '^-+|-+$', '(?=a)a*'])
-    t.notOk(isLinear({ source, flags: 'u' }), `/${source}/ does not, or it is not known`)
+  const slow = ['^[^\\0]*[^ \\0][^\\0]*$', '^-+|-+$', '(?=a)a*']
+  const known = slow.map((source) => ({ place: 'here', source, flags: 'u' }))
+  const analysed = await analyse({ files, more: [...made, ...known] })
+  t.ok(analysed.length > 30, 'of the sources, the schemas and the addresses')
+  for (const { place, source, flags, isLinear } of analysed) {
+    if (place !== 'here') t.ok(isLinear, `/${source}/${flags} ${place}`)
+    else t.notOk(isLinear, `/${source}/ does not, or it is not known`)
+  }
 })
 
 t.test('no request of less than 1 MiB holds the event loop for more than 50 ms', async (t) => {
