@@ -1,14 +1,9 @@
 /** `npx library keys COMMAND`: the signing keys of the database that DATABASE_URL names, in the file beside it or in itself. */
-import { loadConfig } from '../config.ts'
-import { callOf } from '../db/command.ts'
-import { type Database, openDatabase } from '../db/database.ts'
-import { newKey, rotate, type StoredKey, stateOf } from '../plugins/signing-keys/key-set.ts'
-import { KeysRefused } from '../plugins/signing-keys/refused.ts'
-import { type KeyStore, keyStoreOf } from '../plugins/signing-keys/store.ts'
 import { KeptOptions } from './command-line/kept-options.ts'
-import { NUMBER, UsageError } from './command-line/options.ts'
-import { helpIfAsked, readCommandLine } from './command-line/read.ts'
+import { UsageError } from './command-line/options.ts'
+import { helpIfAsked } from './command-line/read.ts'
 import { complain } from './complain.ts'
+import { keys } from './keys/commands.ts'
 
 const USAGE = `usage: npx library keys list|rotate [--announce SECONDS]|create|encrypt|decrypt
   list        the keys that sign tokens, and until when
@@ -16,80 +11,17 @@ const USAGE = `usage: npx library keys list|rotate [--announce SECONDS]|create|e
   create      the first key, where it is lost
   encrypt     encrypts the keys in a database on a server with KEYS_SECRET; with KEYS_SECRET=NEW,OLD those that have another secret too
   decrypt     stores them as they are, so that KEYS_SECRET can go`
-const DEFAULT_ANNOUNCEMENT = '120'
 
-type Command = (store: KeyStore, announceSeconds: number) => Promise<string[]>
-
-const COMMANDS: Record<string, Command> = {
-  list: async (store) => (await store.look()).keys().map(describe),
-  rotate: async (store, announceSeconds) =>
-    (await store.change((keys) => rotate(keys, new Date(), announceSeconds))).map(describe),
-  create: async (store) => {
-    const keys = [newKey(new Date())]
-    if (await store.create(keys)) return keys.map(describe)
-    throw new KeysRefused(
-      `${store.place} has signing keys already: use \`npx library keys rotate\` for another key.`
-    )
-  },
-  encrypt: async (store) => [outcome(await store.recode('encrypted'), 'encrypted')],
-  decrypt: async (store) => [outcome(await store.recode('plain'), 'decrypted')]
-}
-
-function outcome(count: number, done: string): string {
-  if (count === 0) return 'nothing to do'
-  return count === 1 ? `1 key was ${done}` : `${count} keys were ${done}`
-}
-
-function describe(key: StoredKey): string {
-  const state = stateOf(key, new Date())
-  const { kid, created_at, active_from, retired_at, expires_at } = key
-  const detail = state === 'retired' ? `retired until ${expires_at}` : state
-  const times = {
-    created: created_at,
-    'signs from': active_from,
-    'signs until': retired_at,
-    'kept until': expires_at
-  }
-  const told = Object.entries(times).filter(([, time]) => time !== undefined)
-  return [kid, detail, ...told.map((pair) => pair.join(' '))].join('  ')
-}
-
-function parseCommand() {
-  const { positionals, values } = readCommandLine({
-    begin: 'npx library keys',
-    options: { announce: { type: 'string', default: DEFAULT_ANNOUNCEMENT, looksLike: NUMBER } },
-    words: 1
-  })
-  const command = new Map(Object.entries(COMMANDS)).get(positionals.join(' '))
-  if (command === undefined || !/^\d{1,7}$/.test(values.announce)) throw new UsageError('')
-  return { command, announceSeconds: Number(values.announce) }
-}
-
-function parseCommandOrExit() {
-  try {
-    return parseCommand()
-  } catch (error) {
-    const { message } = error as Error
-    console.error(error instanceof KeptOptions ? message : `${message}\n${USAGE}`.trim())
-    process.exit(2)
-  }
-}
-
-async function main(): Promise<void> {
-  const { command, announceSeconds } = parseCommandOrExit()
-  let database: Database | undefined
-  try {
-    const config = loadConfig(process.env, { dotenv: true })
-    const store = await keyStoreOf(config, async () => {
-      database = await openDatabase(config.DATABASE_URL)
-      const { reads: db, run } = database
-      return { db, run: (command, input) => run(callOf(command, input)) as Promise<never> }
-    })
-    for (const line of await command(store, announceSeconds)) console.log(line)
-  } finally {
-    await database?.close()
-  }
+function tellUsage(error: UsageError): never {
+  const { message } = error
+  console.error(error instanceof KeptOptions ? message : `${message}\n${USAGE}`.trim())
+  process.exit(2)
 }
 
 helpIfAsked(USAGE)
-await main().catch(complain)
+try {
+  for (const line of await keys(process.argv.slice(2), process.env)) console.log(line)
+} catch (error) {
+  if (error instanceof UsageError) tellUsage(error)
+  complain(error)
+}

@@ -2,9 +2,10 @@
 import Fastify from 'fastify'
 import { app, serverOptions } from '../app.ts'
 import { loadConfig } from '../config.ts'
+import { UsageError } from './command-line/options.ts'
 import { helpIfAsked } from './command-line/read.ts'
 import { complain } from './complain.ts'
-import { COMMANDS } from './user/commands.ts'
+import { readWords } from './user/commands.ts'
 
 const USAGE = `usage: npx library user COMMAND [NAME]
   list                 the users and their roles
@@ -19,13 +20,8 @@ const USAGE = `usage: npx library user COMMAND [NAME]
 /** What holds strangers up does not hold up the operator. */
 const OPERATOR = { LOG_LEVEL: 'silent', REGISTRATION: 'open', RATE_LIMIT: 'off' } as const
 
-async function main(commandName = '', name = '', ...more: string[]): Promise<void> {
-  if ([commandName, name].includes('--help')) return console.log(USAGE)
-  const command = Object.hasOwn(COMMANDS, commandName) ? COMMANDS[commandName] : undefined
-  if (command === undefined || more.length > 0 || (commandName === 'list') !== (name === '')) {
-    console.error(USAGE)
-    process.exit(2)
-  }
+async function main(words: readonly string[]): Promise<void> {
+  const { command, name } = readWords(words)
   const config = { ...loadConfig(process.env, { dotenv: true }), ...OPERATOR }
   const service = Fastify(serverOptions(config))
   try {
@@ -36,5 +32,11 @@ async function main(commandName = '', name = '', ...more: string[]): Promise<voi
   }
 }
 
+function fail(error: unknown): never {
+  if (!(error instanceof UsageError)) complain(error)
+  console.error(USAGE)
+  process.exit(2)
+}
+
 helpIfAsked(USAGE)
-await main(...process.argv.slice(2)).catch(complain)
+await main(process.argv.slice(2)).catch(fail)

@@ -1,5 +1,7 @@
 /** A command line that cannot be understood. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  override readonly name: string = 'UsageError'
+}
 
 /** An option of a command, as `parseArgs` takes it. */
 export interface Option {

@@ -5,6 +5,7 @@ import { changeUserAsOperator, type OperatorOutcome } from '../../db/commands/us
 import { CODE_MINUTES, codeExpiry } from '../../db/password-resets.ts'
 import type { ReadDb } from '../../db/tables.ts'
 import { findCredentials, listUsers, type Role } from '../../db/users.ts'
+import { UsageError } from '../command-line/options.ts'
 import { Refused } from '../complain.ts'
 
 /** Some 137 bits. */
@@ -38,6 +39,14 @@ export const COMMANDS: Record<string, Command> = {
     return `${await unlock(service, username)}\n${code}`
   },
   unlock: async (service, name) => unlock(service, (await find(service.db, name)).username)
+}
+
+/** The command that the words name, and the name that it takes. Throws `UsageError`. */
+export function readWords([commandName = '', name = '', ...more]: readonly string[]) {
+  const command = Object.hasOwn(COMMANDS, commandName) ? COMMANDS[commandName] : undefined
+  const takesName = commandName !== 'list'
+  if (command === undefined || more.length > 0 || takesName === (name === '')) throw new UsageError()
+  return { command, name }
 }
 
 async function unlock(service: FastifyInstance, username: string): Promise<string> {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { COMMANDS } from '../../scripts/user/commands.ts'
+import { COMMANDS, readWords } from '../../scripts/user/commands.ts'
 import { basic, buildApp, directly, PASSWORD, ROOT, signIn, temporaryFolder } from '../helpers.ts'
 
 const run = promisify(execFile)
@@ -11,23 +11,16 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
   const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
   const server = await buildApp(t, { DATABASE_URL })
   const { headers } = await signIn(server)
-  const user = async (...args: string[]) =>
-    (
-      await run(process.execPath, ['scripts/user.ts', ...args], {
-        cwd: ROOT,
-        env: { ...process.env, DATABASE_URL, REGISTRATION: 'closed' }
-      })
-    ).stdout.trim()
+  const beside = await buildApp(t, { DATABASE_URL, RATE_LIMIT: 'off' })
+  const user = async (command: string, name = '') => (await COMMANDS[command]?.(beside, name)) ?? ''
   const me = async () => (await server.inject({ url: '/me', headers })).json()
 
   t.equal(await user('list'), 'salman  editor')
   t.match(await user('promote', 'SALMAN'), 'salman is an admin now.')
   t.match(await me(), { role: 'admin' })
-  await t.rejects(user('demote', 'salman'), {
-    code: 1,
-    stderr: /salman is the last admin; promote somebody else first\./
-  })
-  await t.rejects(user('disable', 'salman'), { code: 1, stderr: /last admin/ })
+  const lastAdmin = /salman is the last admin; promote somebody else first\./
+  await t.rejects(user('demote', 'salman'), { name: 'Refused', message: lastAdmin })
+  await t.rejects(user('disable', 'salman'), { name: 'Refused', message: lastAdmin })
 
   const created = await user('create', 'anna')
   const code = /the code (\S+)$/.exec(created)?.[1] as string
@@ -37,13 +30,14 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
     .executeTakeFirstOrThrow()
   t.match(code_hash, /^[\w-]{43}$/, 'the database has a hash')
   t.match(code, /^(?:[2-9a-z]{4}-){6}[2-9a-z]{4}$/)
-  await t.rejects(user('create', 'Anna'), { code: 1, stderr: /There is a user Anna already/ })
-  await t.rejects(user('create', 'annа'), { code: 1, stderr: /mixes Latin and Cyrillic letters/ })
-  await t.rejects(user('create', 'saIman'), { code: 1, stderr: /looks the same as salman/ })
-  await t.rejects(user('create', 'ann:a'), {
-    code: 1,
-    stderr: /has ":", which is not taken here; expected: 3 to 64/
-  })
+  const refusals: [string, RegExp][] = [
+    ['Anna', /^There is a user Anna already/],
+    ['annа', /mixes Latin and Cyrillic letters/],
+    ['saIman', /looks the same as salman/],
+    ['ann:a', /has ":", which is not taken here; expected: 3 to 64/]
+  ]
+  for (const [name, message] of refusals)
+    await t.rejects(user('create', name), { name: 'Refused', message }, name)
   const reset = (username: string, given: string, new_password = 'a password of my own') =>
     server.inject({
       method: 'POST',
@@ -92,12 +86,49 @@ t.test('npm run user keeps accounts, also while the service runs', async (t) => 
   const script = { authorization: `Bearer ${keyed.json().key}` }
   t.equal((await server.inject({ url: '/me', headers: script })).statusCode, 401, 'and takes all keys away')
 
-  await t.rejects(user('promote', 'nobody'), { code: 1, stderr: /^There is no user nobody\.$/m })
-  await t.rejects(user(), { code: 2, stderr: /usage: npx library user/ })
-  await t.rejects(user('promote'), { code: 2 })
-  await t.rejects(user('explode', 'anna'), { code: 2 })
-  await t.rejects(user('create', 'two', 'words'), { code: 2 })
-  t.match(await user('--help'), /unlock NAME/)
+  await t.rejects(user('promote', 'nobody'), { name: 'Refused', message: 'There is no user nobody.' })
+})
+
+t.test(
+  'the command does so in a process beside the service, also where registration is closed',
+  async (t) => {
+    const DATABASE_URL = path.join(temporaryFolder(t), 'library.db')
+    const server = await buildApp(t, { DATABASE_URL })
+    const { headers } = await signIn(server)
+    const user = async (...args: string[]) => {
+      const env = { ...process.env, DATABASE_URL, REGISTRATION: 'closed' }
+      return (await run(process.execPath, ['scripts/user.ts', ...args], { cwd: ROOT, env })).stdout
+    }
+    t.equal(await user('promote', 'SALMAN'), 'salman is an admin now.\n')
+    t.match((await server.inject({ url: '/me', headers })).json(), { role: 'admin' })
+    t.match(await user('create', 'anna'), /^Created anna\. .* with the code \S+\n$/)
+    t.equal(await user('list'), 'anna  editor\nsalman  admin\n')
+    await t.rejects(user('demote', 'salman'), {
+      code: 1,
+      stdout: '',
+      stderr: 'salman is the last admin; promote somebody else first.\n'
+    })
+    await t.rejects(user('explode', 'anna'), {
+      code: 2,
+      stdout: '',
+      stderr: /^usage: npx library user COMMAND[\s\S]+unlock NAME/
+    })
+  }
+)
+
+t.test('what it does not understand is no command', async (t) => {
+  const misused = [
+    [],
+    ['promote'],
+    ['promote', ''],
+    ['explode', 'anna'],
+    ['create', 'two', 'words'],
+    ['list', 'anna'],
+    ['toString', 'anna']
+  ]
+  for (const words of misused) t.throws(() => readWords(words), { name: 'UsageError' }, words.join(' '))
+  t.match(readWords(['list']), { command: COMMANDS.list, name: '' })
+  t.match(readWords(['promote', 'list']), { command: COMMANDS.promote, name: 'list' })
 })
 
 /** Right and wrong in as many ways as a name can be; some are the same as, or look like, one before them. */
