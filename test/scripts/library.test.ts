@@ -224,12 +224,22 @@ function isRunning(pid: number): boolean {
 
 const noSignals = (!hasNpm && 'npm is not installed') || (process.platform === 'win32' && 'no signals')
 
+t.test('what npm run starts takes the place of the shell of npm', async (t) => {
+  const scripts: [string, string][] = Object.entries(PACKAGE.scripts)
+  for (const [name, script] of scripts) {
+    if (/^(pre)?test$|^lint$|^format$|^typecheck$/.test(name)) continue
+    t.match(
+      script,
+      /^\. scripts\/instead-of-shell\.sh \|\| node (--import \.\/scripts\/check-node\.js |--watch )?[\w/-]+\.[jt]s$/,
+      name
+    )
+  }
+})
+
 t.test('a signal to npm ends what npm run has started', { skip: noSignals }, async (t) => {
   const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(WAITING)}`
-  const names = Object.keys(PACKAGE.scripts).filter(
-    (name) => !/^(pre)?test$|^lint$|^format$|^typecheck$/.test(name)
-  )
-  for (const [index, name] of names.entries()) {
+  // One of each form that the scripts have.
+  for (const [index, name] of ['start', 'dev', 'seed', 'db:migrate', 'bench'].entries()) {
     const signal = index % 2 === 0 ? 'SIGTERM' : 'SIGINT'
     const more = ['--', 'two words', '--option', '$HOME"\'']
     const { child, exited, nextLine } = typed(t, 'npm', ['run', name, ...more], { NODE_OPTIONS })
