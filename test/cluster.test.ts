@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { AUTHOR, basic, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
-import { COVERED } from './lean-children.ts'
 
 const run = promisify(execFile)
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -101,7 +100,7 @@ async function clientOfEachWorker(t: Test, service: Service, headers: Headers): 
 }
 
 t.test('several workers are one service', async (t) => {
-  const service = await startServer(t, { ...COVERED, WORKERS: '2', LOG_LEVEL: 'debug', RATE_LIMIT: 'off' })
+  const service = await startServer(t, { WORKERS: '2', LOG_LEVEL: 'debug', RATE_LIMIT: 'off' })
   const { url, output, folder } = service
   const headers = await signIn(url)
   const [one, other] = await clientOfEachWorker(t, service, headers)
@@ -256,7 +255,7 @@ function followChanges(url: string, headers: Headers) {
 }
 
 t.test('workers are replaced without refusing a request, and all end together', async (t) => {
-  const service = await startServer(t, { ...COVERED, WORKERS: '2' })
+  const service = await startServer(t, { WORKERS: '2' })
   const { url, child, exited, folder } = service
   const headers = await signIn(url)
   const { json } = await new Client(t, url, headers).send('POST', '/authors', AUTHOR, CLOSE)

@@ -7,7 +7,6 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { draintest } from '../scripts/draintest.ts'
 import { AUTHOR, basic, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
-import { COVERED } from './lean-children.ts'
 import { answersOf, open, request } from './plugins/http/sockets.ts'
 
 const run = promisify(execFile)
@@ -31,7 +30,7 @@ async function register(url: string) {
 }
 
 t.test('it starts without any configuration, and says where everything is', async (t) => {
-  const { url, output, folder, child, exited } = await startServer(t, COVERED)
+  const { url, output, folder, child, exited } = await startServer(t)
   t.match(url, /^http:\/\/127\.0\.0\.1:\d+$/)
   t.match(output(), `docs          ${url}/docs`)
   t.equal((await fetch(`${url}/health/ready`)).status, 200)
@@ -180,7 +179,7 @@ t.test(
 )
 
 t.test('connections that nobody has accepted before the end are answered', async (t) => {
-  const { url, child, exited } = await startServer(t, COVERED)
+  const { url, child, exited } = await startServer(t)
   child.kill('SIGSTOP')
   const waiting = await Promise.all(Array.from({ length: 30 }, () => open(t, url)))
   for (const socket of waiting) socket.write(request('GET /health/live'))
@@ -331,7 +330,7 @@ t.test('a second signal, a while after the first, ends the service at once', asy
 })
 
 t.test('a request that never ends is cut off when the time for the end is over', async (t) => {
-  const { url, child, exited } = await startServer(t, { ...COVERED, SHUTDOWN_TIMEOUT: '1' })
+  const { url, child, exited } = await startServer(t, { SHUTDOWN_TIMEOUT: '1' })
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   socket.on('error', () => {})
   await once(socket, 'connect')
@@ -540,7 +539,7 @@ t.test('the start says what data it has found, wherever it was started', async (
 t.test('a second service on a database is told, and right', async (t) => {
   const first = await startServer(t)
   const DATABASE_URL = path.join(first.folder, 'library.db')
-  const second = await startServer(t, { ...COVERED, DATABASE_URL, LOG_LEVEL: 'warn' })
+  const second = await startServer(t, { DATABASE_URL, LOG_LEVEL: 'warn' })
   const told = second
     .output()
     .split('\n')

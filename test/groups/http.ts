@@ -1,3 +1,2 @@
-/** Sockets, and what holds the event loop. */
-import '../linear-time.test.ts'
+/** Sockets, and what they keep in memory. */
 import '../plugins/http.test.ts'

@@ -1,6 +1,2 @@
-/** The process: its settings, its clock, its start and its end. */
-import '../clock.test.ts'
-import '../config.test.ts'
-import '../groups.test.ts'
-import '../process/log-format.test.ts'
+/** The process from outside: its start and its end. */
 import '../server.test.ts'
