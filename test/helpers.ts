@@ -51,8 +51,14 @@ export async function buildApp(t: Test, overrides: Partial<Config> = {}): Promis
   const config = { ...SETTINGS, ...overrides, DATABASE_URL }
   const server = Fastify(serverOptions(config))
   t.teardown(() => server.close())
-  await server.register(app, { config })
-  await server.ready()
+  try {
+    await server.register(app, { config })
+    await server.ready()
+  } catch (error) {
+    // As main.ts does it: what has been opened is free for the next one.
+    await server.close()
+    throw error
+  }
   return server
 }
 

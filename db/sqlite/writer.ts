@@ -12,7 +12,6 @@ const MOST_PENDING = 10_000
 const ANSWERS_A_TICK = 4
 const RESTART_AFTER_MS = 1000
 const LOOK_EVERY_MS = 1000
-const LONGEST_CLOSE_MS = 10_000
 
 export interface WriterOptions {
   thread: ThreadData
@@ -29,6 +28,7 @@ type Pending = PromiseWithResolvers<unknown> & { longestMs: number }
  * and 7 of docs/architecture.md).
  */
 export class Writer {
+  static longestCloseMs = 10_000
   readonly #options: WriterOptions
   readonly #pending = new Map<number, Pending>()
   readonly #unsent: [number, Call][] = []
@@ -160,7 +160,7 @@ export class Writer {
   #endRunaway(): void {
     const thread = this.#thread
     const limits = [...this.#pending.values().map(({ longestMs }) => longestMs)]
-    if (this.#state === 'closed') limits.push(LONGEST_CLOSE_MS)
+    if (this.#state === 'closed') limits.push(Writer.longestCloseMs)
     if (thread === undefined || limits.length === 0) return
     this.#silentLooks += 1
     if (this.#silentLooks * LOOK_EVERY_MS <= Math.max(...limits)) return

@@ -80,7 +80,7 @@ const NOT_WRITTEN_DOWN: Record<string, Change> = {
 
 test('once each', async (t) => {
   for (const [name, change] of Object.entries(WRITTEN_DOWN)) {
-    const { db, id } = await prepare(t)
+    const { server, db, id } = await prepare(t)
     const before = await last(db)
     await change(db, id).execute()
     t.strictSame(
@@ -88,6 +88,7 @@ test('once each', async (t) => {
       [{ sequence: before + 1, user_id: id }],
       name
     )
+    await server.close()
   }
 })
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { updateUser } from '../../db/users.ts'
 import { wholeDocument } from '../../scripts/fuzz/document.ts'
 import { test } from '../engines.ts'
@@ -19,7 +19,7 @@ import {
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
-test('a problem document has every member, and its type leads to an explanation', async (t) => {
+t.test('a problem document has every member, and its type leads to an explanation', async (t) => {
   const server = await buildApp(t)
   const answer = await server.inject('/nowhere')
   t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
@@ -35,7 +35,7 @@ test('a problem document has every member, and its type leads to an explanation'
   t.match(explanation.json(), { code: 'ROUTE_NOT_FOUND', remedy: /GET \// })
 })
 
-test('an address that nothing is at names the one that may have been meant', async (t) => {
+t.test('an address that nothing is at names the one that may have been meant', async (t) => {
   const server = await buildApp(t)
   for (const [line, nearest] of [
     ['GET /author', '/authors'],
@@ -67,7 +67,7 @@ test('an address that nothing is at names the one that may have been meant', asy
   for (const url of far) t.equal((await server.inject(url)).json().detail, `There is nothing at ${url}.`, url)
 })
 
-test('an unknown field or parameter names the one that may have been meant', async (t) => {
+t.test('an unknown field or parameter names the one that may have been meant', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const payload = { ...AUTHOR, brith_year: 1947, shoe_size: 44 }
@@ -83,7 +83,7 @@ test('an unknown field or parameter names the one that may have been meant', asy
   ])
 })
 
-test('a wrong method is 405 with Allow, before anything else is looked at', async (t) => {
+t.test('a wrong method is 405 with Allow, before anything else is looked at', async (t) => {
   const server = await buildApp(t)
   const cases = [
     ['PUT', '/authors', 'GET, HEAD, OPTIONS, POST'],
@@ -107,7 +107,7 @@ test('a wrong method is 405 with Allow, before anything else is looked at', asyn
   }
 })
 
-test('OPTIONS tells the methods, and HEAD is GET without the body', async (t) => {
+t.test('OPTIONS tells the methods, and HEAD is GET without the body', async (t) => {
   const server = await buildApp(t)
   const options = await server.inject({ method: 'OPTIONS', url: '/authors' })
   t.match(options, { statusCode: 204, headers: { allow: 'GET, HEAD, OPTIONS, POST' }, body: '' })
@@ -121,7 +121,7 @@ test('OPTIONS tells the methods, and HEAD is GET without the body', async (t) =>
   t.equal(head.headers['content-length'], get.headers['content-length'])
 })
 
-test('an address that is no URL is a problem too', async (t) => {
+t.test('an address that is no URL is a problem too', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   for (const url of ['/authors/%zz', '/authors/%ff']) {
@@ -140,7 +140,7 @@ test('an address that is no URL is a problem too', async (t) => {
   t.equal((await server.inject({ url: `/authors/${'x'.repeat(600)}`, headers })).statusCode, 414)
 })
 
-test('what a body must not be is told as what it is', async (t) => {
+t.test('what a body must not be is told as what it is', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const cases: [string, string | Buffer, object, number, string][] = [
@@ -264,7 +264,7 @@ const ODD_TYPES = [
   'multipart/form-data'
 ]
 
-test('an operation that needs a body says so, whatever of it is missing or of another type', async (t) => {
+t.test('an operation that needs a body says so, whatever of it is missing or of another type', async (t) => {
   const operations = await operationsOf(t, ({ requestBody }) => requestBody !== undefined)
   t.ok(operations.length > 10)
   for (const { title, types, send } of operations) {
@@ -316,7 +316,7 @@ function essenceOf(type: string): string {
   return (type.split(';', 1)[0] as string).trim().toLowerCase()
 }
 
-test('what an operation without a body answers to one is documented', async (t) => {
+t.test('what an operation without a body answers to one is documented', async (t) => {
   const operations = await operationsOf(t, ({ requestBody }) => requestBody === undefined)
   for (const { title, send } of operations.filter(({ title }) => !/logout|stream/.test(title))) {
     const sent = [...BODIES.keys(), ...ODD_TYPES].map((type) => [{ 'content-type': type }, 'x'] as const)
@@ -330,7 +330,7 @@ test('what an operation without a body answers to one is documented', async (t) 
   }
 })
 
-test('a body of which something would be lost is refused, and why is told', async (t) => {
+t.test('a body of which something would be lost is refused, and why is told', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const cases: [text: string, detail: string][] = [
@@ -422,7 +422,7 @@ test('a body of which something would be lost is refused, and why is told', asyn
   t.match(answer.json(), { birth_year: -43, death_year: 17 }, 'a number may be written as one likes')
 })
 
-test('every wrong field is named, with a pointer and what is expected', async (t) => {
+t.test('every wrong field is named, with a pointer and what is expected', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const refused = async (payload: object) => {
@@ -503,7 +503,7 @@ test('every wrong field is named, with a pointer and what is expected', async (t
   t.equal(many.length, 20, 'no more than a person can read')
 })
 
-test('queries are strict too', async (t) => {
+t.test('queries are strict too', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const cases: [string, string, RegExp][] = [
@@ -568,7 +568,7 @@ test('a database that is locked or full is 503 with Retry-After, and reads go on
   t.equal((await create()).statusCode, 201, 'and writes go on when it is over')
 })
 
-test('what never became a request is answered with a problem too', async (t) => {
+t.test('what never became a request is answered with a problem too', async (t) => {
   const { server, url } = await listen(t, { REQUEST_TIMEOUT: 1 })
   const port = Number(new URL(url).port)
   await answersRaw(t, port, 'RUBBISH\r\n\r\n', 400, 'MALFORMED_REQUEST')
@@ -587,7 +587,7 @@ test('what never became a request is answered with a problem too', async (t) => 
   t.equal((await server.inject('/health/live')).statusCode, 200)
 })
 
-test('a client that sends nothing in chunks logs in', async (t) => {
+t.test('a client that sends nothing in chunks logs in', async (t) => {
   const { server, url } = await listen(t)
   await signIn(server, 'salman')
   const headers = { authorization: basic('salman', PASSWORD) }
@@ -597,7 +597,7 @@ test('a client that sends nothing in chunks logs in', async (t) => {
   t.match(await answer.json(), { token_type: 'Bearer' })
 })
 
-test('good requests are answered though rubbish comes behind them', async (t) => {
+t.test('good requests are answered though rubbish comes behind them', async (t) => {
   const { server, url } = await listen(t)
   const { headers } = await signIn(server)
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
@@ -616,7 +616,7 @@ test('good requests are answered though rubbish comes behind them', async (t) =>
   )
 })
 
-test('a client that goes away does no harm', async (t) => {
+t.test('a client that goes away does no harm', async (t) => {
   const { server, url } = await listen(t)
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   await once(socket, 'connect')
@@ -629,7 +629,7 @@ test('a client that goes away does no harm', async (t) => {
   t.equal((await server.inject({ method: 'POST', url: '/register', payload })).statusCode, 201)
 })
 
-test('a client that has gone before its request is read is no failure of the service', async (t) => {
+t.test('a client that has gone before its request is read is no failure of the service', async (t) => {
   const { child, exited, output, url } = await startServer(t)
   const login = `POST /login HTTP/1.1\r\nhost: x\r\nauthorization: ${basic('nobody', PASSWORD)}\r\n\r\n`
   const json = JSON.stringify({ refresh_token: 'x' })
@@ -659,7 +659,7 @@ async function answersRaw(t: Test, port: number, bytes: string, status: number, 
   t.match(JSON.parse(body), { code, status })
 }
 
-test('a text that is refused is told by what is wrong with it, wherever it is sent', async (t) => {
+t.test('a text that is refused is told by what is wrong with it, wherever it is sent', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const post = (url: string, payload: object, more = {}) =>
@@ -697,7 +697,7 @@ test('a text that is refused is told by what is wrong with it, wherever it is se
   }
 })
 
-test('another charset than UTF-8 is refused by its name, and UTF-8 is taken under any', async (t) => {
+t.test('another charset than UTF-8 is refused by its name, and UTF-8 is taken under any', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const send = (type: string, method: 'POST' | 'PATCH', url: string, payload: string) =>

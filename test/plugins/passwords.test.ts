@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import argon2 from 'argon2'
 import Fastify, { type FastifyInstance } from 'fastify'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { COMMON_PASSWORDS_FILE, fold, loadCommonPasswords } from '../../plugins/passwords/common-passwords.ts'
 import { generateCommonPasswords } from '../../scripts/common-passwords.ts'
@@ -34,22 +34,25 @@ async function buildLogged(t: Test) {
   return { server, lines }
 }
 
-test('the list of common passwords is what its script makes, long enough, and names its source', async (t) => {
-  const text = readFileSync(COMMON_PASSWORDS_FILE, 'utf8')
-  t.equal(text, generateCommonPasswords(), 'if not, run npm run common-passwords')
-  t.match(text, /^# .*\n# From .*SecLists[\s\S]*CC BY-SA 3\.0/)
-  const list = [...loadCommonPasswords()]
-  t.ok(list.length >= 3000, `${list.length}`)
-  t.strictSame(
-    list.filter((password) => fold(password) !== password || [...password].length < 15),
-    []
-  )
-  t.equal(list[0], 'mailcreated5240', 'the header is no part of it')
-  t.equal(list.includes(''), false)
-  t.match(readFileSync(path.join(ROOT, 'SECURITY.md'), 'utf8'), /common-passwords\.txt/)
-})
+t.test(
+  'the list of common passwords is what its script makes, long enough, and names its source',
+  async (t) => {
+    const text = readFileSync(COMMON_PASSWORDS_FILE, 'utf8')
+    t.equal(text, generateCommonPasswords(), 'if not, run npm run common-passwords')
+    t.match(text, /^# .*\n# From .*SecLists[\s\S]*CC BY-SA 3\.0/)
+    const list = [...loadCommonPasswords()]
+    t.ok(list.length >= 3000, `${list.length}`)
+    t.strictSame(
+      list.filter((password) => fold(password) !== password || [...password].length < 15),
+      []
+    )
+    t.equal(list[0], 'mailcreated5240', 'the header is no part of it')
+    t.equal(list.includes(''), false)
+    t.match(readFileSync(path.join(ROOT, 'SECURITY.md'), 'utf8'), /common-passwords\.txt/)
+  }
+)
 
-test('what is guessed first is refused, and the refusal says why', async (t) => {
+t.test('what is guessed first is refused, and the refusal says why', async (t) => {
   const server = await buildApp(t)
   const cases: [string, string, RegExp][] = [
     ['salman', 'passwordpassword', /one of the most common ones/],
@@ -80,7 +83,7 @@ test('what is guessed first is refused, and the refusal says why', async (t) => 
   })
 })
 
-test('what only contains such words, or is long enough by itself, is taken', async (t) => {
+t.test('what only contains such words, or is long enough by itself, is taken', async (t) => {
   const server = await buildApp(t)
   const taken = [
     PASSWORD,
@@ -98,7 +101,7 @@ test('what only contains such words, or is long enough by itself, is taken', asy
   }
 })
 
-test('a password is the same in every normal form', async (t) => {
+t.test('a password is the same in every normal form', async (t) => {
   const { passwords } = await buildApp(t)
   const hash = await passwords.hash('ﬁne Ｗｏｒｄｓ żółw ẛ̣')
   for (const form of ['NFC', 'NFD', 'NFKC', 'NFKD'] as const) {
@@ -107,7 +110,7 @@ test('a password is the same in every normal form', async (t) => {
   t.equal(await passwords.verify(hash, 'fine words żółw ẛ̣'), false, 'but case counts')
 })
 
-test('a stored hash of other making is not computed, and fails after the usual work', async (t) => {
+t.test('a stored hash of other making is not computed, and fails after the usual work', async (t) => {
   const { server, lines } = await buildLogged(t)
   await signIn(server)
   const good = await storedHash(server)
@@ -195,7 +198,7 @@ test('a hash that was changed in the meantime is not overwritten, and a failure 
   t.match(lines.join(''), /a password hash was not renewed/)
 })
 
-test('a random password is never refused, however short the parts of the username are', async (t) => {
+t.test('a random password is never refused, however short the parts of the username are', async (t) => {
   const { passwords } = await buildApp(t)
   const random = () => randomBytes(24).toString('base64url')
   for (let i = 0; i < 2000; i++) passwords.refuseGuessable(random(), `user-${randomUUID()}`)

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import Fastify from 'fastify'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { type Config, loadConfig } from '../../config.ts'
 import { addPoints } from '../../db/rate-limits.ts'
@@ -289,7 +289,7 @@ test('a restart keeps the counts, and two processes share them', async (t) => {
   t.equal((await login(restarted, {})).statusCode, 429)
 })
 
-test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings', async (t) => {
+t.test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings', async (t) => {
   const server = await buildApp(t)
   const { failed, check } = server.rateLimits.login
   const cases: [string, string, string][] = [
@@ -306,7 +306,7 @@ test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings',
   }
 })
 
-test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
+t.test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
   const from = async (TRUST_PROXY: string, remoteAddress: string, forwarded: string) => {
     const server = await buildApp(t, { TRUST_PROXY })
     await fail(server, 10, 'salman', () => '203.0.113.9')
@@ -324,7 +324,7 @@ test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
   t.equal(await from('loopback', HOME, '203.0.113.9'), 401)
 })
 
-test('a forwarded address counts and is logged as what it is, however a proxy writes it', async (t) => {
+t.test('a forwarded address counts and is logged as what it is, however a proxy writes it', async (t) => {
   const { server, lines } = await buildLogging(t, { TRUST_PROXY: 'loopback, 192.0.2.0/24, 2001:db8:ff::/48' })
   const addressFor = async (forwarded: string | string[], from = HOME) => {
     lines.length = 0

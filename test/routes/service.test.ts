@@ -1,9 +1,10 @@
+import t from 'tap'
 import type { Config } from '../../config.ts'
 import { routesOf, wholeDocument } from '../../scripts/fuzz/document.ts'
 import { engineOf, loseDatabase, test } from '../engines.ts'
 import { buildApp, holdWriting, signIn } from '../helpers.ts'
 
-test('GET / tells a program what is here, and every address in it answers', async (t) => {
+t.test('GET / tells a program what is here, and every address in it answers', async (t) => {
   const server = await buildApp(t)
   const answer = await server.inject('/')
   t.match(answer.json(), { name: 'Library API', links: { docs: '/docs', openapi: '/openapi.json' } })
@@ -13,7 +14,7 @@ test('GET / tells a program what is here, and every address in it answers', asyn
   }
 })
 
-test('GET / sends a browser on to the docs', async (t) => {
+t.test('GET / sends a browser on to the docs', async (t) => {
   const server = await buildApp(t)
   const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
   t.match(await server.inject({ url: '/', headers: { accept } }), {
@@ -54,7 +55,7 @@ test('a process whose writes wait for those of others is ready, until they fail'
   while ((await status()) === 503);
 })
 
-test('every answer has security headers and a request id of its own', async (t) => {
+t.test('every answer has security headers and a request id of its own', async (t) => {
   const server = await buildApp(t)
   const ids = new Set()
   for (const url of ['/', '/authors', '/nowhere', '/authors/%zz', '/docs', '/openapi.json']) {
@@ -71,7 +72,7 @@ test('every answer has security headers and a request id of its own', async (t) 
   t.equal(ids.size, 6)
 })
 
-test('HSTS is sent over TLS alone, and to subdomains only when asked for', async (t) => {
+t.test('HSTS is sent over TLS alone, and to subdomains only when asked for', async (t) => {
   const field = async (overrides: Partial<Config>, proto?: string, remoteAddress = '10.0.0.9') => {
     const server = await buildApp(t, overrides)
     const headers = proto === undefined ? {} : { 'x-forwarded-proto': proto }
@@ -92,13 +93,13 @@ test('HSTS is sent over TLS alone, and to subdomains only when asked for', async
   t.equal(await field({ HSTS: 'subdomains' }), undefined)
 })
 
-test('a trailing slash does no harm', async (t) => {
+t.test('a trailing slash does no harm', async (t) => {
   const server = await buildApp(t)
   t.equal((await server.inject('/problems/')).statusCode, 200)
   t.equal((await server.inject('/authors/')).statusCode, 401)
 })
 
-test('CORS is off until origins are named, and then for these alone', async (t) => {
+t.test('CORS is off until origins are named, and then for these alone', async (t) => {
   const origin = 'https://app.example.org'
   const preflight = {
     origin,
@@ -138,7 +139,7 @@ test('CORS is off until origins are named, and then for these alone', async (t) 
 /** What every page may read or send without being let (https://fetch.spec.whatwg.org), and what is for proxies and clients. */
 const OPEN = ['cache-control', 'vary', 'trailer', 'x-accel-buffering']
 
-test('a page of a named origin may send and read all headers that the document has', async (t) => {
+t.test('a page of a named origin may send and read all headers that the document has', async (t) => {
   const origin = 'https://app.example.org'
   const server = await buildApp(t, { CORS_ORIGINS: origin })
   const document = wholeDocument((await server.inject('/openapi.json')).json())
@@ -171,7 +172,7 @@ test('a page of a named origin may send and read all headers that the document h
   )
 })
 
-test('the docs can be switched off', async (t) => {
+t.test('the docs can be switched off', async (t) => {
   const server = await buildApp(t, { DOCS: 'off' })
   for (const url of ['/docs', '/docs/json', '/openapi.json'])
     t.equal((await server.inject(url)).statusCode, 404, url)

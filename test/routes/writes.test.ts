@@ -1,4 +1,5 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import t from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
 import { deleteOldAnswers, keepAnswer } from '../../db/idempotency-keys.ts'
 import { test } from '../engines.ts'
@@ -54,7 +55,7 @@ test('PATCH changes what it names, null takes away, the rest stays', async (t) =
   t.match((await patch(server, headers, {})).json(), { version: 4, birth_year: 1948 })
 })
 
-test('a patch that cannot be is refused whole', async (t) => {
+t.test('a patch that cannot be is refused whole', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const before = (await create(server, headers, { ...AUTHOR, birth_year: 1947 })).json()
@@ -75,7 +76,7 @@ test('a patch that cannot be is refused whole', async (t) => {
   t.strictSame((await server.inject({ url: URL_OF_AUTHOR, headers })).json(), before)
 })
 
-test('PATCH takes merge patches only, and says so', async (t) => {
+t.test('PATCH takes merge patches only, and says so', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   await create(server, headers)
