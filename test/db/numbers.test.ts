@@ -106,8 +106,9 @@ test('the ids of an import go over the border at which their ends are full', asy
   const rows = await rowsOf(opened)
   t.match(rows.at(-1)?.id.slice(14), /^7abc-a000-0{10}/)
   t.equal(new Set(rows.slice(-40).map(({ id }) => id.slice(0, -12))).size, 1)
-  await importAllAt(opened, 25_000, stampAt(NOW + 1, '7abc-8fff-ffffffffb1df'))
-  await assertOneOrder(t, opened, 1 + 40 + 40 + 25_000)
+  // More than one statement inserts.
+  await importAllAt(opened, 20_100, stampAt(NOW + 1, '7abc-8fff-ffffffffb1df'))
+  await assertOneOrder(t, opened, 1 + 40 + 40 + 20_100)
 })
 
 test('an id is the stamp of its command also when an import was the last', async (t) => {
