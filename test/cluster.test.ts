@@ -315,7 +315,7 @@ t.test('workers are replaced without refusing a request, and all end together', 
       t.equal(status, 200)
       return workersOf(service).length > before
     })
-    t.equal(workersOf(service).filter(isRunning).length, 3)
+    await until(() => workersOf(service).filter(isRunning).length === 3)
   })
 
   t.test('SIGTERM ends them all', async (t) => {
