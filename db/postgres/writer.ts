@@ -109,13 +109,12 @@ export class Writer {
   async #isWorthWaiting(error: unknown, begun: number): Promise<boolean> {
     const isOver = this.#isClosed || performance.now() > begun + LONGEST_WAIT_MS
     if (isOver || !isConflict(error)) return false
-    try {
-      const connection = await this.#connected()
-      const { rowCount } = await connection.run({ sql: FIND_LONG_WORK, parameters: [] })
-      return rowCount !== 0
-    } catch {
-      return false
-    }
+    return this.#hasLongWork().catch(() => false)
+  }
+
+  async #hasLongWork(): Promise<boolean> {
+    const connection = await this.#connected()
+    return (await connection.run({ sql: FIND_LONG_WORK, parameters: [] })).rowCount !== 0
   }
 
   async #runBatch(): Promise<BatchResult> {

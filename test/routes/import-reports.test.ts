@@ -1,18 +1,19 @@
 /** What an import tells of the rows that it refuses, and of columns that have other names. */
-import { readdirSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import type { AuthorContent } from '../../db/authors/table.ts'
 import { createAuthor } from '../../db/commands/authors.ts'
 import { applyImport } from '../../db/commands/imports.ts'
 import { runImport } from '../../plugins/transfers/import-job.ts'
+import { refusedWriter } from '../../plugins/transfers/refused-file.ts'
 import { RefusedRows, reasonOf } from '../../plugins/transfers/refused-rows.ts'
 import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
 import type { RefusedRow } from '../../schemas/transfers.ts'
 import { test } from '../engines.ts'
-import { buildApp, directly, listen, signIn } from '../helpers.ts'
+import { buildApp, directly, listen, signIn, temporaryFolder } from '../helpers.ts'
 
 const CSV = 'text/csv'
 const NDJSON = 'application/x-ndjson'
@@ -123,6 +124,25 @@ test('of very many reasons the frequent ones are told, and all rows are counted'
     5500
   )
   t.equal(rows.count, 5500)
+})
+
+t.test('refused rows are kept in lines of 200, until they are too many bytes', async (t) => {
+  const file = path.join(temporaryFolder(t), 'refused')
+  const fd = openSync(file, 'w')
+  const write = refusedWriter({ fd, mostBytes: 20_000 })
+  const rows = Array.from({ length: 450 }, (_, index) => ({
+    line: index,
+    pointer: '/name',
+    detail: 'is wrong'
+  }))
+  await write(rows)
+  await write(rows)
+  closeSync(fd)
+  const lines = readFileSync(file, 'utf8').trim().split('\n')
+  t.strictSame(
+    lines.map((line) => JSON.parse(line)),
+    [rows.slice(0, 200), rows.slice(200, 400)]
+  )
 })
 
 test('all refused rows are told in events, in their order, to who asks for them', async (t) => {

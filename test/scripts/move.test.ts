@@ -7,6 +7,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import Sqlite from 'better-sqlite3'
 import type { FastifyInstance } from 'fastify'
+import { CompiledQuery } from 'kysely'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { type Config, loadConfig } from '../../config.ts'
@@ -15,7 +16,7 @@ import { tryLock } from '../../db/file-lock.ts'
 import type { MoveEvent } from '../../db/moving/events.ts'
 import { move } from '../../db/moving/move.ts'
 import { MOVED_TABLES } from '../../db/moving/tables.ts'
-import { holding } from '../../db/sqlite/move-side.ts'
+import { holding, SideConnection } from '../../db/sqlite/move-side.ts'
 import { changeKeys } from '../../plugins/signing-keys/key-file.ts'
 import { newKey, rotate } from '../../plugins/signing-keys/key-set.ts'
 import { moveAll } from '../../scripts/move/move-all.ts'
@@ -742,6 +743,13 @@ t.test('what the target cannot do is told of the target', async (t) => {
   })
   t.equal((await once(child, 'close'))[0], 1)
   t.match(told, new RegExp(`^${to} cannot be used \\(.+ Then run the same command again.+\\.\n$`))
+  const full = new Sqlite(inFile(t))
+  full.pragma('max_page_count = 1')
+  const side = new SideConnection(full, 'full.db')
+  t.throws(() => side.run(CompiledQuery.raw('create table rows (text)')), {
+    message: /^full\.db cannot be used/
+  })
+  full.close()
 })
 
 function inSqlite(file: string, statement: string): unknown[] {
