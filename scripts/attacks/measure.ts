@@ -40,7 +40,8 @@ export interface Costs {
   files: Cost[]
 }
 
-const TRIES = 5
+/** On a busy machine most of them take longer than they must. */
+const TRIES = 20
 const PIECE = 65_536
 
 /** The costs of every `step`-th attack. */
