@@ -50,11 +50,12 @@ async function dataChangesPlugin(fastify: FastifyInstance) {
   async function look(version: number): Promise<void> {
     const isNew = isInDoubt
     isInDoubt = false
+    let hasLearnt = false
     try {
       await (isNew ? begin() : learn())
-    } catch (error) {
-      isInDoubt ||= isNew
-      throw error
+      hasLearnt = true
+    } finally {
+      isInDoubt ||= isNew && !hasLearnt
     }
     knownVersion = version
   }

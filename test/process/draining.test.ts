@@ -1,7 +1,8 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { openSocketsOf } from '../../plugins/http/open-sockets.ts'
+import { OpenSockets, openSocketsOf } from '../../plugins/http/open-sockets.ts'
 import { listen } from '../helpers.ts'
 
 /** A connection on which one request was answered. */
@@ -45,4 +46,19 @@ t.test('what does not end in time is cut off', async (t) => {
   await closed
   if (!socket.destroyed) await once(socket, 'close')
   t.strictSame([...sockets], [])
+})
+
+t.test('a connection that comes at the last moment is still answered', async (t) => {
+  const server = createServer((_request, response) => response.end('here'))
+  const sockets = new OpenSockets()
+  sockets.add(server)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  sockets.keepIdle()
+  const late = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const closed = once(server, 'close')
+  server.close()
+  t.match(await ask(late), /^HTTP\/1\.1 200 /)
+  late.destroy()
+  await closed
 })
