@@ -1,5 +1,4 @@
 import path from 'node:path'
-import fc from 'fast-check'
 import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
@@ -9,9 +8,8 @@ import { upkeepOf } from '../../../db/dialect.ts'
 import { moveAll } from '../../../scripts/move/move-all.ts'
 import { newDatabase, newEmptyDatabase } from '../../engines.ts'
 import { AUTHOR, buildApp, openDirectly, signIn, temporaryFolder } from '../../helpers.ts'
-import { program } from './program.ts'
 import { HAS_PGBOUNCER, startPgBouncer } from './servers.ts'
-import { World } from './world.ts'
+import { playPrograms, World } from './world.ts'
 
 const RUNS = 25
 const context = { engine: 'postgres' }
@@ -22,17 +20,7 @@ t.test(
   { context, skip },
   async (t) => {
     const url = await newDatabase(t)
-    const world = await World.open(url, await startPgBouncer(t, url))
-    try {
-      const property = fc.asyncProperty(program, (actors) => world.play(actors))
-      const result = await fc.check(property, { numRuns: RUNS, endOnFailure: true })
-      t.notOk(
-        result.failed,
-        `${fc.defaultReportMessage(result)} ${(result.errorInstance as Error | null)?.stack}`
-      )
-    } finally {
-      await world.close()
-    }
+    await playPrograms(t, await World.open(url, await startPgBouncer(t, url)), RUNS)
   }
 )
 

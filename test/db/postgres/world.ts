@@ -1,6 +1,8 @@
 import path from 'node:path'
 import { setTimeout as timer } from 'node:timers/promises'
+import fc from 'fast-check'
 import pg from 'pg'
+import type { Test } from 'tap'
 import { type Database, openDatabase } from '../../../db/database.ts'
 import { isUnavailable } from '../../../db/dialect.ts'
 import { TAKE_WRITE_LOCK } from '../../../db/postgres/write-lock.ts'
@@ -11,7 +13,7 @@ import type { Found } from '../model/playing.ts'
 import type { Foreigner, Pause } from '../model/program.ts'
 import { LONGEST_WAIT_MS, ModelWorld, met as metByAny, pauseFor } from '../model/world.ts'
 import { findAll, hooks, killers, play } from './commands/playing.ts'
-import { type Actor, INSTANCES, type Killer } from './program.ts'
+import { type Actor, INSTANCES, type Killer, program } from './program.ts'
 
 export const COMMANDS = path.join(import.meta.dirname, 'commands')
 const SCHEMA = `
@@ -132,4 +134,18 @@ async function connect(url: string): Promise<pg.Client> {
 
 function pause(kind: Pause): Promise<void> {
   return pauseFor(kind as Exclude<Pause, 'poll'>, LONGEST_PAUSE_MS)
+}
+
+/** Plays so many random programs, and closes the world. */
+export async function playPrograms(t: Test, world: World, numRuns: number): Promise<void> {
+  try {
+    const property = fc.asyncProperty(program, (actors) => world.play(actors))
+    const result = await fc.check(property, { numRuns, endOnFailure: true })
+    t.notOk(
+      result.failed,
+      `${fc.defaultReportMessage(result)} ${(result.errorInstance as Error | null)?.stack}`
+    )
+  } finally {
+    await world.close()
+  }
 }
