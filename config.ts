@@ -6,6 +6,7 @@ import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
 import { whyNoServer } from './db/dialect.ts'
+import { HISTORY_KEEP } from './db/history/keeping.ts'
 
 const OneOf = <const Values extends readonly string[]>(values: Values, byDefault: Values[number]) =>
   Type.Unsafe<Values[number]>({
@@ -75,6 +76,12 @@ export const Config = Type.Object({
     pattern: '^(\\S(.*\\S)?)?$',
     default: '',
     description: 'empty, or the path of a folder for uploads while they are imported'
+  }),
+  HISTORY_KEEP: Type.String({
+    pattern: HISTORY_KEEP,
+    default: 'forever',
+    description:
+      'forever, an age in days such as 365d, a number of versions such as 20v, or both, such as 20v,365d, of which each keeps what it names'
   }),
   SHUTDOWN_TIMEOUT: Whole(1, 600, 10, ' of seconds')
 })

@@ -1,4 +1,4 @@
-import { type GeneratedAlways, type Insertable, type NotNull, sql } from 'kysely'
+import { type GeneratedAlways, type Insertable, sql } from 'kysely'
 import { type AuthorRecord, parseRecord } from './authors/table.ts'
 import { compiledOnce } from './compiled.ts'
 import { inserter } from './insert-many.ts'
@@ -8,9 +8,13 @@ import { idOfUser } from './user-numbers.ts'
 /** What happened to an author; `disowned` when its owner's account was deleted. */
 export type Operation = 'created' | 'replaced' | 'patched' | 'deleted' | 'restored' | 'disowned'
 
+/** The same as the API shows it. */
+export type ShownOperation = Operation | 'purged'
+
 /**
  * The change log: a row for every version of every author, written in the transaction of the change itself. What an author was after
- * a change is in the next one, as what it was before that, or it is what the author is now.
+ * a change is in the next one, as what it was before that, or it is what the author is now. Of an author whose past was purged it
+ * begins with a later version (db/history/).
  */
 export interface ChangesTable {
   /** Grows in the order in which changes are committed, because there is one writer at a time. */
@@ -21,7 +25,7 @@ export interface ChangesTable {
   actor_number: number | null
   at: string
   operation: Operation
-  /** The author before the change, as JSON; null when there was none. */
+  /** The author before the change, as JSON, or what remains of it (db/history/remains.ts); null when there was none, or it was purged. */
   before: string | null
   /** The id and the slug that a deleted author had, by which it can still be asked for; else null. */
   deleted_id: GeneratedAlways<string | null>
@@ -41,7 +45,7 @@ export interface Change {
   version: number
   actor_id: string | null
   at: string
-  operation: Operation
+  operation: ShownOperation
   record: AuthorRecord | null
 }
 
@@ -78,6 +82,11 @@ const NOW = sql<string | null>`(
   select record from authors where number = changes.author_number and authors.version = changes.version
 )`
 
+/** Whether the change of the query has purged its author. */
+const IS_PURGE = sql<unknown>`(
+  operation = 'deleted' and before = '{"id":"' || deleted_id || '","purged":true}'
+)`
+
 function selectLog(db: ReadDb) {
   return db
     .selectFrom('changes')
@@ -88,19 +97,27 @@ function selectLog(db: ReadDb) {
       'at',
       'operation',
       'deleted_id',
+      IS_PURGE.as('is_purge'),
       sql<string | null>`coalesce(${BEFORE_NEXT}, ${NOW})`.as('record')
     ])
 }
 
 interface Logged extends Omit<Change, 'author_id' | 'record'> {
   deleted_id: string | null
+  is_purge: unknown
   record: string | null
 }
 
-function toChange({ deleted_id, record: text, ...change }: Logged): Change {
+function toChange({ deleted_id, is_purge, record: text, ...change }: Logged): Change {
   const record = text === null ? null : parseRecord(text)
-  const { sequence, ...rest } = change
-  return { sequence, author_id: record?.id ?? (deleted_id as string), ...rest, record }
+  const { sequence, operation, ...rest } = change
+  return {
+    sequence,
+    author_id: record?.id ?? (deleted_id as string),
+    ...rest,
+    operation: is_purge ? 'purged' : operation,
+    record
+  }
 }
 
 /** Up to `limit` changes of all authors after the sequence number `after`, in order. */
@@ -150,32 +167,4 @@ export async function findVersion(
     .where('version', '=', version)
     .executeTakeFirst()
   return row && toChange(row).record
-}
-
-/** A deleted author: its number, its last version, which is that of the deletion, and as JSON what it was before. */
-export async function findDeletion(db: ReadDb, authorNumber: number) {
-  const last = await db
-    .selectFrom('changes')
-    .select(['author_number as number', 'version', 'before', 'operation'])
-    .where('author_number', '=', authorNumber)
-    .orderBy('version', 'desc')
-    .limit(1)
-    .$narrowType<{ before: NotNull }>()
-    .executeTakeFirst()
-  return last?.operation === 'deleted' ? last : undefined
-}
-
-/** The number of the author that had this id or slug when it was deleted; of several the last. */
-export async function findDeletedNumber(
-  db: ReadDb,
-  column: 'deleted_id' | 'deleted_slug',
-  key: string
-): Promise<number | undefined> {
-  const row = await db
-    .selectFrom('changes')
-    .select('author_number')
-    .where(column, '=', key)
-    .orderBy('sequence', 'desc')
-    .executeTakeFirst()
-  return row?.author_number
 }

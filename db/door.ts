@@ -7,7 +7,7 @@ import {
   commandNamed,
   type Representation
 } from './command.ts'
-import { type Answer, findKeptAnswer, keepAnswer } from './idempotency-keys.ts'
+import { type Answer, erasedIn, findKeptAnswer, keepAnswer } from './idempotency-keys.ts'
 import { Problem } from './problems.ts'
 import type { Db } from './tables.ts'
 import { hasRole } from './users.ts'
@@ -50,9 +50,15 @@ async function answerTo(
   const { key, fingerprint } = form.once
   const kept = await findKeptAnswer(trx, actor.number, key, stamp.at)
   if (kept !== undefined && kept.fingerprint !== fingerprint) throw new Problem('IDEMPOTENCY_KEY_REUSED', [])
-  if (kept !== undefined) return kept.answer
+  if (kept !== undefined) return asKept(kept.answer)
   const answer = toAnswer(await run(), form)
   await keepAnswer(trx, { userNumber: actor.number, key, fingerprint, at: stamp.at, answer })
+  return answer
+}
+
+function asKept(answer: Answer): Answer {
+  const purged = erasedIn(answer)
+  if (purged !== undefined) throw new Problem('AUTHOR_PURGED', [purged])
   return answer
 }
 

@@ -128,6 +128,47 @@ export async function deleteAnswersOf(trx: Db, userId: string, limit: number): P
   return Number(numDeletedRows)
 }
 
+/** The status of an answer whose author was erased. */
+const GONE = 410
+
+/**
+ * Takes an erased author out of the answers after the id `after`, up to `limit` of which are looked at. A retry finds that it was answered, so that it does
+ * not make the author once more. Gives the id of the last one that was looked at, or undefined at the end.
+ */
+export async function eraseAnswers(
+  trx: Db,
+  authorId: string,
+  { after, limit }: { after: number; limit: number }
+): Promise<number | undefined> {
+  const slice = trx
+    .selectFrom('idempotency_keys')
+    .select('id')
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(limit)
+  const { last } = await trx
+    .selectFrom(slice.as('slice'))
+    .select((eb) => eb.fn.max<number | null>('id').as('last'))
+    .executeTakeFirstOrThrow()
+  if (last === null) return undefined
+  // Headers are JSON, in which a quote within a text has another character before it.
+  const hasItsTag = `%"etag":"_"${authorId.slice(-12)}.%`
+  await trx
+    .updateTable('idempotency_keys')
+    .set({ status: GONE, headers: JSON.stringify({ purged: authorId }), body: null })
+    .where('id', '>', after)
+    .where('id', '<=', last)
+    .where('headers', 'like', hasItsTag)
+    .where((eb) => eb.or([eb('body', 'is', null), eb('body', 'like', `{"id":"${authorId}"%`)]))
+    .execute()
+  return last
+}
+
+/** The id of the author that an answer was about, when that author was erased since. */
+export function erasedIn({ status, headers }: Answer): string | undefined {
+  return status === GONE ? headers.purged : undefined
+}
+
 function keptSince(at: string): string {
   return new Date(Date.parse(at) - KEPT_MS).toISOString()
 }

@@ -4,6 +4,7 @@ export interface Refusals {
   AUTHOR_EXISTS: [where: string]
   AUTHOR_NOT_DELETED: [idOrSlug: string]
   AUTHOR_NOT_FOUND: [idOrSlug: string]
+  AUTHOR_PURGED: [idOrSlug: string]
   IDEMPOTENCY_KEY_REUSED: []
   IDENTIFIER_TAKEN: [where: string, scheme: string]
   INVALID_CREDENTIALS: []

@@ -10,12 +10,16 @@ import {
   purgeSessions,
   ROWS_A_PURGE
 } from '../db/commands/purges.ts'
+import { type HistoryKeep, readHistoryKeep } from '../db/history/keeping.ts'
+import { type TrimOptions, trimAll } from '../db/history/walk.ts'
 
 export interface Housekeeping {
   /** Does what is left to do of a deletion that has begun, in slices; resolves when nothing is left of the account. */
   finishDeletion(userId: string): Promise<void>
   /** Finishes the deletions that were cut short, and purges what nobody needs any more, in slices. Failures are logged. */
   run(): Promise<void>
+  /** Lets go of the versions of authors that `HISTORY_KEEP` does not keep, in slices. Failures are logged. */
+  trimHistories(): Promise<void>
 }
 
 declare module 'fastify' {
@@ -25,13 +29,16 @@ declare module 'fastify' {
 }
 
 const EVERY_MS = 60_000
+/** All histories are looked at, which takes a second or two for a million authors. */
+const HISTORIES_EVERY_MS = 3_600_000
 /** Nobody waits for a purge, so that it leaves the disk to others in between. */
 const PAUSE_MS = 10
 const PURGES = [purgeAnswers, purgePoints, purgeSessions, purgeAccountChanges]
 
 /** `fastify.housekeeping`: it runs as soon as the service listens, and every minute from then on. */
 async function housekeepingPlugin(fastify: FastifyInstance) {
-  const { db, log } = fastify
+  const { config, db, log } = fastify
+  const keep = readHistoryKeep(config.HISTORY_KEEP)
   const deletions = new Map<string, Promise<void>>()
   let timer: NodeJS.Timeout | undefined
   let isClosing = false
@@ -50,8 +57,21 @@ async function housekeepingPlugin(fastify: FastifyInstance) {
 
   async function purge(command: (typeof PURGES)[number]): Promise<void> {
     while (!isClosing && (await fastify.run('service', command, {})) === ROWS_A_PURGE) {
-      await pause(PAUSE_MS, undefined, { ref: false })
+      await letOthersWrite()
     }
+  }
+
+  /** Whether to go on then. */
+  async function letOthersWrite(): Promise<boolean> {
+    await pause(PAUSE_MS, undefined, { ref: false })
+    return !isClosing
+  }
+
+  async function trim(keep: HistoryKeep): Promise<void> {
+    const now = () => new Date().toISOString()
+    const run: TrimOptions['run'] = (command, input) => fastify.run('service', command, input)
+    const versions = await trimAll(db, { keep, now, run, pause: letOthersWrite })
+    if (versions > 0) log.info({ event: 'history_purged', versions }, 'old versions were purged')
   }
 
   async function finishDeletions(): Promise<void> {
@@ -72,12 +92,19 @@ async function housekeepingPlugin(fastify: FastifyInstance) {
     for (const command of PURGES) await attempt(() => purge(command))
   }
 
-  async function runAgainAndAgain(): Promise<void> {
-    await run()
-    if (!isClosing) timer = setTimeout(runAgainAndAgain, EVERY_MS).unref()
+  async function trimHistories(): Promise<void> {
+    if (keep !== undefined) await attempt(() => trim(keep))
   }
 
-  fastify.decorate('housekeeping', { finishDeletion, run })
+  async function runAgainAndAgain(trimmedAt = Number.NEGATIVE_INFINITY): Promise<void> {
+    await run()
+    const isDue = performance.now() - trimmedAt >= HISTORIES_EVERY_MS
+    if (isDue) await trimHistories()
+    const next = isDue ? performance.now() : trimmedAt
+    if (!isClosing) timer = setTimeout(runAgainAndAgain, EVERY_MS, next).unref()
+  }
+
+  fastify.decorate('housekeeping', { finishDeletion, run, trimHistories })
   // Not for a script, which has this service for a moment only.
   fastify.addHook('onListen', async () => {
     runAgainAndAgain()

@@ -183,3 +183,16 @@ export const AuthorVersionQuery = Type.Object(
   },
   { additionalProperties: false }
 )
+
+export const DeleteAuthorQuery = Type.Object(
+  {
+    purge: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          '`true`, for admins with an access token: erases the author for good, with its history, also if it is deleted already. Nothing brings it back.'
+      })
+    )
+  },
+  { additionalProperties: false }
+)

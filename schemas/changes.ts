@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { Author } from './authors.ts'
 import { Limit, PageOf } from './pages.ts'
 
-const OPERATIONS = ['created', 'replaced', 'patched', 'deleted', 'restored', 'disowned'] as const
+const OPERATIONS = ['created', 'replaced', 'patched', 'deleted', 'restored', 'disowned', 'purged'] as const
 
 /** A number in the change log. */
 const Sequence = (description: string) =>
@@ -22,7 +22,9 @@ const { $id: _, ...AuthorAsItWas } = Author
 
 export const Change = Type.Object(
   {
-    sequence: Sequence('The number of the change; it grows with each.'),
+    sequence: Sequence(
+      'The number of the change; it grows with each. Changes that were purged leave their numbers out.'
+    ),
     author_id: Type.String({ format: 'uuid', maxLength: 36 }),
     version: Type.Integer({
       minimum: 1,
@@ -39,13 +41,14 @@ export const Change = Type.Object(
     operation: Type.Unsafe<(typeof OPERATIONS)[number]>({
       type: 'string',
       enum: OPERATIONS,
-      description: 'What was done; `disowned` when the account of the owner was deleted.'
+      description:
+        'What was done; `disowned` when the account of the owner was deleted, `purged` when the author was erased for good: erase it too.'
     }),
     record: Type.Unsafe<Author | null>({
       ...AuthorAsItWas,
       title: 'Author',
       type: ['object', 'null'],
-      description: 'The author after the change; null once it is deleted.'
+      description: 'The author after the change; null once it is deleted or purged.'
     })
   },
   { $id: 'Change', description: 'A change of an author.', examples: [EXAMPLE] }

@@ -221,7 +221,7 @@ export const AccessTokenOnly = problem({
   code: 'ACCESS_TOKEN_ONLY',
   status: 403,
   title: 'An API key cannot do this',
-  detail: 'Keys, passwords, sessions and users are managed with an access token only.',
+  detail: 'Keys, passwords, sessions and users are managed, and authors purged, with an access token only.',
   remedy: 'Log in at POST /login and use the access_token.'
 })
 export const RegistrationClosed = problem({
@@ -363,6 +363,20 @@ export const LastAdmin = problem({
   title: 'This is the last admin',
   detail: 'Nobody else could administer the service if this admin were demoted, disabled or deleted.',
   remedy: 'Make another user an admin first.'
+})
+export const AuthorPurged = problem<[string]>({
+  code: 'AUTHOR_PURGED',
+  status: 410,
+  title: 'The author was purged',
+  detail: 'What the author "%s" was has been purged, and cannot be brought back.',
+  remedy: 'Take the author out of what you keep; to have it again, create a new one.'
+})
+export const VersionPurged = problem<[string, number]>({
+  code: 'VERSION_PURGED',
+  status: 410,
+  title: 'The version was purged',
+  detail: 'What the author "%s" was in version %d has been purged.',
+  remedy: 'See GET /authors/{author}/history for the versions that are kept.'
 })
 export const StaleVersion = problem<[string]>({
   code: 'STALE_VERSION',

@@ -1,7 +1,7 @@
 /** The orders in which authors are listed, and the places in them. */
 import type { ExpressionBuilder, SelectQueryBuilder } from 'kysely'
-import { findDeletedNumber } from '../changes.ts'
 import { compiledOnce } from '../compiled.ts'
+import { findDeletedNumber } from '../last-versions.ts'
 import type { ReadDb, Tables } from '../tables.ts'
 
 export interface AuthorOrder {

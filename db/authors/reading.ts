@@ -1,5 +1,5 @@
-import { findDeletedNumber } from '../changes.ts'
 import { compiledOnce } from '../compiled.ts'
+import { findDeletedNumber } from '../last-versions.ts'
 import type { ReadDb } from '../tables.ts'
 import { foldSlug, isUuid } from '../text.ts'
 import type { AuthorRecord, Numbers } from './table.ts'

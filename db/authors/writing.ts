@@ -1,6 +1,5 @@
 import { logChanges, nextSequence, type Operation } from '../changes.ts'
 import type { Actor } from '../command.ts'
-import { compiledOnce } from '../compiled.ts'
 import { sqlOf } from '../engine.ts'
 import { inserter } from '../insert-many.ts'
 import type { Db, ReadDb } from '../tables.ts'
@@ -18,13 +17,12 @@ import {
   type FoldedTexts,
   foldTexts,
   haveSameTexts,
-  keysOf,
   type Numbers,
   parseRecord,
   toColumns,
   toRow
 } from './table.ts'
-import { assertUnique, type Identity, passKeysOn } from './uniqueness.ts'
+import { assertUnique, type Identity } from './uniqueness.ts'
 import { updateRow } from './updating.ts'
 import { termsOf } from './words.ts'
 
@@ -153,19 +151,6 @@ export async function changeAuthor(
   if (terms !== termsOf(current, before)) await sqlOf(trx).replaceTerms(trx, { number: row.number, terms })
   await logChange(trx, await nextSequence(trx), row, { operation, before: stored.record }, by)
   return row
-}
-
-const deleteRow = compiledOnce<{ number: number }>()((db, { number }) =>
-  db.deleteFrom('authors').where('number', '=', number)
-)
-
-/** Deletes an author; its history stays. The deletion is a version too. */
-export async function removeAuthor(trx: Db, { number, version, record }: StoredAuthor, by: By) {
-  await sqlOf(trx).removeTerms(trx, number)
-  await deleteRow(trx, { number })
-  await passKeysOn(trx, keysOf(parseRecord(record)))
-  const deletion = { operation: 'deleted', before: record } as const
-  await logChange(trx, await nextSequence(trx), { number, version: version + 1 }, deletion, by)
 }
 
 /**

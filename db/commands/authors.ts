@@ -1,16 +1,18 @@
 import { type AuthorPatch, assertPossibleLife, patchContent } from '../authors/content.ts'
 import { assertCurrent, type Preconditions } from '../authors/preconditions.ts'
 import { findAuthor, findAuthorNumber, type StoredAuthor } from '../authors/reading.ts'
+import { removeAuthor } from '../authors/removing.ts'
 import { newRepresentationOf, representationOf } from '../authors/representation.ts'
 import { type AuthorContent, parseRecord } from '../authors/table.ts'
-import { changeAuthor, insertAuthor, reinsertAuthor, removeAuthor } from '../authors/writing.ts'
-import { findDeletion } from '../changes.ts'
+import { changeAuthor, insertAuthor, reinsertAuthor } from '../authors/writing.ts'
 import { type Actor, type Representation, userCommand } from '../command.ts'
+import { isPurged } from '../history/remains.ts'
+import { findDeletion } from '../last-versions.ts'
 import { Problem } from '../problems.ts'
 import type { Db, ReadDb } from '../tables.ts'
 
 /** Which author is to be changed, and in which version. */
-interface Target {
+export interface Target {
   idOrSlug: string
   preconditions: Preconditions
 }
@@ -56,8 +58,8 @@ export const deleteAuthor = userCommand<Target, Representation>(
 )
 
 /**
- * Brings a deleted author back. Throws `AUTHOR_NOT_FOUND`, `AUTHOR_NOT_DELETED`, `NOT_OWNER`, or when something has taken its place
- * `AUTHOR_EXISTS` or `IDENTIFIER_TAKEN`.
+ * Brings a deleted author back. Throws `AUTHOR_NOT_FOUND`, `AUTHOR_NOT_DELETED`, `AUTHOR_PURGED`, `NOT_OWNER`, or when something has taken
+ * its place `AUTHOR_EXISTS` or `IDENTIFIER_TAKEN`.
  */
 export const restoreAuthor = userCommand<{ idOrSlug: string }, Representation>(
   'restoreAuthor',
@@ -98,11 +100,12 @@ async function change(
   return representationOf(await changeAuthor(trx, current, content, operation, edit))
 }
 
-/** A deleted author as it was last. Throws `AUTHOR_NOT_FOUND` or `AUTHOR_NOT_DELETED`. */
+/** A deleted author as it was last. Throws `AUTHOR_NOT_FOUND`, `AUTHOR_NOT_DELETED` or `AUTHOR_PURGED`. */
 async function getDeleted(db: ReadDb, idOrSlug: string) {
   const number = await findAuthorNumber(db, idOrSlug)
   if (number === undefined) throw new Problem('AUTHOR_NOT_FOUND', [idOrSlug])
   const deletion = await findDeletion(db, number)
   if (deletion === undefined) throw new Problem('AUTHOR_NOT_DELETED', [idOrSlug])
+  if (isPurged(deletion.before)) throw new Problem('AUTHOR_PURGED', [idOrSlug])
   return { number, version: deletion.version, last: parseRecord(deletion.before) }
 }

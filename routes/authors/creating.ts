@@ -5,6 +5,7 @@ import { createAuthor } from '../../db/commands/authors.ts'
 import { Author, CreateAuthor } from '../../schemas/authors.ts'
 import {
   AuthorExists,
+  AuthorPurged,
   IdempotencyKeyInUse,
   IdempotencyKeyReused,
   IdentifierTaken,
@@ -33,7 +34,14 @@ const creating: FastifyPluginAsyncTypebox = async (fastify) => {
       }
     },
     config: {
-      errors: [RoleRequired, AuthorExists, IdentifierTaken, IdempotencyKeyInUse, IdempotencyKeyReused]
+      errors: [
+        RoleRequired,
+        AuthorExists,
+        AuthorPurged,
+        IdentifierTaken,
+        IdempotencyKeyInUse,
+        IdempotencyKeyReused
+      ]
     },
     handler: async (request, reply) => {
       assertPossibleLife(request.body)

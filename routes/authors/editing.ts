@@ -1,12 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { deleteAuthor, patchAuthor, replaceAuthor } from '../../db/commands/authors.ts'
+import { purgeAnswersOf, purgeAuthor } from '../../db/commands/author-purges.ts'
+import { deleteAuthor, patchAuthor, replaceAuthor, type Target } from '../../db/commands/authors.ts'
 import { isTagList } from '../../db/entity-tags.ts'
-import { Author, AuthorParams, PatchAuthor, ReplaceAuthor } from '../../schemas/authors.ts'
+import { Author, AuthorParams, DeleteAuthorQuery, PatchAuthor, ReplaceAuthor } from '../../schemas/authors.ts'
 import {
+  AccessTokenOnly,
   AuthorExists,
   AuthorNotFound,
+  AuthorPurged,
   IdempotencyKeyInUse,
   IdempotencyKeyReused,
   IdentifierTaken,
@@ -64,7 +67,7 @@ const editing: FastifyPluginAsyncTypebox = async (fastify) => {
       body: bodyAs({ 'application/merge-patch+json': PatchAuthor, 'application/json': PatchAuthor }),
       response: CHANGED
     },
-    config: { errors: [...REFUSALS, ...CONFLICTS, IdempotencyKeyInUse, IdempotencyKeyReused] },
+    config: { errors: [...REFUSALS, ...CONFLICTS, AuthorPurged, IdempotencyKeyInUse, IdempotencyKeyReused] },
     handler: (request, reply) => {
       const input = { ...targetOf(request), patch: request.body }
       return fastify.write(request, reply, patchAuthor, input, 200)
@@ -79,14 +82,32 @@ const editing: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['authors'],
       summary: 'Delete an author, as its owner or an admin; it can be restored',
       description:
-        'For the owner, if an editor, and for admins. The history stays, and `POST /authors/{author}/restore` brings the author back. With `If-Match` only the version that you have seen is deleted.',
+        'For the owner, if an editor, and for admins. The history stays, and `POST /authors/{author}/restore` brings the author back. With `If-Match` only the version that you have seen is deleted. With `purge=true`, for admins with an access token, all of it is erased, for good.',
       params: AuthorParams,
+      querystring: DeleteAuthorQuery,
       headers: Type.Object(conditions),
-      response: { 204: emptyAnswer('Deleted; its history stays.') }
+      response: { 204: emptyAnswer('Deleted; its history stays, unless it was purged.') }
     },
-    config: { errors: REFUSALS },
-    handler: (request, reply) => fastify.write(request, reply, deleteAuthor, targetOf(request), 204)
+    config: { errors: [...REFUSALS, AccessTokenOnly] },
+    handler: async (request, reply) => {
+      if (!request.query.purge) return fastify.write(request, reply, deleteAuthor, targetOf(request), 204)
+      if (request.user.sessionId === undefined) throw new AccessTokenOnly()
+      const id = await purge(request, targetOf(request))
+      request.log.info({ event: 'author_purged', author_id: id, by: request.user.id }, 'author purged')
+      return reply.code(204).send(null)
+    }
   })
+
+  /** Gives the id of what was erased. */
+  async function purge({ user }: Pick<FastifyRequest, 'user'>, target: Target): Promise<string> {
+    const purgeSome = () => fastify.run(user, purgeAuthor, target)
+    let purged = await purgeSome()
+    while (!purged.isDone) purged = await purgeSome()
+    const authorId = purged.id
+    for (let after: number | undefined = 0; after !== undefined; )
+      after = await fastify.run('service', purgeAnswersOf, { authorId, after })
+    return authorId
+  }
 }
 
 /** Which author the request is about, and in which version. Throws `ValidationFailed` for what names no version, and so would never match. */

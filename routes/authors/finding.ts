@@ -13,6 +13,7 @@ import {
   InvalidCursor,
   ValidationFailed,
   VersionNotFound,
+  VersionPurged,
   withExtras
 } from '../../schemas/errors.ts'
 import { IfNoneMatch } from '../../schemas/headers.ts'
@@ -82,7 +83,7 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['authors'],
       summary: 'Get an author by id or slug, as it is or as it was',
       description:
-        'For every user. With `version` as it was in that version, even if it was deleted since; with `If-None-Match` 304 when you have the current one.',
+        'For every user. With `version` as it was in that version, even if it was deleted since (410 once that version was purged); with `If-None-Match` 304 when you have the current one.',
       params: AuthorParams,
       querystring: AuthorVersionQuery,
       headers: IfNoneMatch,
@@ -91,7 +92,7 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
         304: emptyAnswer('You have it already.', ['ETag'])
       }
     },
-    config: { errors: [AuthorNotFound, VersionNotFound] },
+    config: { errors: [AuthorNotFound, VersionNotFound, VersionPurged] },
     handler: (request, reply) => {
       const { author: idOrSlug } = request.params
       const { version } = request.query

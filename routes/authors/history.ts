@@ -8,6 +8,7 @@ import {
   AuthorExists,
   AuthorNotDeleted,
   AuthorNotFound,
+  AuthorPurged,
   IdempotencyKeyInUse,
   IdempotencyKeyReused,
   IdentifierTaken,
@@ -30,7 +31,8 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'listAuthorHistory',
       tags: ['authors'],
       summary: 'All changes of an author, the newest first; also of a deleted one',
-      description: 'For every user. Each entry tells who did what and when, and how the author was after it.',
+      description:
+        'For every user. Each entry tells who did what and when, and how the author was after it. Where the past was purged, it begins with a later version than 1.',
       params: AuthorParams,
       querystring: PageQuery,
       response: { 200: answer('A page of changes.', ChangePage, ['Link']) }
@@ -54,7 +56,7 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['authors'],
       summary: 'Bring a deleted author back, as its owner or an admin',
       description:
-        'For the owner, if an editor, and for admins. The author comes back as it was before it was deleted, with its id, slug and history, as a new version.',
+        'For the owner, if an editor, and for admins. The author comes back as it was before it was deleted, with its id, slug and history, as a new version. Once that was purged, it cannot (410).',
       params: AuthorParams,
       headers: Type.Object({ ...idempotency, ...preferences }),
       response: { 201: answer('It is back.', Author, ['Location', 'ETag', 'Preference-Applied']) }
@@ -65,6 +67,7 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
         AuthorNotFound,
         NotOwner,
         AuthorNotDeleted,
+        AuthorPurged,
         AuthorExists,
         IdentifierTaken,
         IdempotencyKeyInUse,

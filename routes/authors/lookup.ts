@@ -2,8 +2,9 @@ import { findAuthor, findAuthorNumber } from '../../db/authors/reading.ts'
 import { etagOf } from '../../db/authors/representation.ts'
 import type { AuthorRecord } from '../../db/authors/table.ts'
 import { findVersion } from '../../db/changes.ts'
+import { findLastVersion } from '../../db/last-versions.ts'
 import type { ReadDb } from '../../db/tables.ts'
-import { AuthorNotFound, VersionNotFound } from '../../schemas/errors.ts'
+import { AuthorNotFound, VersionNotFound, VersionPurged } from '../../schemas/errors.ts'
 
 /** The author as it is sent. Throws `AuthorNotFound`. */
 export async function getAuthorAnswer(db: ReadDb, idOrSlug: string) {
@@ -20,9 +21,12 @@ export async function getAuthorNumber(db: ReadDb, idOrSlug: string): Promise<num
   return number
 }
 
-/** Throws `AuthorNotFound` or `VersionNotFound`. */
+/** Throws `AuthorNotFound`, `VersionNotFound` or `VersionPurged`. */
 export async function getVersion(db: ReadDb, idOrSlug: string, version: number): Promise<AuthorRecord> {
-  const author = await findVersion(db, await getAuthorNumber(db, idOrSlug), version)
-  if (author == null) throw new VersionNotFound(idOrSlug, version)
-  return author
+  const number = await getAuthorNumber(db, idOrSlug)
+  const author = await findVersion(db, number, version)
+  if (author != null) return author
+  const last = await findLastVersion(db, number)
+  const wasLetGo = author === undefined && version < (last?.version ?? 0)
+  throw wasLetGo ? new VersionPurged(idOrSlug, version) : new VersionNotFound(idOrSlug, version)
 }
