@@ -10,7 +10,7 @@ const USAGE = `usage: npx library COMMAND, each with --help
   user COMMAND [NAME]           accounts, on the database itself
   keys COMMAND                  the keys that sign tokens
   move FROM TO                  all of one database to another, as from SQLite to PostgreSQL
-  db migrate|check              the schema of the database, and whether its file is sound
+  db migrate|check|vacuum       the schema of the database, whether it is sound, and its size
   --version                     which version this is`
 
 /** Where each is, by the words that name it. */
@@ -22,7 +22,8 @@ const COMMANDS = {
   keys: 'scripts/keys.ts',
   move: 'scripts/move.ts',
   'db migrate': 'scripts/migrate.ts',
-  'db check': 'scripts/check.ts'
+  'db check': 'scripts/check.ts',
+  'db vacuum': 'scripts/vacuum.ts'
 }
 
 const LOOK_EVERY_MS = 250

@@ -11,6 +11,17 @@ export interface Checked {
   notes: string[]
 }
 
+/** What a vacuum has come to. */
+export interface Vacuumed {
+  /** In bytes. */
+  before: number
+  after: number
+  notes: string[]
+}
+
+/** Hears what is done next. */
+export type TellVacuum = (step: string) => void
+
 /** What the operator does with a database, whether a service has it open or not. All of it throws `DatabaseRefused`. */
 export interface Upkeep {
   migrateToLatest(options: NewsOptions): Promise<Applied[]>
@@ -20,4 +31,6 @@ export interface Upkeep {
   listMigrations(): Promise<readonly { name: string; executedAt?: Date | undefined }[]>
   /** Checks all that there is, and changes nothing. */
   check(): Promise<Checked>
+  /** Writes all that there is once more, without what was deleted; nobody else may use the database meanwhile. */
+  vacuum(tell: TellVacuum): Promise<Vacuumed>
 }

@@ -1,5 +1,6 @@
 import { type AuthorRecord, parseRecord } from '../authors/table.ts'
 import type { Operation } from '../changes.ts'
+import { isPurged } from '../history/remains.ts'
 import type { Db } from '../tables.ts'
 import type { Tell } from './events.ts'
 import { countRows, slicesOf } from './slices.ts'
@@ -74,6 +75,10 @@ export async function replay(
 /** Whether a change can come after the one before it of the same author. */
 function follow(last: LoggedChange | undefined, change: LoggedChange): void {
   const { version, operation, before } = change
+  if (last === undefined && version > 1) {
+    begin(change)
+    return
+  }
   if (version !== (last?.version ?? 0) + 1) throw faultOf(change, 'does not follow the version before it')
   if ((last === undefined) !== (operation === 'created'))
     throw faultOf(change, 'is created once, and at first')
@@ -83,6 +88,14 @@ function follow(last: LoggedChange | undefined, change: LoggedChange): void {
   if (wasThere !== (before !== null)) throw faultOf(change, 'was there before if it has a version before')
   if (last !== undefined && before !== null)
     compare(last, parseRecord(before), 'what was before the next change')
+}
+
+/** Whether a change can be the first of a history whose beginning was purged. */
+function begin(change: LoggedChange): void {
+  const { operation, before } = change
+  if (operation === 'created') throw faultOf(change, 'is created once, and at first')
+  const isBeginning = operation === 'deleted' ? before !== null && isPurged(before) : before === null
+  if (!isBeginning) throw faultOf(change, 'does not follow the version before it')
 }
 
 function compare(

@@ -9,6 +9,8 @@ import { asRefusal } from './errors.ts'
 import { refuseUnfit } from './fitness.ts'
 import { withMigrations } from './migrating.ts'
 import { BEGINNING } from './schema.ts'
+import { describeServer } from './server-url.ts'
+import { vacuumServer } from './vacuum.ts'
 
 /** What the operator does with a database on a server. */
 export function upkeepOfServer(url: string): Upkeep {
@@ -27,7 +29,11 @@ export function upkeepOfServer(url: string): Upkeep {
         await refuseNewerSchema(db)
         return createMigrator(db).getMigrations()
       }),
-    check: () => checkDatabase(server)
+    check: () => checkDatabase(server),
+    async vacuum(tell) {
+      await upkeep(server, refuseNewerSchema)
+      return vacuumServer(url, describeServer(url), tell)
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { migrateDown, migrateToLatest } from './migrating.ts'
 import { openDatabase } from './open.ts'
+import { vacuumFile } from './vacuum.ts'
 
 /** What the operator does with a file. */
 export function upkeepOfFile(file: string): Upkeep {
@@ -28,6 +29,7 @@ export function upkeepOfFile(file: string): Upkeep {
       faults: checkFile(file),
       remedy: 'Restore it from a backup, or save what can be saved with: sqlite3 FILE .recover',
       notes: []
-    })
+    }),
+    vacuum: async (tell) => vacuumFile(file, tell)
   }
 }

@@ -1,6 +1,7 @@
 import { uuidv7 } from 'uuidv7'
 import type { AuthorContent, AuthorRecord } from '../../db/authors/table.ts'
 import { type CallerCredential, type Command, callOf, type Representation } from '../../db/command.ts'
+import { purgeAuthor } from '../../db/commands/author-purges.ts'
 import { createAuthor, deleteAuthor, patchAuthor, restoreAuthor } from '../../db/commands/authors.ts'
 import { openSession } from '../../db/commands/sessions.ts'
 import { changeUserAsOperator, registerUser } from '../../db/commands/users.ts'
@@ -54,6 +55,11 @@ export class AgedCatalogue {
 
   async restore(id: string): Promise<void> {
     await this.#runAsAdmin(restoreAuthor, { idOrSlug: id })
+  }
+
+  /** Of a few versions. */
+  async erase(id: string): Promise<void> {
+    await this.#run(purgeAuthor, { idOrSlug: id, preconditions: ANY_VERSION }, this.#admin)
   }
 
   /** What the housekeeping does with this `HISTORY_KEEP`; gives how many versions went. */

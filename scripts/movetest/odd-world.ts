@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { ndjsonOf } from '../../bench/generate-authors.ts'
 import type { CallerCredential } from '../../db/command.ts'
 import { deleteUser } from '../../db/commands/account-deletions.ts'
+import { trimHistories } from '../../db/commands/history.ts'
 import { createPasswordReset } from '../../db/commands/password-resets.ts'
 import { changeUserAsOperator } from '../../db/commands/users.ts'
 import { codeExpiry } from '../../db/password-resets.ts'
@@ -73,7 +74,25 @@ async function createOddly(caller: Caller, headers: OddWorld['headers']) {
     headers: { ...headers, 'idempotency-key': RETRY_KEY },
     payload: RETRIED
   })
+  await letGo(caller, headers)
   return { edited, deleted }
+}
+
+/** Authors whose past is gone: all but the last changes, what one was before it was deleted, and all. */
+async function letGo(caller: Caller, headers: OddWorld['headers']) {
+  const ids: string[] = []
+  for (const book of ['Trimmed', 'Trimmed and Deleted', 'Erased']) {
+    const { id } = await caller.call('POST', '/authors', { headers, payload: { name: 'Lethe', book } })
+    for (let round = 0; round < 8; round += 1)
+      await caller.call('PATCH', `/authors/${id}`, { headers, payload: { note: `round ${round}` } })
+    ids.push(id)
+  }
+  const [, deleted, erased] = ids as [string, string, string]
+  const authors = await caller.numbersOf(ids)
+  await caller.call('DELETE', `/authors/${deleted}`, { headers })
+  await caller.trim(authors.slice(0, 1), 3)
+  await caller.trim(authors.slice(1, 2), 0)
+  await caller.call('DELETE', `/authors/${erased}?purge=true`, { headers })
 }
 
 /** Users who were disabled, are gone, are going, have failed to log in, or have a code. */
@@ -132,6 +151,21 @@ class Caller {
       headers: { authorization: basic(username, PASSWORD), 'user-agent': `odd/1 (${'µ'.repeat(200)})` }
     })
     return { headers: { authorization: `Bearer ${access_token}` }, refresh_token: refresh_token as string }
+  }
+
+  async numbersOf(ids: readonly string[]): Promise<number[]> {
+    const rows = await this.#service.db
+      .selectFrom('authors')
+      .select('number')
+      .where('id', 'in', ids)
+      .orderBy('number')
+      .execute()
+    return rows.map(({ number }) => number)
+  }
+
+  /** As if a day had passed. */
+  async trim(authors: number[], versions: number): Promise<void> {
+    await this.#service.run('service', trimHistories, { authors, keep: { versions, days: -1 } })
   }
 
   /** The answer; throws when it is another than expected. */

@@ -1,11 +1,14 @@
 /** What the operator does with a database, beside what its commands print. */
 import { randomBytes } from 'node:crypto'
-import t from 'tap'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import t, { type Test } from 'tap'
 import { openDatabase } from '../../db/database.ts'
 import { upkeepOf } from '../../db/dialect.ts'
 import { BEGINNING } from '../../db/postgres/schema.ts'
-import { asAdmin, ENGINES, newEmptyDatabase, test } from '../engines.ts'
-import { openDirectly } from '../helpers.ts'
+import { refuseWithoutRoom } from '../../db/sqlite/vacuum.ts'
+import { asAdmin, ENGINES, engineOf, newDatabase, newEmptyDatabase, test } from '../engines.ts'
+import { buildApp, openDirectly, signIn, temporaryFolder } from '../helpers.ts'
 
 const onServer = {
   skip: !ENGINES.includes('postgres') && 'only on a server',
@@ -80,4 +83,81 @@ t.test('a check needs all tables, and says what it could not look at', onServer,
     '0 authors, their words and references, and 0 changes were compared',
     /^tables and indexes were not compared, since amcheck cannot be used \(permission denied .+`create extension amcheck`$/
   ])
+})
+
+const SECRET = 'Zxyqvut'
+
+/** Takes most rows out of a database, and erases one. */
+async function deleteMost(t: Test, url: string): Promise<void> {
+  const server = await buildApp(t, { DATABASE_URL: url })
+  const admin = await signIn(server)
+  const db = openDirectly(t, url)
+  await db.updateTable('users').set({ role: 'admin' }).execute()
+  const { headers } = admin
+  const payload = { name: `${SECRET} Name`, book: 'Kept Nowhere', note: SECRET.repeat(100) }
+  await server.inject({ method: 'POST', url: '/authors', headers, payload })
+  const rows = Array.from({ length: 1000 }, (_, number) =>
+    JSON.stringify({ name: `Author ${number}`, note: 'x'.repeat(500) })
+  )
+  await server.inject({
+    method: 'POST',
+    url: '/authors/import',
+    headers: { ...headers, 'content-type': 'application/x-ndjson' },
+    payload: rows.join('\n')
+  })
+  await server.inject({ method: 'DELETE', url: '/authors/zxyqvut-name?purge=true', headers })
+  await db.deleteFrom('authors').where('number', '>', 100).execute()
+  await db.deleteFrom('changes').where('author_number', '>', 100).where('author_number', '<', 950).execute()
+  await t.rejects(
+    (await upkeepOf(url)).vacuum(() => {}),
+    { name: 'DatabaseRefused', message: /is in use/ }
+  )
+}
+
+test('a vacuum needs the database for itself, and leaves nothing of what was deleted', async (t) => {
+  const url = await newDatabase(t)
+  await t.test('most rows go', { context: t.context }, (t) => deleteMost(t, url))
+  const isFile = engineOf(t) === 'sqlite'
+  const upkeep = await upkeepOf(url)
+  if (isFile) writeFileSync(`${url}-vacuum`, 'half of a copy')
+  const steps: string[] = []
+  const { before, after, notes } = await upkeep.vacuum((step) => steps.push(step))
+  t.ok(after < (isFile ? 0.8 : 0.95) * before, `${before} bytes, then ${after}`)
+  t.match(steps, [/^needs up to \d+ MB/, isFile ? 'words' : 'account_changes'])
+  t.equal(notes.length, isFile ? 0 : 1)
+  if (isFile) {
+    t.notOk(readFileSync(url).toString('latin1').toLowerCase().includes(SECRET.toLowerCase()))
+    t.strictSame(
+      ['-wal', '-journal', '-vacuum', '-shm'].filter((suffix) => existsSync(url + suffix)),
+      []
+    )
+    t.equal(statSync(url).mode & 0o777, 0o600)
+    t.match((await upkeep.check()).faults, [])
+  }
+  const server = await buildApp(t, { DATABASE_URL: url })
+  const { headers } = await signIn(server, 'afterwards')
+  t.match((await server.inject({ url: '/authors?q=author&limit=1', headers })).json().data, [
+    { name: 'Author 98' }
+  ])
+})
+
+t.test('what cannot be vacuumed is left as it was', async (t) => {
+  const missing = path.join(temporaryFolder(t), 'none.db')
+  await t.rejects(
+    (await upkeepOf(missing)).vacuum(() => {}),
+    { message: `There is no ${missing}.` }
+  )
+  writeFileSync(missing, 'x'.repeat(5000))
+  await t.rejects(
+    (await upkeepOf(missing)).vacuum(() => {}),
+    { message: /is not an SQLite database/ }
+  )
+  t.throws(() => refuseWithoutRoom('library.db', { needed: 2_000_001, free: 2_000_000 }), {
+    message:
+      'A copy of library.db may need 3 MB, and the disk has 2 MB left: make room, then try again. Nothing was changed.'
+  })
+  const empty = path.join(temporaryFolder(t), 'library.db')
+  const upkeep = await upkeepOf(empty)
+  await upkeep.listMigrations()
+  t.ok((await upkeep.vacuum(() => {})).after > 0, 'also one without tables')
 })

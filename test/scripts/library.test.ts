@@ -46,6 +46,7 @@ t.test('each command tells how it is used, and does nothing else', async (t) => 
     'move',
     'db migrate',
     'db check',
+    'db vacuum',
     'authors import x.csv'
   ]
   for (const command of commands) {

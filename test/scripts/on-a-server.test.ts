@@ -9,6 +9,7 @@ import t, { type Test } from 'tap'
 import { DatabaseUnavailable, upkeepOf } from '../../db/dialect.ts'
 import type { Tables } from '../../db/tables.ts'
 import { explain } from '../../process/explain.ts'
+import { AgedCatalogue } from '../../scripts/growth/aged-catalogue.ts'
 import { keys } from '../../scripts/keys/commands.ts'
 import { asAdmin, ENGINES, newDatabase, newEmptyDatabase } from '../engines.ts'
 import { AUTHOR, buildApp, openDirectly, ROOT, signIn, startServer, temporaryFolder } from '../helpers.ts'
@@ -222,6 +223,27 @@ t.test('a check finds what is damaged, and nothing where nothing is', onServer, 
       (db) => db.deleteFrom('changes').where('version', '=', 1).execute(),
       /a change is missing between others/
     ],
+    'a change that has lost what it replaced': [
+      (db) =>
+        db
+          .updateTable('changes')
+          .set({ before: null })
+          .where('version', '=', 2)
+          .where('operation', '=', 'patched')
+          .execute(),
+      /does not say what it replaced/
+    ],
+    'the beginning of a history, with what it was': [
+      (db) => sql`delete from changes where version = 5`.execute(db),
+      /a change is missing between others/
+    ],
+    'what was purged, in part': [
+      (db) =>
+        sql`update changes set before = '{"id":"x","name":"x","version":5,"updated_at":"x"}' where version = 5`.execute(
+          db
+        ),
+      /a change is missing between others/
+    ],
     'the last change': [
       (db) => db.updateTable('changes').set({ at: 'x' }).where('version', '=', 2).execute(),
       /not what its last change has made of it/
@@ -282,11 +304,12 @@ t.test('a check finds what is damaged, and nothing where nothing is', onServer, 
   } as const
   t.equal((await server.inject(patch)).statusCode, 200)
   await server.inject({ method: 'DELETE', url: '/authors/salman-rushdie-22', headers })
+  await letGo(DATABASE_URL)
   t.match(await library({ DATABASE_URL }, 'db', 'check'), {
     code: 0,
     stderr: '',
     stdout:
-      /^21 authors, .+ and 24 changes were compared\ntables and indexes were compared by amcheck\n.+ is sound\n$/
+      /^22 authors, .+ and 29 changes were compared\ntables and indexes were compared by amcheck\n.+ is sound\n$/
   })
   await server.close()
   for (const [what, [damage, expected]] of Object.entries(damages)) {
@@ -312,6 +335,25 @@ t.test('a check that loses its connection does not say that all is sound', onSer
     perform pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid()); return $1; end $$`.execute(db)
   await t.rejects((await upkeepOf(url)).check(), { name: 'DatabaseRefused', message: /cannot be reached/ })
 })
+
+/** Authors whose past was purged: some of it, what one was before it was deleted, and all. */
+async function letGo(databaseUrl: string): Promise<void> {
+  const aged = await AgedCatalogue.open(databaseUrl, 100)
+  const [trimmed, deleted, erased] = [
+    await aged.create({ name: 'Trimmed' }),
+    await aged.create({ name: 'Deleted' }),
+    await aged.create({ name: 'Erased' })
+  ]
+  for (const day of [1, 2, 3, 4, 90, 91]) {
+    aged.day = day
+    await aged.edit(trimmed.id, `day ${day}`)
+    if (day === 4) await aged.delete(deleted.id)
+  }
+  aged.day = 200
+  await aged.trim('115d')
+  await aged.erase(erased.id)
+  await aged.close()
+}
 
 /** A database with the same rows, and a connection to it. */
 async function copyOf(t: Test, databaseUrl: string) {

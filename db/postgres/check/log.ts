@@ -18,6 +18,10 @@ const VERSIONS = `(
   window history as (partition by author_number order by changes.version)
 ) as versions`
 
+/** Whether a change is the first of a history whose beginning was purged, with all that was before. */
+const IS_BEGINNING = `(last_version is null and version > 1
+  and case operation when 'deleted' then replaced -> 'id' is not null and replaced -> 'name' is null else replaced is null end)`
+
 /** What must not be, and the numbers of the authors of which it is. */
 const FAULTS: Record<string, string> = {
   'the author is not what its last change has made of it': `
@@ -28,17 +32,19 @@ const FAULTS: Record<string, string> = {
   'the author is gone though it was not deleted': `
     select author_number as number from ${VERSIONS} where next_version is null and operation <> 'deleted' and became is null`,
   'a change is missing between others': `
-    select author_number as number from ${VERSIONS} where version <> coalesce(last_version, 0) + 1`,
+    select author_number as number from ${VERSIONS}
+    where version <> coalesce(last_version, 0) + 1 and not ${IS_BEGINNING}`,
   'a change does not say what it replaced': `
     select author_number as number from ${VERSIONS}
-    where (replaced is null) <> (operation in ('created', 'restored'))
-      or (replaced ->> 'version')::bigint <> version - 1 or replaced ->> 'updated_at' <> last_at`,
+    where not ${IS_BEGINNING} and ((replaced is null) <> (operation in ('created', 'restored'))
+      or (replaced ->> 'version')::bigint <> version - 1 or replaced ->> 'updated_at' <> last_at)`,
   'a change is not of the version that it says': `
     select author_number as number from ${VERSIONS}
     where (became ->> 'version')::bigint <> version or became ->> 'updated_at' <> at`,
   'a change does not follow from the one before': `
     select author_number as number from ${VERSIONS}
-    where (version = 1) <> (operation = 'created') or (operation = 'restored') <> (last_operation is not distinct from 'deleted')`,
+    where (version = 1) <> (operation = 'created')
+      or not ${IS_BEGINNING} and (operation = 'restored') <> (last_operation is not distinct from 'deleted')`,
   'the author is not numbered by its creation': `
     select author_number as number from ${VERSIONS} where operation = 'created' and sequence <> author_number`,
   'a change was made by nobody': `
