@@ -65,6 +65,18 @@ export async function findPoints(db: ReadDb, key: string, now: number, latestEnd
     .executeTakeFirst()
 }
 
+/** What is counted now for this key, and for those that begin with it and `.`. */
+export async function listPointsOf(db: ReadDb, beginning: string, now: number): Promise<StoredPoints[]> {
+  return db
+    .selectFrom('rate_limits')
+    .select(['points', 'expires_at'])
+    .where('key', '>=', beginning)
+    .where('key', '<', `${beginning}/`)
+    .where('expires_at', '>', now)
+    .orderBy('key')
+    .execute()
+}
+
 /** Forgets up to `limit` keys that begin like this, after which comes `.`; gives how many. */
 export async function deletePointsOf(trx: Db, beginning: string, limit: number): Promise<number> {
   const { numDeletedRows } = await trx

@@ -2,7 +2,15 @@ import { Type } from '@sinclair/typebox'
 import { Author } from './authors.ts'
 import { Limit, PageOf } from './pages.ts'
 
-const OPERATIONS = ['created', 'replaced', 'patched', 'deleted', 'restored', 'disowned', 'purged'] as const
+export const OPERATIONS = [
+  'created',
+  'replaced',
+  'patched',
+  'deleted',
+  'restored',
+  'disowned',
+  'purged'
+] as const
 
 /** A number in the change log. */
 const Sequence = (description: string) =>

@@ -2,6 +2,7 @@ import { ApiKey, ApiKeyPage, CreateApiKey, NewApiKey } from './api-keys.ts'
 import { Author, AuthorPage, CreateAuthor, PatchAuthor, ReplaceAuthor } from './authors.ts'
 import { Change, ChangePage, ChangeStream } from './changes.ts'
 import { JsonWebKeySet } from './keys.ts'
+import { PersonalData } from './personal-data.ts'
 import { ImportReason, Problem, ProblemType, ProblemTypeList } from './problems.ts'
 import { Health, OpenApiDocument, Service } from './service.ts'
 import { Session, SessionPage } from './sessions.ts'
@@ -46,6 +47,7 @@ export const schemas = [
   Health,
   JsonWebKeySet,
   OpenApiDocument,
+  PersonalData,
   Service,
   Problem,
   ProblemType,

@@ -1,7 +1,8 @@
 /**
- * `npm run growthtest [-- --rows 8000 --owned 5000]`: whether work slows down as the data grows: imports into one catalogue,
- * and deleting accounts with more and more authors, alone and while others write. Exits with 1 when it does; a machine that is
- * busy with other work can be the reason too.
+ * `npm run growthtest [-- --rows 8000 --owned 5000 --years 10 --edited 20]`: whether work slows down as the data grows: imports into one
+ * catalogue, and deleting accounts with more and more authors, alone and while others write; and whether a database of authors that are
+ * edited every day for years stays as large as what `HISTORY_KEEP` keeps. Exits with 1 when not; a machine that is busy with other work can be
+ * the reason too. With `--rows 0` only the years pass.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -13,6 +14,7 @@ import type { AuthorRecord } from '../db/authors/table.ts'
 import { toNdjson } from '../plugins/transfers/ndjson.ts'
 import { NUMBER } from './command-line/options.ts'
 import { helpIfAsked, readCommandLine } from './command-line/read.ts'
+import { compareYears } from './growth/years.ts'
 import { type Headers, type Service, signIn, startService } from './service-process.ts'
 
 const IMPORTS = 5
@@ -164,24 +166,26 @@ async function send(url: string, init: RequestInit, status: number): Promise<voi
   if (answer.status !== status) throw new Error(`${init.method} ${url} answered ${answer.status}: ${text}`)
 }
 
-const USAGE = 'usage: npm run growthtest -- [--rows N] [--owned N]'
+const USAGE = 'usage: npm run growthtest -- [--rows N] [--owned N] [--years N] [--edited N]'
 
 async function main(): Promise<void> {
   helpIfAsked(USAGE)
   const options = {
     rows: { type: 'string', default: '8000', looksLike: NUMBER },
-    owned: { type: 'string', default: '5000', looksLike: NUMBER }
+    owned: { type: 'string', default: '5000', looksLike: NUMBER },
+    years: { type: 'string', default: '10', looksLike: NUMBER },
+    edited: { type: 'string', default: '20', looksLike: NUMBER }
   } as const
-  const { rows, owned } = readCommandLine({ begin: 'npm run growthtest --', options, words: 0 }).values
+  const { values } = readCommandLine({ begin: 'npm run growthtest --', options, words: 0 })
+  const [rows, owned, years, edited] = [values.rows, values.owned, values.years, values.edited].map(
+    Number
+  ) as [number, number, number, number]
   const folder = mkdtempSync(path.join(tmpdir(), 'library-growth-'))
   try {
     const databaseFile = path.join(folder, 'library.db')
-    const faults = await growthtest({
-      rows: Number(rows),
-      owned: Number(owned),
-      databaseFile,
-      log: console.log
-    })
+    const faults = rows === 0 ? [] : await growthtest({ rows, owned, databaseFile, log: console.log })
+    const fileFor = (keep: string) => path.join(folder, `${keep}.db`)
+    faults.push(...(await compareYears({ years, edited, fileFor }, console.log)))
     for (const fault of faults) console.error(fault)
     process.exitCode = faults.length === 0 ? 0 : 1
   } finally {

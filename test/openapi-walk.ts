@@ -163,6 +163,7 @@ async function walkAccount(send: Send, { token, password }: { token: string; pas
   const { json: created } = await send('POST /me/keys', token, { json: key })
   await send('POST /me/keys', token, { json: { ...key, expires_at: '2000-01-01T00:00:00Z' } })
   await send('GET /me/keys?limit=1', token)
+  await send('GET /me/export', token)
   await send('GET /me/keys', created.key)
   for (const id of [created.id, 'none']) await send(`DELETE /me/keys/${id}`, token)
 
@@ -179,6 +180,7 @@ async function walkAccount(send: Send, { token, password }: { token: string; pas
 async function walkAccountByKey(send: Send, key: string) {
   const json = {}
   for (const line of [
+    'GET /me/export',
     'POST /logout',
     'DELETE /me/keys/none',
     'DELETE /me/sessions/none',
@@ -228,7 +230,7 @@ async function walkAuthors(send: Send, { editor, reader, stranger, key }: Tokens
 }
 
 /** Deletes an author and brings it back. */
-async function walkHistory(send: Send, { editor, reader, stranger, key }: Tokens) {
+async function walkHistory(send: Send, { admin, editor, reader, stranger, key }: Tokens) {
   for (const token of [reader, stranger, key, editor]) await send(`DELETE ${RUSHDIE}`, token)
   await send(`DELETE ${RUSHDIE}`, editor)
   for (const path of ['/authors/nobody/history', `${RUSHDIE}/history?limit=1`, `${RUSHDIE}/history?cursor=x`])
@@ -239,6 +241,9 @@ async function walkHistory(send: Send, { editor, reader, stranger, key }: Tokens
   await restore(editor, { prefer: 'return=representation' })
   await restore(editor)
   await send('POST /authors/nobody/restore', editor)
+  const { json: grimus } = await send('POST /authors', editor, { json: { ...AUTHOR, book: 'Purged' } })
+  for (const token of [editor, admin]) await send(`DELETE /authors/${grimus.id}?purge=true`, token)
+  await send(`POST /authors/${grimus.id}/restore`, admin)
 }
 
 /** What is answered to the second of two requests with one key, while another transaction holds up the first. */

@@ -1,12 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { forgetPoints, forgetPointsOf, KEYS_A_SLICE } from '../../db/commands/rate-limits.ts'
+import { listPointsOf } from '../../db/rate-limits.ts'
 import { accountKey, addressKey, keysOf } from './keys.ts'
 import { Limiter, type Store } from './limiter.ts'
 import { type LoginLimits, loginLimits } from './login.ts'
 import {
   LOGIN,
   LOGIN_ACCOUNT,
+  LOGIN_KNOWN,
   nearest,
   PASSWORD_RESET,
   PASSWORD_RESET_ADDRESS,
@@ -36,9 +38,17 @@ export interface RateLimits {
    * whichever account stay. Gives how many counts there were.
    */
   unlock(username: string): Promise<number>
+  /** What is counted of this account now. Addresses are not told, of which only hashes are kept. */
+  listOf(username: string): Promise<CountedLimit[]>
 }
 
-type Limits = Omit<RateLimits, 'unlock'>
+export interface CountedLimit {
+  limit: string
+  count: number
+  until: string
+}
+
+type Limits = Omit<RateLimits, 'unlock' | 'listOf'>
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -55,7 +65,11 @@ async function rateLimitsPlugin(fastify: FastifyInstance) {
   const isOn = fastify.config.RATE_LIMIT === 'on'
   if (!isOn) fastify.log.warn('RATE_LIMIT is off: passwords can be guessed without a limit')
   const limits = isOn ? limitsOver(fastify) : UNLIMITED
-  fastify.decorate('rateLimits', { ...limits, unlock: (username) => unlock(fastify, username) })
+  fastify.decorate('rateLimits', {
+    ...limits,
+    unlock: (username) => unlock(fastify, username),
+    listOf: (username) => listOf(fastify, username)
+  })
   fastify.decorateReply('rateLimit', function rateLimit(state) {
     return state === undefined ? this : this.headers(rateLimitFields(state))
   })
@@ -98,6 +112,28 @@ async function unlock({ run }: Store, username: string): Promise<number> {
   }
   return count
 }
+
+async function listOf({ db }: Store, username: string): Promise<CountedLimit[]> {
+  const account = accountKey(username)
+  const found: CountedLimit[] = []
+  for (const limit of OF_ACCOUNTS) {
+    const counted = await listPointsOf(db, `${limit}:${account}`, Date.now())
+    found.push(
+      ...counted.map(({ points, expires_at }) => ({
+        limit,
+        count: points,
+        until: new Date(expires_at).toISOString()
+      }))
+    )
+  }
+  return found
+}
+
+const OF_ACCOUNTS = [
+  ...[LOGIN, LOGIN_KNOWN, LOGIN_ACCOUNT].map(({ name }) => name),
+  `${LOGIN_ACCOUNT.name}:turn`,
+  PASSWORD_RESET.name
+]
 
 const nothing = async () => undefined
 const UNLIMITED: Limits = {

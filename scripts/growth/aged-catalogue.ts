@@ -8,6 +8,8 @@ import { changeUserAsOperator, registerUser } from '../../db/commands/users.ts'
 import { type Database, openDatabase } from '../../db/database.ts'
 import { readHistoryKeep } from '../../db/history/keeping.ts'
 import { trimAll } from '../../db/history/walk.ts'
+import { countRows } from '../../db/moving/slices.ts'
+import type { Db } from '../../db/tables.ts'
 
 const DAY_MS = 86_400_000
 const END = '9999-01-01T00:00:00.000Z'
@@ -15,12 +17,14 @@ const ANY_VERSION = {}
 
 /** A catalogue in which years pass in seconds: every command has the time that it is told in its stamp. */
 export class AgedCatalogue {
-  readonly database: Database
+  database: Database
+  readonly #url: string
   readonly #begin: number
   #now: number
   #admin: CallerCredential | undefined
 
-  private constructor(database: Database, begin: number) {
+  private constructor(url: string, database: Database, begin: number) {
+    this.#url = url
     this.database = database
     this.#begin = begin
     this.#now = begin
@@ -28,7 +32,7 @@ export class AgedCatalogue {
 
   /** It begins so many days ago. */
   static async open(url: string, daysAgo: number): Promise<AgedCatalogue> {
-    const catalogue = new AgedCatalogue(await openDatabase(url), Date.now() - daysAgo * DAY_MS)
+    const catalogue = new AgedCatalogue(url, await openDatabase(url), Date.now() - daysAgo * DAY_MS)
     // Before all days.
     catalogue.#now = 0
     await catalogue.#signIn()
@@ -72,6 +76,16 @@ export class AgedCatalogue {
       run: (command, input) => this.#run(command, input),
       pause: async () => true
     })
+  }
+
+  async countChanges(): Promise<number> {
+    return countRows(this.database.reads as Db, { name: 'changes' })
+  }
+
+  /** Closes the database, by which all that was written is in it, and opens it again. */
+  async reopen(): Promise<void> {
+    await this.close()
+    this.database = await openDatabase(this.#url)
   }
 
   close(): Promise<void> {

@@ -30,7 +30,9 @@ const WORDS = [
   /\b(printf|instr|glob|unixepoch|julianday|strftime|ilike|nextval|setval|to_char|advisory\w*)\s*[('$]/i,
   /\binsert or (ignore|replace|abort|fail|rollback)\b|\bbegin (immediate|exclusive)\b/i,
   /\bfor (update|share|no key update)\b|\bskip locked\b/i,
-  /\bcollate\b|\b(journal_mode|wal_checkpoint|busy_timeout|search_path|statement_timeout)\b|\bvacuum\b/i,
+  /\bcollate\b|\b(journal_mode|wal_checkpoint|busy_timeout|search_path|statement_timeout)\b/i,
+  // But for the command of this name, and what it calls.
+  /(?<!db |\|)\bvacuum\b(?!\(|\.ts)/i,
   /[!=]==\s*'(sqlite|postgres)|instanceof (Sqlite|Postgres)/
 ]
 

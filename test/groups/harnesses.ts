@@ -2,4 +2,5 @@
 import '../fuzz.test.ts'
 import '../linear-time.test.ts'
 import '../scripts/searchtest.test.ts'
+import '../scripts/years.test.ts'
 import '../scripts/wirerecord.test.ts'

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { createPasswordReset } from '../../db/commands/password-resets.ts'
 import { upsertPasswordReset } from '../../db/password-resets.ts'
 import { test } from '../engines.ts'
 import { AUTHOR, basic, buildApp, directly, listen, PASSWORD, signIn } from '../helpers.ts'
@@ -298,4 +299,93 @@ test('of two password changes at once one wins', async (t) => {
     })
   const answers = await Promise.all([change(NEW_PASSWORD), change('another phrase to guess')])
   t.strictSame(answers.map(({ statusCode }) => statusCode).sort(), [204, 403])
+})
+
+test('GET /me/export gives all that is kept about me, and nothing of others', async (t) => {
+  const server = await buildApp(t)
+  const [me, other] = [await signIn(server, 'wole'), await signIn(server, 'ama')]
+  const call = (
+    method: 'GET' | 'POST' | 'DELETE' | 'HEAD',
+    url: string,
+    more: object = {},
+    headers = me.headers
+  ) =>
+    server.inject({
+      method,
+      url,
+      ...more,
+      headers: { ...headers, ...(more as { headers?: object }).headers }
+    })
+  const rows = Array.from({ length: 230 }, (_, number) => JSON.stringify({ name: `Playwright ${number}` }))
+  const ndjson = { 'content-type': 'application/x-ndjson' }
+  for (const { headers } of [me, other])
+    await call('POST', '/authors/import?mode=partial', { headers: ndjson, payload: rows.join('\n') }, headers)
+  const keyed = { headers: { 'idempotency-key': 'once' }, payload: { name: 'Femi Osofisan' } }
+  const created = (await call('POST', '/authors', keyed)).json()
+  const others = (await call('POST', '/authors', { payload: { name: 'Not Mine' } }, other.headers)).json()
+  await call('DELETE', '/authors/playwright-7')
+  const { key } = (await call('POST', '/me/keys', { payload: { name: 'nightly', scope: 'read' } })).json()
+  await call('POST', '/me/keys', { payload: { name: 'theirs', scope: 'read' } }, other.headers)
+  for (const [username, password] of [
+    ['wole', 'wrong'],
+    ['ama', 'wrong'],
+    ['WOLE', PASSWORD]
+  ] as const)
+    await server.inject({
+      method: 'POST',
+      url: '/login',
+      headers: { authorization: basic(username, password) }
+    })
+  const code = { userId: me.id, code: 'k7wq-3mzp', expiresAt: '2999-01-01T00:00:00.000Z' }
+  await server.run('service', createPasswordReset, code)
+
+  const answer = await call('GET', '/me/export')
+  t.match(answer, {
+    statusCode: 200,
+    headers: {
+      'content-type': 'application/json; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-disposition': 'attachment; filename="my-data.json"'
+    }
+  })
+  const data = answer.json()
+  t.match(data, {
+    exported_at: String,
+    account: { id: me.id, username: 'wole', role: 'editor', disabled: false },
+    password_reset_until: code.expiresAt,
+    limits: [
+      { limit: 'login-known', count: 1 },
+      { limit: 'login-account', count: 1 }
+    ],
+    sessions: [{ current: false }, { id: String, current: true }],
+    api_keys: [{ name: 'nightly' }],
+    answers: [{ idempotency_key: 'once', status: 201, author: created }]
+  })
+  t.strictSame(
+    [data.sessions.length, data.api_keys.length, data.answers.length, data.limits.length],
+    [2, 1, 1, 2]
+  )
+  const authors = data.authors as { id: string; owner_id: string }[]
+  t.equal(authors.length, 230)
+  t.ok(authors.every(({ owner_id }) => owner_id === me.id))
+  t.strictSame(authors.at(-1), created)
+  t.equal(data.changes.length, 232)
+  t.match(data.changes.at(-1), { operation: 'deleted', version: 2, author_id: /^[\da-f-]{36}$/ })
+  t.notOk(data.changes.some(({ author_id }: { author_id: string }) => author_id === others.id))
+  for (const secret of [key, other.id, 'theirs', 'Not Mine', 'argon2', me.token])
+    t.notOk(answer.body.includes(secret))
+
+  const empty = (await call('GET', '/me/export', {}, (await signIn(server, 'newcomer')).headers)).json()
+  t.match(empty, {
+    api_keys: [],
+    answers: [],
+    authors: [],
+    changes: [],
+    limits: [],
+    password_reset_until: null
+  })
+  t.match((await call('GET', '/me/export', {}, { authorization: `Bearer ${key}` })).json(), {
+    code: 'ACCESS_TOKEN_ONLY'
+  })
+  t.match(await call('HEAD', '/me/export'), { statusCode: 200, body: '' })
 })
