@@ -13,7 +13,7 @@ import { dirname } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { releaseLock } from '../file-lock.ts'
 import type { TellVacuum, Vacuumed } from '../upkeep.ts'
-import { DatabaseRefused } from './errors.ts'
+import { DatabaseRefused, damaged } from './errors.ts'
 import { holding, lockOf, refusing } from './move-side.ts'
 import { openDatabase, prepareFile, refuseForeignFile } from './open.ts'
 import { patiently } from './patience.ts'
@@ -113,7 +113,7 @@ function copyAndReplace(database: Sqlite.Database, file: string): void {
     prepareFile(copy)
     likeFile(copy, file)
     database.prepare('vacuum into ?').run(copy)
-    refuseDamaged(copy)
+    refuseDamaged(copy, file)
     sync(copy)
     replaceFile(file, copy)
   } catch (error) {
@@ -122,12 +122,11 @@ function copyAndReplace(database: Sqlite.Database, file: string): void {
   }
 }
 
-function refuseDamaged(copy: string): void {
+function refuseDamaged(copy: string, file: string): void {
   const database = new Sqlite(copy, { readonly: true })
   const result = database.pragma('quick_check(1)', { simple: true })
   database.close()
-  if (result !== 'ok')
-    throw new DatabaseRefused(`The copy is not sound (${result}). The file was left as it is: try again.`)
+  if (result !== 'ok') throw new DatabaseRefused(damaged(file, String(result)))
 }
 
 function sync(file: string): void {

@@ -8,7 +8,7 @@ import { upkeepOf } from '../../db/dialect.ts'
 import { BEGINNING } from '../../db/postgres/schema.ts'
 import { refuseWithoutRoom } from '../../db/sqlite/vacuum.ts'
 import { asAdmin, ENGINES, engineOf, newDatabase, newEmptyDatabase, test } from '../engines.ts'
-import { buildApp, openDirectly, signIn, temporaryFolder } from '../helpers.ts'
+import { buildApp, firstPageOf, openDirectly, signIn, temporaryFolder } from '../helpers.ts'
 
 const onServer = {
   skip: !ENGINES.includes('postgres') && 'only on a server',
@@ -160,4 +160,13 @@ t.test('what cannot be vacuumed is left as it was', async (t) => {
   const upkeep = await upkeepOf(empty)
   await upkeep.listMigrations()
   t.ok((await upkeep.vacuum(() => {})).after > 0, 'also one without tables')
+  await upkeep.migrateToLatest({})
+  const damaged = readFileSync(empty)
+  damaged.fill(0xff, ...firstPageOf(empty, 'authors'))
+  writeFileSync(empty, damaged)
+  await t.rejects(
+    upkeep.vacuum(() => {}),
+    { name: 'DatabaseRefused', message: /is damaged .*Restore it from a backup/ }
+  )
+  t.notOk(existsSync(`${empty}-vacuum`))
 })
