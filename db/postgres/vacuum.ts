@@ -1,7 +1,8 @@
 /** Writes the tables once more, without what was deleted. */
 import type { TellVacuum, Vacuumed } from '../upkeep.ts'
-import type { Connection } from './connection.ts'
-import { LONGEST_STATEMENT_MS, refuseUsed, refusing, rowsOf } from './move-side.ts'
+import { type Connection, serverOf } from './connection.ts'
+import { LONGEST_STATEMENT_MS } from './migrating.ts'
+import { refuseUsed, refusing, rowsOf } from './move-side.ts'
 
 const NOTE =
   'The server keeps what was deleted in its write-ahead log until that is recycled, and so do archives, replicas and backups.'
@@ -15,7 +16,9 @@ interface Table {
 export async function vacuumServer(url: string, place: string, tell: TellVacuum): Promise<Vacuumed> {
   return refusing(url, async (connection) => {
     await refuseUsed(connection, place)
-    await connection.runAll(['set statement_timeout = 0', "set lock_timeout = '10s'"])
+    // A pooler would give them to others.
+    if (serverOf(url).prepares)
+      await connection.runAll(['set statement_timeout = 0', "set lock_timeout = '10s'"])
     const before = await sizeOf(connection)
     const tables = await listTables(connection)
     const largest = Math.max(0, ...tables.map(({ bytes }) => bytes))
