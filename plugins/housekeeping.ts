@@ -29,7 +29,7 @@ declare module 'fastify' {
 }
 
 const EVERY_MS = 60_000
-/** All histories are looked at, which takes a second or two for a million authors. */
+/** All histories are looked at, which takes two to nine seconds for a million authors. */
 const HISTORIES_EVERY_MS = 3_600_000
 /** Nobody waits for a purge, so that it leaves the disk to others in between. */
 const PAUSE_MS = 10

@@ -83,6 +83,33 @@ t.test('proxies are named, never counted', async (t) => {
   }
 })
 
+t.test('how much of the past is kept says its units', async (t) => {
+  for (const HISTORY_KEEP of ['forever', '1d', '365d', '20v', '1v,1d', '3650d,100v'])
+    t.equal(loadConfig({ HISTORY_KEEP }).HISTORY_KEEP, HISTORY_KEEP)
+  for (const HISTORY_KEEP of [
+    '',
+    '20',
+    '20,365d',
+    '0d',
+    '-1v',
+    '1.5d',
+    '365 days',
+    '20v,20v',
+    '12h',
+    '020v',
+    '9999999d',
+    'never'
+  ])
+    t.throws(
+      () => loadConfig({ HISTORY_KEEP }),
+      {
+        name: 'ConfigRefused',
+        message: `HISTORY_KEEP is "${HISTORY_KEEP}", but must be forever, an age in days such as 365d, a number of versions such as 20v, or both, such as 20v,365d, of which each keeps what it names.`
+      },
+      HISTORY_KEEP
+    )
+})
+
 t.test('a database is a file or a PostgreSQL server, with its host and its name', async (t) => {
   for (const url of [
     'postgresql://x',

@@ -5,7 +5,7 @@ import type { HistoryKeep } from './keeping.ts'
 import { listHistories, mayBeLong } from './trimming.ts'
 
 /** So many are looked at in a millisecond or two. */
-const AUTHORS_AT_ONCE = 500
+const AUTHORS_AT_ONCE = 200
 
 export interface TrimOptions {
   keep: HistoryKeep

@@ -194,7 +194,10 @@ async function storedText(t: Test, server: FastifyInstance): Promise<string> {
 
 test('an author that is purged leaves nothing but that it was purged', async (t) => {
   const server = await buildApp(t)
-  const owner = client(server, (await signIn(server)).headers)
+  const { DATABASE_URL } = server.config
+  const { headers: ownersHeaders } = await signIn(server)
+  const owner = client(server, ownersHeaders)
+  const elsewhere = client(await buildApp(t, { DATABASE_URL }), ownersHeaders)
   const { id: adminId, headers } = await signInAdmin(t, server)
   const admin = client(server, headers)
   const content = { ...ACHEBE, identifiers: { viaf: '22148095' }, note: 'Ogidi' }
@@ -214,7 +217,11 @@ test('an author that is purged leaves nothing but that it was purged', async (t)
   ).body
   const page = () => owner.get('/authors?q=achebe&count=true')
   t.equal((await page()).total, 1)
-  t.equal((await owner.get('/authors/chinua-achebe')).id, id)
+  for (const { get } of [owner, elsewhere]) {
+    t.equal((await get('/authors/chinua-achebe')).id, id)
+    t.equal((await get(url)).id, id)
+    t.equal((await get('/authors?limit=2')).data.length, 2)
+  }
 
   t.match((await owner.send('DELETE', `${url}?purge=true`)).json(), {
     code: 'ROLE_REQUIRED',
@@ -233,8 +240,11 @@ test('an author that is purged leaves nothing but that it was purged', async (t)
     'if-match': etag
   })
   t.strictSame([purge.statusCode, purge.body], [204, ''])
-  t.match(await owner.get(url), { code: 'AUTHOR_NOT_FOUND' })
-  t.match(await owner.get('/authors/chinua-achebe'), { code: 'AUTHOR_NOT_FOUND' })
+  for (const { get } of [elsewhere, owner]) {
+    t.match(await get(url), { code: 'AUTHOR_NOT_FOUND' })
+    t.match(await get('/authors/chinua-achebe'), { code: 'AUTHOR_NOT_FOUND' })
+    t.equal((await get('/authors?limit=2')).data.length, 1, 'all caches have forgotten it')
+  }
   t.equal((await page()).total, 0)
   const { data: changes }: { data: Change[] } = await owner.get('/changes?since=0')
   t.match(changes, [

@@ -286,7 +286,7 @@ t.test('a check finds what is damaged, and nothing where nothing is', onServer, 
         sql`do $$ begin set local session_replication_role = replica; update sessions set user_number = 99; end $$`.execute(
           db
         ),
-      /^1 of sessions refer by user_number to rows of users that are not there$/m
+      /^2 of sessions refer by user_number to rows of users that are not there$/m
     ]
   }
   const DATABASE_URL = await newDatabase(t)
@@ -322,7 +322,7 @@ t.test('a check finds what is damaged, and nothing where nothing is', onServer, 
   const told = await library({ DATABASE_URL: url }, 'db', 'check')
   t.match(told, {
     code: 1,
-    stderr: /and 1 more like these\n.+ is damaged\. Restore it from a backup, or have it looked at/
+    stderr: /and 2 more like these\n.+ is damaged\. Restore it from a backup, or have it looked at/
   })
 })
 
