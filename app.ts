@@ -7,7 +7,7 @@ import fp from 'fastify-plugin'
 import type { Config } from './config.ts'
 import { basePathFinder, rewriting } from './plugins/base-path/paths.ts'
 import { trustedProxies } from './plugins/client-address/addresses.ts'
-import { sendProblem } from './plugins/errors/index.ts'
+import { sendUnroutedProblem } from './plugins/errors/index.ts'
 import { openSocketsOf } from './plugins/http/open-sockets.ts'
 import { serverFactory } from './plugins/http/server.ts'
 import { buildSerializer } from './plugins/schemas/serializers.ts'
@@ -55,7 +55,7 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
     schemaController: { compilersFactory: { buildValidator, buildSerializer } },
     genReqId: () => randomUUID(),
-    frameworkErrors: sendProblem,
+    frameworkErrors: sendUnroutedProblem,
     logController: new LogController({
       disableRequestLogging: !['debug', 'trace'].includes(config.LOG_LEVEL)
     }),

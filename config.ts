@@ -83,6 +83,16 @@ export const Config = Type.Object({
     description:
       'forever, an age in days such as 365d, a number of versions such as 20v, or both, such as 20v,365d, of which each keeps what it names'
   }),
+  METRICS_PORT: Type.String({
+    format: 'port',
+    default: '',
+    description: 'empty or 0 for none, or a whole number to 65535'
+  }),
+  METRICS_HOST: Type.String({
+    format: 'host',
+    default: '127.0.0.1',
+    description: 'an address or host name of this machine, without a scheme or a port; 0.0.0.0 for all'
+  }),
   SHUTDOWN_TIMEOUT: Whole(1, 600, 10, ' of seconds')
 })
 export type Config = Static<typeof Config>
@@ -119,13 +129,15 @@ export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}
           formats: {
             database: (text: string) => whyNoDatabase(text) === undefined,
             host: isHost,
+            port: (text: string) => text === '' || (/^\d{1,5}$/.test(text) && Number(text) <= 65_535),
             proxies: isProxyList,
             'base-path': (text: string) => toBasePath(text) !== undefined
           }
         }
       } as never
     })
-    return { ...config, HOST: withoutBrackets(config.HOST) }
+    const { HOST, METRICS_HOST } = config
+    return { ...config, HOST: withoutBrackets(HOST), METRICS_HOST: withoutBrackets(METRICS_HOST) }
   } catch (error) {
     const violations = (error as { errors?: Violation[] }).errors ?? []
     if (violations.length === 0) throw error
@@ -136,6 +148,11 @@ export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}
 /** How many processes are to serve. */
 export function workersOf({ WORKERS }: Pick<Config, 'WORKERS'>): number {
   return WORKERS === 'auto' ? Math.min(64, availableParallelism()) : Number(WORKERS)
+}
+
+/** Where metrics are served; 0 where they are not. */
+export function metricsPortOf({ METRICS_PORT }: Pick<Config, 'METRICS_PORT'>): number {
+  return Number(METRICS_PORT)
 }
 
 /** As in URLs. */

@@ -4,7 +4,7 @@ import { app, serverOptions } from './app.ts'
 import { WorkerFailed } from './cluster/member.ts'
 import { JOINING, lead } from './cluster/primary.ts'
 import { addressOf, obeyPrimary, report } from './cluster/worker.ts'
-import { type Config, loadConfig, workersOf } from './config.ts'
+import { type Config, loadConfig, metricsPortOf, workersOf } from './config.ts'
 import { claimDatabase } from './db/claim.ts'
 import { countContents } from './db/contents.ts'
 import { dropPreparedEngine } from './db/prepare.ts'
@@ -37,7 +37,8 @@ async function serveAlone(config: Config) {
   drainAtEnd(server, config, isFromTerminal ? [] : ['SIGHUP'])
   if (!isFromTerminal)
     process.on('SIGHUP', () => server.log.warn('SIGHUP does nothing with less than 2 WORKERS'))
-  return { started: await listen(server, config), log: server.log }
+  const started = await listen(server, config)
+  return { started: { ...started, metrics: await serveMetrics(server, config) }, log: server.log }
 }
 
 async function serveForPrimary(config: Config): Promise<void> {
@@ -45,6 +46,20 @@ async function serveForPrimary(config: Config): Promise<void> {
   obeyPrimary(server, drainAtEnd(server, config, ['SIGINT', 'SIGTERM', 'SIGHUP']))
   const isJoining = process.env[JOINING] !== undefined
   report(await listen(server, { ...config, HOST: await addressOf(config.HOST) }, isJoining))
+}
+
+/** The address of the metrics, if there is to be one. */
+async function serveMetrics(server: FastifyInstance, config: Config): Promise<string | undefined> {
+  const port = metricsPortOf(config)
+  if (port === 0) return undefined
+  // Only where it is wanted it is loaded.
+  const metrics = await import('./plugins/metrics/server.ts')
+  try {
+    return await metrics.serveMetrics(config.METRICS_HOST, port, async () => [await server.metrics.read()])
+  } catch (error) {
+    await server.close()
+    throw error
+  }
 }
 
 function drainAtEnd(server: FastifyInstance, config: Config, skip: Skipped): () => void {

@@ -1,11 +1,21 @@
 import cluster, { type Worker } from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Family } from '../plugins/metrics/instruments.ts'
 import type { Started } from '../process/start-line.ts'
 
 /** What a worker tells its primary once it listens. */
 export type Report = Started
 
-/** What a primary tells a worker: to end soon, or to end when its clients have let go of their connections. */
-export type Order = 'end' | 'retire'
+/** What a worker's metrics are: when it was asked, and at last when it ends. */
+export interface Told {
+  families: Family[]
+}
+
+/** What a primary tells a worker: to end soon, or to end when its clients have let go of their connections; or asks for its metrics, with those of the whole service or without. */
+export type Order = 'end' | 'retire' | { tellMetrics: 'all' | 'own' }
+
+/** Who asks for metrics has not much longer to wait. */
+const LONGEST_ANSWER_MS = 3000
 
 /** How a process ended. */
 export interface Exit {
@@ -29,6 +39,8 @@ export class Member {
   readonly #worker: Worker
   readonly #forkedAt = performance.now()
   #hasListened = false
+  #metrics: Family[] = []
+  #whenTold = Promise.withResolvers<void>()
   /** Resolves to what it reports; rejects with `WorkerFailed`. */
   readonly listening: Promise<Report>
   readonly exited: Promise<Exit>
@@ -43,9 +55,10 @@ export class Member {
       worker.on('error', () => worker.process.pid === undefined && resolve({ code: null, signal: null }))
     })
     this.listening = new Promise((resolve, reject) => {
-      worker.once('message', (report: Report) => {
+      worker.on('message', (message: Report | Told) => {
+        if ('families' in message) return this.#noteMetrics(message)
         this.#hasListened = true
-        resolve(report)
+        resolve(message)
       })
       this.exited.then((exit) => reject(new WorkerFailed(exit)))
     })
@@ -61,6 +74,31 @@ export class Member {
 
   get ageInMs(): number {
     return performance.now() - this.#forkedAt
+  }
+
+  /** The metrics that it told last. */
+  get metrics(): Family[] {
+    return this.#metrics
+  }
+
+  /** Resolves when it has told its metrics, or had time enough to. */
+  async askMetrics(which: 'all' | 'own'): Promise<void> {
+    const { promise } = this.#whenTold
+    this.order({ tellMetrics: which })
+    const overdue = new AbortController()
+    const { signal } = overdue
+    await Promise.race([
+      promise,
+      this.exited,
+      sleep(LONGEST_ANSWER_MS, undefined, { signal }).catch(() => {})
+    ])
+    overdue.abort()
+  }
+
+  #noteMetrics({ families }: Told): void {
+    this.#metrics = families
+    this.#whenTold.resolve()
+    this.#whenTold = Promise.withResolvers()
   }
 
   order(order: Order): void {

@@ -17,6 +17,8 @@ interface Options {
   log: FastifyBaseLogger
   /** The variables of a worker, which joins others or comes first. */
   variablesOf(isJoining: boolean): Record<string, string>
+  /** Learns of each that has ended. */
+  onEnded?(member: Member): void
 }
 
 /** As many workers as there are to be: who dies is replaced, and all of them can be replaced without refusing a request. */
@@ -26,6 +28,7 @@ export class Pool {
   readonly #members = new Set<Member>()
   readonly #serving = new Set<Member>()
   #youngDeaths = 0
+  #deaths = 0
   #isEnding = false
   #isRolling = false
   #isRollWanted = false
@@ -36,6 +39,17 @@ export class Pool {
 
   get isEnding(): boolean {
     return this.#isEnding
+  }
+
+  /** All that listen or have listened, the oldest that serves first. */
+  get listening(): Member[] {
+    const others = [...this.#members].filter((member) => member.hasListened && !this.#serving.has(member))
+    return [...this.#serving, ...others]
+  }
+
+  get counts(): { serving: number; retiring: number; deaths: number } {
+    const serving = this.#serving.size
+    return { serving, retiring: this.listening.length - serving, deaths: this.#deaths }
   }
 
   /** Starts the first worker, which prepares the data, then the others; gives what it reports. Throws `WorkerFailed`. */
@@ -111,11 +125,13 @@ export class Pool {
 
   #onExit(member: Member, exit: Exit): void {
     this.#members.delete(member)
+    this.#options.onEnded?.(member)
     const hasServed = this.#serving.delete(member)
     // Who was retired has ended as it should.
     if (hasServed || !member.hasListened)
       this.#youngDeaths = member.ageInMs < YOUNG_MS ? this.#youngDeaths + 1 : 0
     if (!hasServed || this.#isEnding) return
+    this.#deaths += 1
     this.#options.log.error({ event: 'worker_died', worker: member.pid, ...exit }, 'a worker is replaced')
     this.#refill()
   }

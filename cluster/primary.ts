@@ -1,9 +1,10 @@
 import Fastify from 'fastify'
 import { serverOptions } from '../app.ts'
-import { type Config, workersOf } from '../config.ts'
+import { type Config, metricsPortOf, workersOf } from '../config.ts'
 import { endWithGrace } from '../process/grace.ts'
 import type { Report } from './member.ts'
 import { Pool } from './pool.ts'
+import type { Scrapes } from './scrapes.ts'
 
 /** More than a worker takes to end by itself. */
 const GRACE_MS = 10_000
@@ -17,7 +18,13 @@ export const JOINING = 'LIBRARY_WORKER_JOINS'
 export async function lead(config: Config) {
   const { log } = Fastify(serverOptions(config))
   const size = workersOf(config)
-  const pool = new Pool({ size, log, variablesOf: (isJoining) => variablesOf(config, isJoining) })
+  const pool: Pool = new Pool({
+    size,
+    log,
+    variablesOf: (isJoining) => variablesOf(config, isJoining),
+    onEnded: (member) => scrapes?.keepCounts(member)
+  })
+  const scrapes = metricsPortOf(config) === 0 ? undefined : new (await import('./scrapes.ts')).Scrapes(pool)
   const milliseconds = config.SHUTDOWN_TIMEOUT * 1000 + GRACE_MS
   // Of a terminal that is closed it means the end.
   const isFromTerminal = process.stdin.isTTY
@@ -26,7 +33,9 @@ export async function lead(config: Config) {
   })
   if (!isFromTerminal) process.on('SIGHUP', () => pool.roll())
   process.once('exit', () => pool.kill())
-  return { started: await startIn(pool), log }
+  const started = await startIn(pool)
+  const metrics = scrapes === undefined ? undefined : await serveIn(pool, config, scrapes)
+  return { started: { ...started, metrics }, log }
 }
 
 /** Of a pool that is ended while it starts nothing more is told: who ended it has its exit code already. */
@@ -43,13 +52,25 @@ async function startIn(pool: Pool): Promise<Report> {
   return new Promise(() => {})
 }
 
+/** The address of the metrics. Throws when it cannot be listened on, once the workers are gone. */
+async function serveIn(pool: Pool, config: Config, scrapes: Scrapes): Promise<string> {
+  const { serveMetrics } = await import('../plugins/metrics/server.ts')
+  try {
+    return await serveMetrics(config.METRICS_HOST, metricsPortOf(config), () => scrapes.collect())
+  } catch (error) {
+    await pool.end()
+    throw error
+  }
+}
+
 /** What all workers must have in common is as it was at the start, even if `.env` has changed since. */
 function variablesOf(config: Config, isJoining: boolean): Record<string, string> {
-  const { HOST, PORT, DATABASE_URL, SHUTDOWN_TIMEOUT } = config
+  const { HOST, PORT, DATABASE_URL, METRICS_PORT, SHUTDOWN_TIMEOUT } = config
   const common = {
     HOST,
     PORT: String(PORT),
     DATABASE_URL,
+    METRICS_PORT,
     SHUTDOWN_TIMEOUT: String(SHUTDOWN_TIMEOUT),
     WORKERS: String(workersOf(config))
   }

@@ -1,12 +1,16 @@
 import { Kysely } from 'kysely'
 import type { Call } from './command.ts'
 import { engineFor } from './dialect.ts'
-import type { EngineOptions } from './engine.ts'
+import type { DatabaseSizes, EngineLoad, EngineOptions } from './engine.ts'
 import type { DatabaseEvent } from './events.ts'
 import type { ReadDb, Tables } from './tables.ts'
 
 /** The database of the service. */
 export interface Database {
+  /** For people: nothing depends on it. */
+  readonly engineName: string
+  /** Where the data lie, if that is on this machine. */
+  readonly folder: string | undefined
   readonly reads: ReadDb
   /** Where the names of files begin that are of this process alone. */
   readonly files: string
@@ -20,6 +24,8 @@ export interface Database {
   watch(hear: () => void): () => void
   /** Calls back when what was known of the data may not be so any more though `dataVersion` does not say so: a copy may be in its server's place. */
   onDoubt(callback: () => void): void
+  load(): EngineLoad
+  sizes(): Promise<DatabaseSizes>
   /** Resolves when all that was called is done, and nothing of it is open. */
   close(): Promise<void>
 }
@@ -30,6 +36,8 @@ export async function openDatabase(url: string, options: EngineOptions = {}): Pr
   await engine.open()
   const reads = new Kysely<Tables>({ dialect: engine.reads })
   return {
+    engineName: engine.name,
+    folder: engine.folder,
     reads,
     files: engine.files,
     asksServer: engine.asksServer,
@@ -37,6 +45,8 @@ export async function openDatabase(url: string, options: EngineOptions = {}): Pr
     dataVersion: () => engine.dataVersion(),
     watch: (hear) => engine.watch(hear),
     onDoubt: (callback) => engine.onDoubt(callback),
+    load: () => engine.load(),
+    sizes: () => engine.sizes(),
     async close() {
       await reads.destroy()
       await engine.close()

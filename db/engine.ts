@@ -16,7 +16,25 @@ export interface EngineOptions {
   commandFolders?: string[]
 }
 
+/** What the database takes on its disk, in bytes; the write-ahead log where it lies beside it. */
+export interface DatabaseSizes {
+  data: number
+  log?: number
+}
+
+/** What an engine is at. */
+export interface EngineLoad {
+  /** Calls that wait or are run. */
+  waiting: number
+  /** Open connections to a server, by what they are for. */
+  connections: Readonly<Record<string, number>>
+}
+
 export interface Engine {
+  /** For people: nothing depends on it. */
+  readonly name: string
+  /** Where the data lie, if that is on this machine. */
+  readonly folder: string | undefined
   readonly reads: Dialect
   /** Where files of this process alone begin with their names, once it is open. */
   readonly files: string
@@ -32,6 +50,8 @@ export interface Engine {
   watch(hear: () => void): () => void
   /** Calls back when what was known of the data may not be so any more though `dataVersion` does not say so: a copy may be in its server's place. */
   onDoubt(callback: () => void): void
+  load(): EngineLoad
+  sizes(): Promise<DatabaseSizes>
   /** Resolves when all that was called is done. */
   close(): Promise<void>
 }

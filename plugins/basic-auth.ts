@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { renewPasswordHash } from '../db/commands/users.ts'
 import { findCredentials, findCredentialsById } from '../db/users.ts'
-import { CredentialsRequired, InvalidCredentials } from '../schemas/errors.ts'
+import { CredentialsRequired, InvalidCredentials, TooManyRequests } from '../schemas/errors.ts'
 
 /**
  * `fastify.basicAuth`: an `onRequest` hook that checks username and password (RFC 7617, UTF-8) and sets `request.user`.
@@ -12,13 +12,32 @@ import { CredentialsRequired, InvalidCredentials } from '../schemas/errors.ts'
  */
 async function basicAuthPlugin(fastify: FastifyInstance) {
   const { db, passwords, rateLimits } = fastify
+  const logins = fastify.metrics.countBy(
+    {
+      name: 'library_logins_total',
+      help: 'Logins with a password; those that a limit refused were not tried.'
+    },
+    'outcome',
+    ['succeeded', 'failed', 'limited']
+  )
+
+  /** Throws what the limit does. */
+  async function limited<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      if (error instanceof TooManyRequests) logins.limited.add()
+      throw error
+    }
+  }
 
   async function validate(username: string, password: string, request: FastifyRequest, reply: FastifyReply) {
     if (!isWellFormed(request.headers.authorization as string)) throw new CredentialsRequired()
-    await rateLimits.login.check(username, request.clientAddress)
+    await limited(rateLimits.login.check(username, request.clientAddress))
     const user = await findCredentials(db, username)
     const matches = await passwords.verify(user?.password_hash, password)
     if (user === undefined || user.disabled_at !== null || !matches) {
+      logins.failed.add()
       request.log.info(
         { event: 'login_failed', user_id: user?.id, address: request.clientAddress },
         'login failed'
@@ -26,7 +45,8 @@ async function basicAuthPlugin(fastify: FastifyInstance) {
       reply.rateLimit(await rateLimits.login.failed(username, request.clientAddress))
       throw new InvalidCredentials()
     }
-    reply.rateLimit(await rateLimits.login.succeeded(username, request.clientAddress))
+    reply.rateLimit(await limited(rateLimits.login.succeeded(username, request.clientAddress)))
+    logins.succeeded.add()
     const passwordHash = await renewedHash(user, password, request)
     request.log.info(
       { event: 'login_succeeded', user_id: user.id, address: request.clientAddress },
@@ -79,5 +99,5 @@ function isWellFormed(authorization: string): boolean {
 
 export default fp(basicAuthPlugin, {
   name: 'basic-auth',
-  dependencies: ['client-address', 'database', 'passwords', 'rate-limits', 'access-tokens']
+  dependencies: ['client-address', 'database', 'metrics', 'passwords', 'rate-limits', 'access-tokens']
 })

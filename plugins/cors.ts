@@ -46,4 +46,4 @@ async function corsPlugin(fastify: FastifyInstance) {
   })
 }
 
-export default fp(corsPlugin, { name: 'cors' })
+export default fp(corsPlugin, { name: 'cors', dependencies: ['metrics'] })

@@ -10,11 +10,13 @@ import {
   type Representation
 } from '../db/command.ts'
 import { checkWriting } from '../db/commands/checking.ts'
-import { type DatabaseEvent, openDatabase } from '../db/database.ts'
+import { type Database, type DatabaseEvent, openDatabase } from '../db/database.ts'
+import { isUnavailable } from '../db/dialect.ts'
 import type { Answer } from '../db/idempotency-keys.ts'
 import { Problem } from '../db/problems.ts'
 import type { ReadDb } from '../db/tables.ts'
 import { problemOf, withExtras } from '../schemas/errors.ts'
+import { countEngineEvents } from './metrics/engine.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -47,6 +49,8 @@ declare module 'fastify' {
       input: Input,
       form: AnswerForm
     ): Promise<Answer>
+    /** What is known of the database beside its data, for those who watch over it. */
+    databaseState: Pick<Database, 'engineName' | 'folder' | 'load' | 'sizes'>
     /** Throws when the database cannot be read, or not be written. To wait for the writes of others is no reason. */
     checkDatabase(): Promise<void>
   }
@@ -57,13 +61,21 @@ const LONGEST_CHECK_MS = 500
 
 /** `fastify.db` and `fastify.run`: the migrated database that DATABASE_URL names, closed with the service. Throws `DatabaseRefused`. */
 async function databasePlugin(fastify: FastifyInstance) {
-  const { config, isJoining } = fastify
+  const { config, isJoining, metrics } = fastify
+  const countEvent = countEngineEvents(metrics)
   const database = await openDatabase(config.DATABASE_URL, {
     isInUse: isJoining,
     spoolDir: config.SPOOL_DIR,
-    signal: (event) => logEvent(fastify, event)
+    signal: (event) => {
+      countEvent(event)
+      logEvent(fastify, event)
+    }
   })
   fastify.addHook('onClose', () => database.close())
+  const refused = metrics.count({
+    name: 'library_writes_unavailable_total',
+    help: 'Writes that were answered 503, as when the disk is full or too many wait.'
+  })
 
   async function call(
     caller: CallerCredential | 'service',
@@ -75,12 +87,14 @@ async function databasePlugin(fastify: FastifyInstance) {
     try {
       return await database.run(callOf(command, input, credential, form))
     } catch (error) {
+      if (isUnavailable(error)) refused.add()
       if (!(error instanceof Problem)) throw error
       throw withExtras(problemOf(error.code, error.details), error.extras)
     }
   }
 
   fastify.decorate('db', database.reads)
+  fastify.decorate('databaseState', database)
   fastify.decorate('databaseFiles', database.files)
   fastify.decorate('asksServer', database.asksServer)
   fastify.decorate('dataVersion', () => database.dataVersion())
@@ -131,4 +145,4 @@ function logEvent({ log }: FastifyInstance, event: DatabaseEvent): void {
   else if (event.event === 'writer_ended') log.error(event, 'the writer thread ended; another one begins')
 }
 
-export default fp(databasePlugin, { name: 'database' })
+export default fp(databasePlugin, { name: 'database', dependencies: ['metrics'] })

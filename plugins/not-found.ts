@@ -35,6 +35,7 @@ async function notFound(fastify: FastifyInstance) {
   }
 
   async function answerUnrouted(request: FastifyRequest, reply: FastifyReply) {
+    reply.isUnrouted = true
     const path = pathOf(request)
     const address = findAddress(path)
     if (address === undefined || address.methods.has(request.method)) throw nothingAt(path, request)
@@ -78,5 +79,5 @@ function toPattern(url: string): RegExp {
 
 export default fp(notFound, {
   name: 'not-found',
-  dependencies: ['base-path', 'errors', 'http']
+  dependencies: ['base-path', 'errors', 'http', 'metrics']
 })

@@ -25,7 +25,7 @@ export interface ResponseCache {
   /** The answer of this name: the cached one unless a change since then concerns it, else what `read` gives. */
   page(name: string, read: () => Promise<PageAnswer>): PageAnswer | Promise<PageAnswer>
   /** How many answers were cached, and how many were not, since the start. */
-  readonly counts: { hits: number; misses: number }
+  readonly counts: { readonly hits: number; readonly misses: number }
 }
 
 declare module 'fastify' {
@@ -46,6 +46,14 @@ interface Flight<Answer> {
   sequence: number
 }
 
+const CACHES = ['authors', 'pages'] as const
+type Cache = (typeof CACHES)[number]
+
+const HITS = { name: 'library_cache_hits_total', help: 'Answers that were in a cache.' }
+const MISSES = { name: 'library_cache_misses_total', help: 'Answers that had to be made.' }
+const ENTRIES = { name: 'library_cache_entries', help: 'Answers in a cache.' }
+const BYTES = { name: 'library_cache_bytes', help: 'What the answers in a cache take, as reckoned.' }
+
 const MIB = 1024 * 1024
 const AUTHORS_BYTES = 48 * MIB
 const PAGES_BYTES = 32 * MIB
@@ -64,7 +72,7 @@ const MOST_CHANGES_OF_A_PAGE = 2000
  * missing is made once for all who wait for it.
  */
 async function responseCachePlugin(fastify: FastifyInstance) {
-  const { dataChanges } = fastify
+  const { dataChanges, metrics } = fastify
   const authors = new LRUCache<string, AuthorAnswer>({
     maxSize: AUTHORS_BYTES,
     sizeCalculation: ({ body }) => body.length + AUTHOR_OVERHEAD_BYTES
@@ -77,7 +85,13 @@ async function responseCachePlugin(fastify: FastifyInstance) {
   })
   const authorFlights = new Map<string, Flight<AuthorAnswer>>()
   const pageFlights = new Map<string, Flight<PageAnswer>>()
-  const counts = { hits: 0, misses: 0 }
+  const hits = metrics.countBy(HITS, 'cache', CACHES)
+  const misses = metrics.countBy(MISSES, 'cache', CACHES)
+  metrics.gauge({ ...ENTRIES, label: 'cache' }, () => ({ authors: authors.size, pages: pages.size }))
+  metrics.gauge({ ...BYTES, label: 'cache' }, () => ({
+    authors: authors.calculatedSize,
+    pages: pages.calculatedSize
+  }))
 
   dataChanges.onAuthorChange((id) => {
     if (id === undefined) authors.clear()
@@ -117,9 +131,9 @@ async function responseCachePlugin(fastify: FastifyInstance) {
     return span === undefined ? changes.length === 0 : !changes.some((change) => concerns(span, change))
   }
 
-  function counted<Answer>(found: Answer | undefined): Answer | undefined {
-    if (found === undefined) counts.misses += 1
-    else counts.hits += 1
+  function counted<Answer>(cache: Cache, found: Answer | undefined): Answer | undefined {
+    const count = found === undefined ? misses[cache] : hits[cache]
+    count.add()
     return found
   }
 
@@ -149,13 +163,20 @@ async function responseCachePlugin(fastify: FastifyInstance) {
 
   fastify.decorate('responseCache', {
     author: (idOrSlug, read) =>
-      whenUpToDate(() => counted(findAuthor(idOrSlug)) ?? fly(authorFlights, idOrSlug, read, keepAuthor)),
+      whenUpToDate(
+        () => counted('authors', findAuthor(idOrSlug)) ?? fly(authorFlights, idOrSlug, read, keepAuthor)
+      ),
     page: (name, read) => {
       const keep = (answer: PageAnswer, sequence: number) => pages.set(name, { answer, sequence })
-      return whenUpToDate(() => counted(findPage(name)) ?? fly(pageFlights, name, read, keep))
+      return whenUpToDate(() => counted('pages', findPage(name)) ?? fly(pageFlights, name, read, keep))
     },
-    counts
+    get counts() {
+      return {
+        hits: hits.authors.value + hits.pages.value,
+        misses: misses.authors.value + misses.pages.value
+      }
+    }
   })
 }
 
-export default fp(responseCachePlugin, { name: 'response-cache', dependencies: ['data-changes'] })
+export default fp(responseCachePlugin, { name: 'response-cache', dependencies: ['data-changes', 'metrics'] })

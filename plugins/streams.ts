@@ -37,6 +37,14 @@ async function streamsPlugin(fastify: FastifyInstance) {
     else counts.set(key, count)
   }
 
+  fastify.metrics.gauge(
+    {
+      name: 'library_streams_open',
+      help: 'Answers that go on for long: streams of changes, and exports.',
+      label: 'kind'
+    },
+    () => ({ changes: countOf('streams of changes'), exports: countOf('exports') })
+  )
   fastify.decorate('streams', {
     open(kind, userId, reply) {
       const keys = [kind, `${kind} ${userId}`] as const
@@ -58,4 +66,4 @@ async function streamsPlugin(fastify: FastifyInstance) {
   })
 }
 
-export default fp(streamsPlugin, { name: 'streams', dependencies: ['share'] })
+export default fp(streamsPlugin, { name: 'streams', dependencies: ['metrics', 'share'] })

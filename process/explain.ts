@@ -6,7 +6,20 @@ import { DatabaseRefused, describeDatabase, isUnavailable, remedyFor } from '../
 import { FileLocked } from '../db/file-lock.ts'
 import { KeysRefused } from '../plugins/signing-keys/index.ts'
 
-type SystemError = NodeJS.ErrnoException & { address?: string; port?: number; hostname?: string }
+/** By which settings an address was named. */
+interface Settings {
+  host: string
+  port: string
+}
+
+type SystemError = NodeJS.ErrnoException & {
+  address?: string
+  port?: number
+  hostname?: string
+  settings?: Settings
+}
+
+const OWN_SETTINGS: Settings = { host: 'HOST', port: 'PORT' }
 
 const REFUSALS = [ConfigRefused, DatabaseRefused, FileLocked, KeysRefused, WorkerFailed]
 const WHO_LISTENS: Partial<Record<NodeJS.Platform, (port: number) => string>> = {
@@ -25,22 +38,23 @@ export function explain(error: unknown, { databaseUrl }: { databaseUrl?: string 
   return syscall === '' ? undefined : `${message}.`
 }
 
-function explainAddress({ code, address, hostname, port = 0, message }: SystemError): string {
-  if (code === 'EADDRINUSE') return inUse(address, port)
+function explainAddress(error: SystemError): string {
+  const { code, address, hostname, port = 0, message, settings = OWN_SETTINGS } = error
+  if (code === 'EADDRINUSE') return inUse(address, port, settings)
   if (code === 'EACCES')
-    return `Port ${port} needs rights that this user lacks (EACCES). Set PORT to one of 1024 or above, and put a proxy in front.`
+    return `Port ${port} needs rights that this user lacks (EACCES). Set ${settings.port} to one of 1024 or above, and put a proxy in front.`
   if (code === 'EADDRNOTAVAIL' || code === 'EINVAL' || code === 'EAFNOSUPPORT')
-    return `HOST is ${address}, which is no address of this machine (${code}). Set HOST to one of ${ownAddresses().join(', ')}, or to 0.0.0.0 for all.`
+    return `${settings.host} is ${address}, which is no address of this machine (${code}). Set ${settings.host} to one of ${ownAddresses().join(', ')}, or to 0.0.0.0 for all.`
   if (hostname !== undefined)
-    return `HOST is ${hostname}, for which no address was found (${code}). Correct the name, or set HOST to an address such as 127.0.0.1.`
+    return `${settings.host} is ${hostname}, for which no address was found (${code}). Correct the name, or set ${settings.host} to an address such as 127.0.0.1.`
   return `${message}.`
 }
 
-function inUse(address = '', port: number): string {
+function inUse(address = '', port: number, { port: setting }: Settings): string {
   const command =
     WHO_LISTENS[process.platform] ?? ((number: number) => `lsof -nP -iTCP:${number} -sTCP:LISTEN`)
   return (
-    `Port ${port} of ${address} is already in use (EADDRINUSE). Set PORT to another, as in PORT=${anotherPort(port)} npm start, ` +
+    `Port ${port} of ${address} is already in use (EADDRINUSE). Set ${setting} to another, as in ${setting}=${anotherPort(port)} npm start, ` +
     `or end what holds it: ${command(port)} shows it.`
   )
 }

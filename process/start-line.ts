@@ -7,11 +7,13 @@ import { describeDatabase } from '../db/dialect.ts'
 /** What a start has found. */
 export interface Started extends Contents {
   address: string
+  /** The address of the metrics, where they are served. */
+  metrics?: string | undefined
 }
 
 /** Says where everything is, and what data there is. */
 export function announce(
-  { address, authors, users }: Started,
+  { address, metrics, authors, users }: Started,
   { config, log, isNew, servedBy }: { config: Config; log: FastifyBaseLogger } & Claim
 ): void {
   const database = describeDatabase(config.DATABASE_URL)
@@ -25,6 +27,7 @@ export function announce(
   }
   console.log(`Library API   ${address}`)
   console.log(`docs          ${address}/docs`)
+  if (metrics !== undefined) console.log(`metrics       ${metrics}`)
   console.log(
     `data          ${database} (${isFirst ? 'new' : `${count(authors, 'author')}, ${count(users, 'user')}`})`
   )

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Kysely } from 'kysely'
 import { type Call, COMMANDS, commandNamed, loadCommands, stagedFileOf } from '../command.ts'
-import type { Engine, EngineOptions } from '../engine.ts'
+import type { DatabaseSizes, Engine, EngineLoad, EngineOptions } from '../engine.ts'
 import { migrateToLatest, refuseOtherSchema } from '../migrator.ts'
 import { makeSpoolFolder, type SpoolFolder } from '../spool-folder.ts'
 import { type Connection, type Server, serverOf } from './connection.ts'
@@ -19,9 +19,13 @@ import { Writer, type WriterOptions } from './writer.ts'
 
 /** Beside those that read, one connection writes and one listens. */
 const NOT_READING = 2
+const SIZE = 'select pg_database_size(current_database())::float8 as bytes'
 
 /** PostgreSQL for the service: some connections that read, one that writes, and one that listens. */
 export class PostgresEngine implements Engine {
+  readonly name = 'postgres'
+  /** The server may have it anywhere. */
+  readonly folder = undefined
   readonly #server: Server
   readonly #options: EngineOptions
   readonly #pool: ReadPool
@@ -88,6 +92,18 @@ export class PostgresEngine implements Engine {
 
   onDoubt(callback: () => void): void {
     this.#doubters.push(callback)
+  }
+
+  load(): EngineLoad {
+    const waiting = this.#writers.reduce((total, writer) => total + writer.waiting, 0)
+    const writing = this.#writers.filter(({ connection }) => connection?.isLost === false).length
+    const listening = this.#listener.isConnected ? 1 : 0
+    return { waiting, connections: { ...this.#pool.counts, writes: writing, listens: listening } }
+  }
+
+  async sizes(): Promise<DatabaseSizes> {
+    const { rows } = await this.#pool.run({ sql: SIZE, parameters: [] })
+    return { data: (rows[0] as { bytes: number }).bytes }
   }
 
   async close(): Promise<void> {

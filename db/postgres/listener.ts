@@ -27,6 +27,10 @@ export class Listener {
     this.#server = server
   }
 
+  get isConnected(): boolean {
+    return this.#connection?.isLost === false
+  }
+
   /** Calls `hear` until the function that it gives is called. */
   add(hear: () => void): () => void {
     this.#hearers.add(hear)
@@ -48,8 +52,7 @@ export class Listener {
   }
 
   #look(): void {
-    const isListening = this.#connection !== undefined && !this.#connection.isLost
-    if (!isListening || performance.now() > this.#toldAt + LOOK_ANYWAY_EVERY_MS) this.#tell()
+    if (!this.isConnected || performance.now() > this.#toldAt + LOOK_ANYWAY_EVERY_MS) this.#tell()
   }
 
   #tell(): void {

@@ -34,6 +34,12 @@ export class ReadPool {
     return [...this.#quick.connections, ...this.#slow.connections]
   }
 
+  /** Of the connections that are open. */
+  get counts() {
+    const long = this.#slow === this.#quick ? 0 : this.#slow.connections.length
+    return { reads: this.#quick.connections.length, 'long reads': long }
+  }
+
   async run(statement: Statement): Promise<Result> {
     const { sql } = statement
     // Where it can: what only looks like a read the server refuses.

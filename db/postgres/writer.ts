@@ -47,6 +47,11 @@ export class Writer {
     this.#options = options
   }
 
+  /** Calls that wait or are run. */
+  get waiting(): number {
+    return this.#pending.length
+  }
+
   /** Where a statement may wait for an answer that never comes. */
   get connection(): Connection | undefined {
     return this.#connection

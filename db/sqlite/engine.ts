@@ -1,6 +1,7 @@
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Call } from '../command.ts'
-import type { Engine, EngineOptions } from '../engine.ts'
+import type { DatabaseSizes, Engine, EngineLoad, EngineOptions } from '../engine.ts'
 import { makeSpoolFolder, type SpoolFolder } from '../spool-folder.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
@@ -13,6 +14,9 @@ const LOOK_EVERY_MS = 50
 export class SqliteEngine implements Engine {
   /** How many calls share a commit at most; with 1 it is what the benchmark compares with. */
   static mostCalls: number | undefined
+  readonly name = 'sqlite'
+  readonly folder: string
+  readonly #file: string
   readonly #writer: Writer
   readonly reads: ConnectionDialect
   #reader: Connection | undefined
@@ -30,6 +34,8 @@ export class SqliteEngine implements Engine {
     file: string,
     { signal = () => {}, commandFolders = [], spoolDir = '', ...usage }: EngineOptions
   ) {
+    this.folder = path.dirname(file)
+    this.#file = file
     this.files = file
     this.#spoolDir = spoolDir
     this.#writer = new Writer({
@@ -84,6 +90,16 @@ export class SqliteEngine implements Engine {
 
   /** The file that is open stays the same. */
   onDoubt(): void {}
+
+  load(): EngineLoad {
+    return { waiting: this.#writer.waiting, connections: {} }
+  }
+
+  /** The files are not opened: to close one would give up the locks that SQLite has on it. */
+  async sizes(): Promise<DatabaseSizes> {
+    const [data, log] = await Promise.all([stat(this.#file), stat(`${this.#file}-wal`)])
+    return { data: data.size, log: log.size }
+  }
 
   async close(): Promise<void> {
     await this.#writer.close()

@@ -48,6 +48,11 @@ export class Writer {
     this.#options = options
   }
 
+  /** Calls that wait, are run, or have answers that were not passed on yet. */
+  get waiting(): number {
+    return this.#pending.size
+  }
+
   /** Resolves when the thread has opened and migrated the database. Throws `DatabaseRefused`. */
   async open(): Promise<void> {
     try {

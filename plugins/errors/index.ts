@@ -84,6 +84,12 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
   reply.code(type.status).headers(headers).send(document)
 }
 
+/** The same for what Fastify itself refuses before it has a route, and so runs no hooks for. */
+export function sendUnroutedProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  sendProblem(error, request, reply)
+  request.server.metrics.noteUnrouted(request.method, reply.statusCode)
+}
+
 /** What is left of a limit goes with the problems that say so; one that comes later in the same request has nothing to do with it. */
 function tellsLimit({ headers, ownHeaders = {} }: ProblemType): boolean {
   return 'ratelimit' in headers || 'ratelimit' in ownHeaders

@@ -25,10 +25,19 @@ const CAUSES: Record<string, () => Problem> = {
 /** What all addresses of the service together take. */
 export const METHODS = 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'
 
-/** Answers what is no HTTP, or did not come in time; a listener of Node's `clientError`. */
-export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket, basePath: string): void {
-  if (error.code === 'ECONNRESET') socket.destroy()
-  else endWith(CAUSES[error.code ?? '']?.() ?? new MalformedRequest(NOT_HTTP), socket, basePath)
+/** Answers what is no HTTP, or did not come in time; a listener of Node's `clientError`. Gives the status, if there is an answer. */
+export function answerClientError(
+  error: NodeJS.ErrnoException,
+  socket: HttpSocket,
+  basePath: string
+): number | undefined {
+  if (error.code === 'ECONNRESET') {
+    socket.destroy()
+    return undefined
+  }
+  const problem = CAUSES[error.code ?? '']?.() ?? new MalformedRequest(NOT_HTTP)
+  endWith(problem, socket, basePath)
+  return problem.statusCode
 }
 
 /** Refuses CONNECT, which asks for a proxy; a listener of Node's `connect`. */

@@ -21,6 +21,14 @@ declare module 'fastify' {
 async function httpPlugin(fastify: FastifyInstance) {
   fastify.decorate('share', share)
   fastify.decorate('isEnding', () => openSocketsOf(fastify.server).isEnding)
+  fastify.metrics.total(
+    {
+      name: 'library_http_bare_answers_total',
+      help: 'Requests that were refused before a route was looked for: overload, no HTTP, too large, too late.',
+      label: 'status'
+    },
+    () => openSocketsOf(fastify.server).bareAnswers
+  )
   fastify.addHook('onRequest', ({ raw }, reply, done) => {
     const fault = faultOf(raw)
     if (fault === undefined && raw.url === '*') reply.code(204).header('allow', METHODS).send()
@@ -28,4 +36,7 @@ async function httpPlugin(fastify: FastifyInstance) {
   })
 }
 
-export default fp(httpPlugin, { name: 'http', dependencies: ['cors', 'request-id', 'security-headers'] })
+export default fp(httpPlugin, {
+  name: 'http',
+  dependencies: ['cors', 'metrics', 'request-id', 'security-headers']
+})

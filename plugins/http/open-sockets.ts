@@ -13,6 +13,8 @@ export class OpenSockets {
   readonly #sockets = new Set<Socket>()
   /** Answers of a connection leave in the order of its requests, so that the last one tells whether all have left. */
   readonly #lastAnswers = new WeakMap<Socket, ServerResponse>()
+  /** How many requests were refused before they got as far as Fastify, by status. */
+  readonly bareAnswers: Record<string, number> = { 400: 0, 405: 0, 408: 0, 431: 0, 503: 0 }
   #whenGone: (() => void)[] = []
   #keepsIdle = false
   #isEnding = false
@@ -20,6 +22,22 @@ export class OpenSockets {
   /** Whether the service has begun to end. */
   get isEnding(): boolean {
     return this.#isEnding
+  }
+
+  noteBareAnswer(status: number | undefined): void {
+    if (status !== undefined) this.bareAnswers[status] = (this.bareAnswers[status] ?? 0) + 1
+  }
+
+  get count(): number {
+    return this.#sockets.size
+  }
+
+  /** On how many of them a request is being answered; looked at one by one, which costs requests nothing. */
+  countAnswering(): number {
+    let count = 0
+    for (const socket of this.#sockets)
+      if (this.#lastAnswers.get(socket)?.writableFinished === false) count += 1
+    return count
   }
 
   [Symbol.iterator](): Iterator<Socket> {

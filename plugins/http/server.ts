@@ -51,8 +51,10 @@ function createServer(handle: RequestListener, options: Options, findBasePath: F
 
   function begin(request: IncomingMessage, response: ServerResponse): void {
     const body = load.hasRoom() ? load.takeBody(bodyLength(request)) : undefined
-    if (body === undefined) refuse(response, new Overloaded(), findBasePath(request))
-    else {
+    if (body === undefined) {
+      sockets.noteBareAnswer(503)
+      refuse(response, new Overloaded(), findBasePath(request))
+    } else {
       if (body > 0) request.once('close', () => load.releaseBody(body))
       handle(request, response)
     }
@@ -80,15 +82,21 @@ function createServer(handle: RequestListener, options: Options, findBasePath: F
     requireHostHeader: false,
     shouldUpgradeCallback: () => false
   })
-  cutOffStalled(server, watchSockets(server, handle), connectionTimeout)
+  const sockets = watchSockets(server, handle)
+  cutOffStalled(server, sockets, connectionTimeout)
   return Object.assign(server, { keepAliveTimeout, requestTimeout })
     .on('request', (request, response) => {
       if (response.socket !== null) begin(request, response)
       else connectionOf(request.socket).queue(request, response)
     })
     .on('checkExpectation', (request, response) => server.emit('request', request, response))
-    .on('clientError', (error, socket) => answerClientError(error, socket as Socket, findBasePath()))
-    .on('connect', (request, socket) => refuseTunnel(request, socket as Socket, findBasePath(request)))
+    .on('clientError', (error, socket) =>
+      sockets.noteBareAnswer(answerClientError(error, socket as Socket, findBasePath()))
+    )
+    .on('connect', (request, socket) => {
+      sockets.noteBareAnswer(405)
+      refuseTunnel(request, socket as Socket, findBasePath(request))
+    })
 }
 
 /** The length that a body is to have; undefined where it is not known yet. */

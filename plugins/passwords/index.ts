@@ -45,6 +45,14 @@ async function passwordsPlugin(fastify: FastifyInstance) {
     return slots(work)
   }
 
+  fastify.metrics.gauge(
+    {
+      name: 'library_password_hashes',
+      help: 'Passwords that are being hashed, and those that wait for it; when too many wait, logins are answered 503.',
+      label: 'state'
+    },
+    () => ({ running: slots.activeCount, waiting: slots.pendingCount })
+  )
   fastify.decorate('passwords', {
     refuseGuessable: (password, username, pointer = '/password') => {
       const reason = whyGuessable(password, username, common)
@@ -72,4 +80,4 @@ function normalize(password: string): string {
   return password.length > LONGEST_PASSWORD ? password : password.normalize('NFKC')
 }
 
-export default fp(passwordsPlugin, { name: 'passwords', dependencies: ['share'] })
+export default fp(passwordsPlugin, { name: 'passwords', dependencies: ['metrics', 'share'] })

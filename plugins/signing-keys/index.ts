@@ -28,6 +28,23 @@ async function signingKeysPlugin(fastify: FastifyInstance) {
   const keyRing = await KeyRing.open(store, fastify.log)
   fastify.decorate('signingKeys', keyRing)
   fastify.addHook('onClose', async () => keyRing.close())
+  fastify.metrics.gauge(
+    {
+      name: 'library_signing_keys',
+      help: 'The keys for access tokens: announced, active, or only verifying what they have signed.',
+      label: 'state',
+      isOfService: true
+    },
+    () => keyRing.count()
+  )
+  fastify.metrics.gauge(
+    {
+      name: 'library_signing_key_active_since_timestamp_seconds',
+      help: 'Since when the active key signs; 0 where that was never written down.',
+      isOfService: true
+    },
+    () => keyRing.activeSince() / 1000
+  )
   const advice = await store.advice()
   if (advice !== undefined) fastify.log.warn({ event: 'signing_keys_exposed' }, advice)
 }
@@ -38,4 +55,4 @@ async function createFirstKey(store: KeyStore, db: FastifyInstance['db']): Promi
   if (users.length === 0) await store.create([newKey(new Date())])
 }
 
-export default fp(signingKeysPlugin, { name: 'signing-keys', dependencies: ['database'] })
+export default fp(signingKeysPlugin, { name: 'signing-keys', dependencies: ['database', 'metrics'] })

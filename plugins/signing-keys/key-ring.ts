@@ -47,6 +47,23 @@ export class KeyRing {
 
   /** The key that signs now. Should the clock have been set back behind all of them, the first. */
   active(): SigningKey {
+    return this.#active()
+  }
+
+  /** Since when the key signs that signs now, in ms since 1970. */
+  activeSince(): number {
+    return this.#active().activeFrom
+  }
+
+  /** How many keys are to sign, sign now, and only verify what they have signed. */
+  count(): Record<'announced' | 'active' | 'retired', number> {
+    const { kid, activeFrom } = this.#active()
+    const others = [...this.#keys.values()].filter((key) => key.kid !== kid && key.expiresAt > Date.now())
+    const announced = others.filter((key) => key.activeFrom > activeFrom).length
+    return { announced, active: 1, retired: others.length - announced }
+  }
+
+  #active(): LoadedKey {
     const keys = [...this.#keys.values()]
     return keys.findLast(({ activeFrom }) => activeFrom <= Date.now()) ?? (keys[0] as LoadedKey)
   }

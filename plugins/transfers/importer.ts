@@ -38,6 +38,10 @@ export class Importer {
   #running: Running | undefined
   #idle: NodeJS.Timeout | undefined
 
+  get counts(): Record<'running' | 'waiting', number> {
+    return { running: this.#turns.activeCount, waiting: this.#turns.pendingCount }
+  }
+
   /**
    * What became of the rows; when it settles, nothing uses the import's files any more. Throws what the import and its commands throw,
    * or `DatabaseUnavailable`.

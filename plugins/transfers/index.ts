@@ -66,6 +66,10 @@ async function transfersPlugin(fastify: FastifyInstance) {
   const file = fastify.databaseFiles
   const importer = new Importer()
   fastify.addHook('onClose', () => importer.close())
+  fastify.metrics.gauge(
+    { name: 'library_imports', help: 'Imports that are run, and those that wait for that.', label: 'state' },
+    () => importer.counts
+  )
   // Not for a script, nor for a worker that joins others, whose imports may run.
   if (!isJoining) fastify.addHook('onListen', async () => deleteStagedFiles(file))
 
@@ -130,5 +134,5 @@ async function* exportAuthors(db: ReadDb, mediaType: string, { bom = false }: Ex
 
 export default fp(transfersPlugin, {
   name: 'transfers',
-  dependencies: ['authenticate', 'body-timeout', 'database']
+  dependencies: ['authenticate', 'body-timeout', 'database', 'metrics']
 })
