@@ -137,6 +137,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}
       } as never
     })
     const { HOST, METRICS_HOST } = config
+    refuseSharedPort(config)
     return { ...config, HOST: withoutBrackets(HOST), METRICS_HOST: withoutBrackets(METRICS_HOST) }
   } catch (error) {
     const violations = (error as { errors?: Violation[] }).errors ?? []
@@ -148,6 +149,15 @@ export function loadConfig(variables: NodeJS.ProcessEnv, { dotenv = false } = {}
 /** How many processes are to serve. */
 export function workersOf({ WORKERS }: Pick<Config, 'WORKERS'>): number {
   return WORKERS === 'auto' ? Math.min(64, availableParallelism()) : Number(WORKERS)
+}
+
+const ALL_ADDRESSES = ['0.0.0.0', '::', '[::]']
+
+function refuseSharedPort({ HOST, PORT, METRICS_HOST, METRICS_PORT }: Config): void {
+  const hosts = [HOST, METRICS_HOST]
+  const isShared = HOST === METRICS_HOST || hosts.some((host) => ALL_ADDRESSES.includes(host))
+  if (PORT === 0 || PORT !== Number(METRICS_PORT) || !isShared) return
+  throw new ConfigRefused(`METRICS_PORT is ${PORT}, as PORT is: metrics need a port of their own.`)
 }
 
 /** Where metrics are served; 0 where they are not. */

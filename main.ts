@@ -37,8 +37,7 @@ async function serveAlone(config: Config) {
   drainAtEnd(server, config, isFromTerminal ? [] : ['SIGHUP'])
   if (!isFromTerminal)
     process.on('SIGHUP', () => server.log.warn('SIGHUP does nothing with less than 2 WORKERS'))
-  const started = await listen(server, config)
-  return { started: { ...started, metrics: await serveMetrics(server, config) }, log: server.log }
+  return { started: await listen(server, config), log: server.log }
 }
 
 async function serveForPrimary(config: Config): Promise<void> {
@@ -54,12 +53,7 @@ async function serveMetrics(server: FastifyInstance, config: Config): Promise<st
   if (port === 0) return undefined
   // Only where it is wanted it is loaded.
   const metrics = await import('./plugins/metrics/server.ts')
-  try {
-    return await metrics.serveMetrics(config.METRICS_HOST, port, async () => [await server.metrics.read()])
-  } catch (error) {
-    await server.close()
-    throw error
-  }
+  return metrics.serveMetrics(config.METRICS_HOST, port, async () => [await server.metrics.read()])
 }
 
 function drainAtEnd(server: FastifyInstance, config: Config, skip: Skipped): () => void {
@@ -70,10 +64,12 @@ function drainAtEnd(server: FastifyInstance, config: Config, skip: Skipped): () 
 async function listen(server: FastifyInstance, config: Config, isJoining = false): Promise<Started> {
   try {
     await server.register(app, { config, isJoining })
+    // Those of workers are served by their primary.
+    const metrics = cluster.isWorker ? undefined : await serveMetrics(server, config)
     const address = await server.listen({ host: config.HOST, port: config.PORT })
     const contents = await countContents(server.db)
     collectStartupGarbageLater()
-    return { address, ...contents }
+    return { address, metrics, ...contents }
   } catch (error) {
     // Or else the next start would take this one for a crash.
     await server.close()

@@ -33,9 +33,8 @@ export async function lead(config: Config) {
   })
   if (!isFromTerminal) process.on('SIGHUP', () => pool.roll())
   process.once('exit', () => pool.kill())
-  const started = await startIn(pool)
-  const metrics = scrapes === undefined ? undefined : await serveIn(pool, config, scrapes)
-  return { started: { ...started, metrics }, log }
+  const metrics = scrapes && (await serveMetrics(config, scrapes))
+  return { started: { ...(await startIn(pool)), metrics }, log }
 }
 
 /** Of a pool that is ended while it starts nothing more is told: who ended it has its exit code already. */
@@ -52,15 +51,10 @@ async function startIn(pool: Pool): Promise<Report> {
   return new Promise(() => {})
 }
 
-/** The address of the metrics. Throws when it cannot be listened on, once the workers are gone. */
-async function serveIn(pool: Pool, config: Config, scrapes: Scrapes): Promise<string> {
-  const { serveMetrics } = await import('../plugins/metrics/server.ts')
-  try {
-    return await serveMetrics(config.METRICS_HOST, metricsPortOf(config), () => scrapes.collect())
-  } catch (error) {
-    await pool.end()
-    throw error
-  }
+/** Gives the address. Throws what Node does when it cannot listen. */
+async function serveMetrics(config: Config, scrapes: Scrapes): Promise<string> {
+  const metrics = await import('../plugins/metrics/server.ts')
+  return metrics.serveMetrics(config.METRICS_HOST, metricsPortOf(config), () => scrapes.collect())
 }
 
 /** What all workers must have in common is as it was at the start, even if `.env` has changed since. */

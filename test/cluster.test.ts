@@ -6,7 +6,8 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { AUTHOR, basic, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
+import { documented, type Metric, parse, sum } from './exposition.ts'
+import { AUTHOR, basic, freePort, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
 
 const run = promisify(execFile)
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -100,7 +101,9 @@ async function clientOfEachWorker(t: Test, service: Service, headers: Headers): 
 }
 
 t.test('several workers are one service', async (t) => {
-  const service = await startServer(t, { WORKERS: '2', LOG_LEVEL: 'debug', RATE_LIMIT: 'off' })
+  const METRICS_PORT = String(await freePort())
+  const variables = { METRICS_PORT, WORKERS: '2', LOG_LEVEL: 'debug', RATE_LIMIT: 'off' }
+  const service = await startServer(t, variables)
   const { url, output, folder } = service
   const headers = await signIn(url)
   const [one, other] = await clientOfEachWorker(t, service, headers)
@@ -109,6 +112,22 @@ t.test('several workers are one service', async (t) => {
     t.equal(workersOf(service).length, 2)
     for (const line of [`Library API   ${url}`, `docs          ${url}/docs`, 'data          '])
       t.equal(output().split(line).length, 2, line)
+  })
+
+  t.test('one scrape tells of both', async (t) => {
+    const before = await scrape(METRICS_PORT)
+    const isExpected = process.platform === 'linux'
+    if (isExpected) t.strictSame([...before.keys()].sort(), [...documented().keys()].sort())
+    for (const client of [one, other, other]) await client.send('GET', '/problems')
+    const after = await scrape(METRICS_PORT)
+    t.equal(answersAt(after, '/problems') - answersAt(before, '/problems'), 3)
+    t.equal(sum(after, 'library_workers', { state: 'serving' }), 2)
+    t.equal(sum(after, 'library_users'), 1, 'what both would see is told by one')
+    t.equal(sum(after, 'library_info'), 1)
+    t.ok(sum(after, 'library_http_connections') >= 2)
+    t.equal(after.get('process_start_time_seconds')?.samples.length, 1)
+    const labels = (after.get('library_http_request_duration_seconds') as Metric).samples
+    t.notOk(labels.some((sample) => 'worker' in sample.labels || 'pid' in sample.labels))
   })
 
   t.test('what one worker has acknowledged every other answers at once', async (t) => {
@@ -170,6 +189,7 @@ t.test('several workers are one service', async (t) => {
   t.test('what makes a start impossible is told once', async (t) => {
     const cases: [Record<string, string>, RegExp][] = [
       [{ WORKERS: '65' }, /^WORKERS is "65", but must be auto .* or a whole number from 1 to 64\.$/],
+      [{ METRICS_PORT: new URL(url).port }, /^Port \d+ of 127\.0\.0\.1 .* Set METRICS_PORT to another/],
       [{ PORT: new URL(url).port }, /^Port \d+ of 127\.0\.0\.1 is already in use \(EADDRINUSE\)/]
     ]
     const refuse = async ([variables, message]: (typeof cases)[number]) => {
@@ -188,6 +208,14 @@ t.test('several workers are one service', async (t) => {
     t.notOk(existsSync(path.join(folder, 'library.db-wal')), 'the database was closed')
   })
 })
+
+async function scrape(port: string): Promise<Map<string, Metric>> {
+  return parse(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
+}
+
+function answersAt(metrics: Map<string, Metric>, route: string): number {
+  return sum(metrics, 'library_http_request_duration_seconds_count', { route })
+}
 
 async function allNames(client: Client): Promise<string[]> {
   const { json } = await client.send('GET', '/authors?limit=100')
@@ -255,7 +283,8 @@ function followChanges(url: string, headers: Headers) {
 }
 
 t.test('workers are replaced without refusing a request, and all end together', async (t) => {
-  const service = await startServer(t, { WORKERS: '2' })
+  const METRICS_PORT = String(await freePort())
+  const service = await startServer(t, { METRICS_PORT, WORKERS: '2' })
   const { url, child, exited, folder } = service
   const headers = await signIn(url)
   const { json } = await new Client(t, url, headers).send('POST', '/authors', AUTHOR, CLOSE)
@@ -265,6 +294,11 @@ t.test('workers are replaced without refusing a request, and all end together', 
   t.test('SIGHUP rolls them under the hands of busy clients', async (t) => {
     const idle = [new Client(t, url, headers), forgotten]
     for (const client of idle) await client.send('GET', '/me')
+    const counts: number[] = []
+    const counting = setInterval(
+      async () => counts.push(answersAt(await scrape(METRICS_PORT), '/authors')),
+      20
+    )
     const load = keepBusy(t, url, headers, `/authors/${json.id}`)
     const changes = followChanges(url, headers)
     const before = workersOf(service)
@@ -280,6 +314,14 @@ t.test('workers are replaced without refusing a request, and all end together', 
     const { failures, answered } = await load.stop()
     t.strictSame(failures, [])
     t.ok(answered > 100, `${answered} requests`)
+    clearInterval(counting)
+    counts.push(answersAt(await scrape(METRICS_PORT), '/authors'))
+    t.ok(counts.length > 5, `${counts.length} scrapes meanwhile`)
+    t.strictSame(
+      counts,
+      counts.toSorted((a, b) => a - b),
+      'no count falls when its worker ends'
+    )
     const total = await lastChange(url, headers)
     await until(() => changes.seen.at(-1) === total)
     t.strictSame(
@@ -297,6 +339,7 @@ t.test('workers are replaced without refusing a request, and all end together', 
     await until(() => countEvents(service, 'roll_failed'))
     const victim = workersOf(service).filter(isRunning).at(-1)
     const before = workersOf(service).length
+    const countedBefore = answersAt(await scrape(METRICS_PORT), '/authors')
     process.kill(victim as number, 'SIGKILL')
     await until(() => countEvents(service, 'worker_died'))
     t.match(
@@ -316,6 +359,9 @@ t.test('workers are replaced without refusing a request, and all end together', 
       return workersOf(service).length > before
     })
     await until(() => workersOf(service).filter(isRunning).length === 3)
+    const metrics = await scrape(METRICS_PORT)
+    t.equal(sum(metrics, 'library_worker_deaths_total'), 1)
+    t.ok(answersAt(metrics, '/authors') >= countedBefore, 'what it had counted is kept')
   })
 
   t.test('SIGTERM ends them all', async (t) => {

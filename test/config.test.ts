@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import t from 'tap'
-import { loadConfig, workersOf } from '../config.ts'
+import { loadConfig, metricsPortOf, workersOf } from '../config.ts'
 import { temporaryFolder } from './helpers.ts'
 
 t.test('there is a default for everything, so that nothing must be configured', async (t) => {
@@ -48,6 +48,29 @@ t.test('WORKERS is a number, or one for each core', async (t) => {
     t.throws(() => loadConfig({ WORKERS }), {
       message: `WORKERS is "${WORKERS}", but must be auto (one for each core) or a whole number from 1 to 64.`
     })
+})
+
+t.test('metrics are off unless a port is set', async (t) => {
+  const portFor = (METRICS_PORT?: string) =>
+    metricsPortOf(loadConfig(METRICS_PORT === undefined ? {} : { METRICS_PORT }))
+  for (const off of [undefined, '', '0']) t.equal(portFor(off), 0)
+  t.equal(portFor('9464'), 9464)
+  t.equal(loadConfig({}).METRICS_HOST, '127.0.0.1')
+  t.equal(loadConfig({ METRICS_HOST: '[::1]' }).METRICS_HOST, '::1')
+  for (const METRICS_PORT of ['-1', '65536', 'x', '1.5', ' 1', '9464 ', '0x10', '1e3'])
+    t.throws(() => loadConfig({ METRICS_PORT }), {
+      message: `METRICS_PORT is "${METRICS_PORT}", but must be empty or 0 for none, or a whole number to 65535.`
+    })
+  for (const [HOST, METRICS_HOST] of [
+    ['127.0.0.1', '127.0.0.1'],
+    ['0.0.0.0', '127.0.0.1'],
+    ['10.0.0.1', '::']
+  ] as const)
+    t.throws(() => loadConfig({ HOST, METRICS_HOST, PORT: '3001', METRICS_PORT: '3001' }), {
+      message: 'METRICS_PORT is 3001, as PORT is: metrics need a port of their own.'
+    })
+  t.ok(loadConfig({ HOST: '10.0.0.1', PORT: '3001', METRICS_PORT: '3001' }))
+  t.throws(() => loadConfig({ METRICS_HOST: 'http://x' }), { message: /^METRICS_HOST is "http:\/\/x", but/ })
 })
 
 t.test('several bad variables are told at once', async (t) => {

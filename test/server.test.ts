@@ -6,7 +6,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { draintest } from '../scripts/draintest.ts'
-import { AUTHOR, basic, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
+import { AUTHOR, basic, freePort, PASSWORD, ROOT, startServer, temporaryFolder } from './helpers.ts'
 import { answersOf, open, request } from './plugins/http/sockets.ts'
 
 const run = promisify(execFile)
@@ -43,6 +43,21 @@ t.test('it starts without any configuration, and says where everything is', asyn
   t.equal(await exited, 0)
   t.match(output(), /SIGHUP does nothing with less than 2 WORKERS/)
   t.notMatch(output(), /warn|deprecat/i, 'and it starts and ends without a warning')
+})
+
+t.test('metrics are served on an address of their own, and nowhere else', async (t) => {
+  const port = await freePort()
+  const { url, output, child, exited } = await startServer(t, { METRICS_PORT: String(port) })
+  const address = `http://127.0.0.1:${port}/metrics`
+  t.match(output(), `metrics       ${address}`)
+  t.equal((await fetch(`${url}/health/live`)).status, 200)
+  const text = await (await fetch(address)).text()
+  t.match(text, '_count{method="GET",route="/health/live",status="200"} 1')
+  t.match(text, /^library_info\{version="\d+\.\d+\.\d+",node="v\d+\S+",engine="sqlite"\} 1$/m)
+  t.equal((await fetch(`${url}/metrics`)).status, 404)
+  t.equal((await fetch(new URL('/health/live', address))).status, 404)
+  child.kill('SIGTERM')
+  t.equal(await exited, 0, 'they do not keep the process')
 })
 
 t.test('a start that cannot be is ended with one sentence that says what to do', async (t) => {
@@ -82,6 +97,18 @@ t.test('a start that cannot be is ended with one sentence that says what to do',
     [
       { HOST: '203.0.113.250' },
       /^HOST is 203\.0\.113\.250, which is no address of this machine .*127\.0\.0\.1/
+    ],
+    [
+      { METRICS_PORT: new URL(url).port },
+      /^Port \d+ of 127\.0\.0\.1 is already in use \(EADDRINUSE\)\. Set METRICS_PORT to another, as in METRICS_PORT=/
+    ],
+    [
+      { METRICS_PORT: '9464', METRICS_HOST: '203.0.113.250' },
+      /^METRICS_HOST is 203\.0\.113\.250, which is no address of this machine/
+    ],
+    [
+      { METRICS_PORT: '9464', METRICS_HOST: 'no.such.host.invalid' },
+      /^METRICS_HOST is no\.such\.host\.invalid, for which no address was found/
     ],
     [{ HOST: 'http://127.0.0.1' }, /^HOST is .* without a scheme or a port/]
   ]

@@ -21,6 +21,8 @@ export async function serveMetrics(host: string, port: number, scrape: Scrape): 
   )
   server.maxConnections = MOST_CONNECTIONS
   await listen(server, host, port)
+  // The service decides how long the process lives.
+  server.unref()
   return `${urlOf(server.address() as AddressInfo)}/metrics`
 }
 

@@ -1,4 +1,5 @@
 /** The concerns that go through all routes. */
+import '../metrics.test.ts'
 import '../plugins/base-path.test.ts'
 import '../plugins/csv.test.ts'
 import '../plugins/door.test.ts'
