@@ -18,13 +18,11 @@ export class Scrapes {
 
   /** The metrics of each process: of this one, of those that have ended, then of the workers, the one that was asked about the whole service first. */
   async collect(): Promise<Family[][]> {
-    const members = this.#pool.listening
-    await Promise.all(members.map((member, index) => member.askMetrics(index === 0 ? 'all' : 'own')))
-    return [
-      [...this.#ownFamilies(), ...(await processFamilies())],
-      [...this.#ended.values()],
-      ...members.map(({ metrics }) => metrics)
-    ]
+    const asked = this.#pool.listening
+    await Promise.all(asked.map((member, index) => member.askMetrics(index === 0 ? 'all' : 'own')))
+    const own = [...this.#ownFamilies(), ...(await processFamilies())]
+    // In one moment: a worker that has ended meanwhile is among the others, and must not count twice.
+    return [own, [...this.#ended.values()], ...this.#pool.listening.map(({ metrics }) => metrics)]
   }
 
   /** Keeps what this worker has counted. */

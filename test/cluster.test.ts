@@ -254,6 +254,22 @@ function keepBusy(t: Test, url: string, headers: Headers, author: string) {
   return { stop }
 }
 
+/** Scrapes one time after the other how often a route has answered. */
+function keepCounting(port: string, route: string) {
+  const counts: number[] = []
+  let isOver = false
+  const work = async () => {
+    while (!isOver) counts.push(answersAt(await scrape(port), route))
+    return counts
+  }
+  const done = work()
+  const stop = () => {
+    isOver = true
+    return done
+  }
+  return { stop }
+}
+
 /** Follows the changes through all breaks of the stream, as a browser does; gives the sequence numbers on request. */
 function followChanges(url: string, headers: Headers) {
   const seen: number[] = []
@@ -294,11 +310,7 @@ t.test('workers are replaced without refusing a request, and all end together', 
   t.test('SIGHUP rolls them under the hands of busy clients', async (t) => {
     const idle = [new Client(t, url, headers), forgotten]
     for (const client of idle) await client.send('GET', '/me')
-    const counts: number[] = []
-    const counting = setInterval(
-      async () => counts.push(answersAt(await scrape(METRICS_PORT), '/authors')),
-      20
-    )
+    const counting = keepCounting(METRICS_PORT, '/authors')
     const load = keepBusy(t, url, headers, `/authors/${json.id}`)
     const changes = followChanges(url, headers)
     const before = workersOf(service)
@@ -314,8 +326,7 @@ t.test('workers are replaced without refusing a request, and all end together', 
     const { failures, answered } = await load.stop()
     t.strictSame(failures, [])
     t.ok(answered > 100, `${answered} requests`)
-    clearInterval(counting)
-    counts.push(answersAt(await scrape(METRICS_PORT), '/authors'))
+    const counts = await counting.stop()
     t.ok(counts.length > 5, `${counts.length} scrapes meanwhile`)
     t.strictSame(
       counts,
