@@ -49,7 +49,7 @@ export class Writer {
 
   /** Calls that wait or are run. */
   get waiting(): number {
-    return this.#pending.length
+    return this.#queue.length
   }
 
   /** Where a statement may wait for an answer that never comes. */

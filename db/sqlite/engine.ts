@@ -92,7 +92,7 @@ export class SqliteEngine implements Engine {
   onDoubt(): void {}
 
   load(): EngineLoad {
-    return { waiting: this.#writer.waiting, connections: {} }
+    return { waiting: this.#writer.pending.size, connections: {} }
   }
 
   /** The files are not opened: to close one would give up the locks that SQLite has on it. */

@@ -30,7 +30,7 @@ type Pending = PromiseWithResolvers<unknown> & { longestMs: number }
 export class Writer {
   static longestCloseMs = 10_000
   readonly #options: WriterOptions
-  readonly #pending = new Map<number, Pending>()
+  readonly pending = new Map<number, Pending>()
   readonly #unsent: [number, Call][] = []
   #answers: [number, Outcome][] = []
   #lastId = 0
@@ -46,11 +46,6 @@ export class Writer {
 
   constructor(options: WriterOptions) {
     this.#options = options
-  }
-
-  /** Calls that wait, are run, or have answers that were not passed on yet. */
-  get waiting(): number {
-    return this.#pending.size
   }
 
   /** Resolves when the thread has opened and migrated the database. Throws `DatabaseRefused`. */
@@ -70,11 +65,11 @@ export class Writer {
     if (this.#state !== 'open') throw new DatabaseUnavailable('the database is not open')
     if (this.#breakdown !== undefined) throw new DatabaseUnavailable(this.#breakdown)
     if (this.#thread === undefined) throw new DatabaseUnavailable('the writer thread ended')
-    if (this.#pending.size >= MOST_PENDING) throw new DatabaseUnavailable('too many writes wait')
+    if (this.pending.size >= MOST_PENDING) throw new DatabaseUnavailable('too many writes wait')
     this.#lastId += 1
-    if (this.#pending.size === 0) this.#silentLooks = 0
+    if (this.pending.size === 0) this.#silentLooks = 0
     const pending = { ...Promise.withResolvers<unknown>(), longestMs }
-    this.#pending.set(this.#lastId, pending)
+    this.pending.set(this.#lastId, pending)
     if (this.#unsent.length === 0) setImmediate(() => this.#send())
     this.#unsent.push([this.#lastId, call])
     return pending.promise
@@ -152,8 +147,8 @@ export class Writer {
   }
 
   #settle(id: number, outcome: Outcome): void {
-    const pending = this.#pending.get(id)
-    this.#pending.delete(id)
+    const pending = this.pending.get(id)
+    this.pending.delete(id)
     try {
       pending?.resolve(outputOf(outcome))
     } catch (error) {
@@ -164,7 +159,7 @@ export class Writer {
   /** A command that runs away would keep all others waiting for ever. Looks are counted, for the event loop may stand still itself. */
   #endRunaway(): void {
     const thread = this.#thread
-    const limits = [...this.#pending.values().map(({ longestMs }) => longestMs)]
+    const limits = [...this.pending.values().map(({ longestMs }) => longestMs)]
     if (this.#state === 'closed') limits.push(Writer.longestCloseMs)
     if (thread === undefined || limits.length === 0) return
     this.#silentLooks += 1
@@ -178,13 +173,13 @@ export class Writer {
     if (this.#thread !== thread) return
     this.#thread = undefined
     this.#options.whenWritten()
-    if (this.#state === 'open' || this.#pending.size > 0)
+    if (this.#state === 'open' || this.pending.size > 0)
       this.#options.signal({ event: 'writer_ended', reason })
     for (const [id, outcome] of this.#answers.splice(0)) this.#settle(id, outcome)
     this.#unsent.length = 0
     const error = new DatabaseUnavailable(`the writer thread ended: ${reason}`)
-    for (const { reject } of this.#pending.values()) reject(error)
-    this.#pending.clear()
+    for (const { reject } of this.pending.values()) reject(error)
+    this.pending.clear()
     this.#ended.resolve()
   }
 
