@@ -93,6 +93,21 @@ export const Config = Type.Object({
     default: '127.0.0.1',
     description: 'an address or host name of this machine, without a scheme or a port; 0.0.0.0 for all'
   }),
+  BACKUP_DIR: Type.String({
+    pattern: '^(\\S(.*\\S)?)?$',
+    default: '',
+    description: 'empty, or the path of a folder for backups'
+  }),
+  BACKUP_EVERY: Type.String({
+    pattern: '^([1-9]\\d{0,6}s?|[1-9]\\d{0,4}m|[1-9]\\d{0,3}h|[1-9]\\d{0,2}d)$',
+    default: '6h',
+    description: 'a whole number of seconds, or with a unit such as 90m, 6h or 1d'
+  }),
+  BACKUP_KEEP: Type.String({
+    pattern: '^(hourly|daily|weekly)=\\d{1,4}(, *(hourly|daily|weekly)=\\d{1,4}){0,2}$',
+    default: 'hourly=24,daily=7,weekly=5',
+    description: 'how many backups of each kind are kept, as in hourly=24,daily=7,weekly=5'
+  }),
   SHUTDOWN_TIMEOUT: Whole(1, 600, 10, ' of seconds')
 })
 export type Config = Static<typeof Config>

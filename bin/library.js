@@ -10,6 +10,9 @@ const USAGE = `usage: npx library COMMAND, each with --help
   user COMMAND [NAME]           accounts, on the database itself
   keys COMMAND                  the keys that sign tokens
   move FROM TO                  all of one database to another, as from SQLite to PostgreSQL
+  backup DIR                    a verified copy of the database, while the service runs
+  verify DIR                    whether a backup is good
+  restore DIR                   puts a backup in the place of the database
   db migrate|check|vacuum       the schema of the database, whether it is sound, and its size
   --version                     which version this is`
 
@@ -21,6 +24,9 @@ const COMMANDS = {
   user: 'scripts/user.ts',
   keys: 'scripts/keys.ts',
   move: 'scripts/move.ts',
+  backup: 'scripts/backup.ts',
+  verify: 'scripts/verify.ts',
+  restore: 'scripts/restore.ts',
   'db migrate': 'scripts/migrate.ts',
   'db check': 'scripts/check.ts',
   'db vacuum': 'scripts/vacuum.ts'

@@ -1,18 +1,19 @@
 /** The engine, and the only door to it: how it is opened, what its errors mean, and what only it can say in SQL. */
 import path from 'node:path'
 import { type Dialect, Kysely } from 'kysely'
+import type { CopyChecker } from './backups/copies.ts'
 import type { Engine, EngineOptions } from './engine.ts'
 import type { MoveSource, MoveTarget, OpenTarget } from './moving/side.ts'
 import { isUnavailable as isUnavailablePostgres } from './postgres/errors.ts'
 import { describeServer } from './postgres/server-url.ts'
 import { isServer } from './postgres/url.ts'
+import { DatabaseRefused } from './refusals.ts'
 import { Connection } from './sqlite/connection.ts'
 import { ConnectionDialect } from './sqlite/dialect.ts'
 import { SqliteEngine } from './sqlite/engine.ts'
 import { isUnavailable as isUnavailableSqlite } from './sqlite/errors.ts'
 import { openDatabase, openReader } from './sqlite/open.ts'
 import { openStagedFile } from './sqlite/staged.ts'
-import { upkeepOfFile } from './sqlite/upkeep.ts'
 import type { Db } from './tables.ts'
 import type { Upkeep } from './upkeep.ts'
 
@@ -40,9 +41,17 @@ export async function engineFor(url: string, options: EngineOptions): Promise<En
 
 /** What the operator does with the database that a `DATABASE_URL` names. */
 export async function upkeepOf(url: string): Promise<Upkeep> {
-  if (!isServer(url)) return upkeepOfFile(databaseFile(url))
+  if (!isServer(url)) return (await import('./sqlite/upkeep.ts')).upkeepOfFile(databaseFile(url))
   const { upkeepOfServer } = await import('./postgres/upkeep.ts')
   return upkeepOfServer(url)
+}
+
+/** What checks copies of databases of an engine, by the name that manifests have of it; one may ask the server that the `DATABASE_URL` names for help. */
+export async function copyCheckerOf(engine: string, url: string): Promise<CopyChecker> {
+  if (engine === 'sqlite') return (await import('./sqlite/copies.ts')).CHECKER
+  if (engine === 'postgres')
+    return (await import('./postgres/copies.ts')).checkerOn(isServer(url) ? url : undefined)
+  throw new DatabaseRefused(`The backup is of the engine ${engine}, which this version does not know.`)
 }
 
 /** The database that a `DATABASE_URL` names, for people: without a password. */

@@ -25,6 +25,12 @@ const MIGRATIONS = path.join(import.meta.dirname, '../migrations')
 /** Hears from a migration how far it is, and what it has found. */
 export type TellNews = (migration: string, news: MigrationNews) => void
 
+/** The names of all migrations of this version. */
+export async function knownMigrations(): Promise<string[]> {
+  const files = await fs.readdir(MIGRATIONS)
+  return files.filter((name) => name.endsWith('.ts')).map((name) => path.basename(name, '.ts'))
+}
+
 /** Kysely's migrator over `migrations/`, in the order of the file names. */
 export function createMigrator(db: Db, tell: TellNews = () => {}): Migrator {
   const files = new FileMigrationProvider({

@@ -1,3 +1,4 @@
+import type { Copies } from './backups/copies.ts'
 import type { NewsOptions } from './migration-news.ts'
 import type { Applied } from './migrator.ts'
 
@@ -33,4 +34,6 @@ export interface Upkeep {
   check(): Promise<Checked>
   /** Writes all that there is once more, without what was deleted; nobody else may use the database meanwhile. */
   vacuum(tell: TellVacuum): Promise<Vacuumed>
+  /** What copies the database, for backups. */
+  readonly copies: Copies
 }

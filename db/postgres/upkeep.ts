@@ -5,6 +5,7 @@ import type { Db } from '../tables.ts'
 import type { Upkeep } from '../upkeep.ts'
 import { checkDatabase } from './check/index.ts'
 import { type Server, serverOf } from './connection.ts'
+import { copiesOfServer } from './copies.ts'
 import { asRefusal } from './errors.ts'
 import { refuseUnfit } from './fitness.ts'
 import { withMigrations } from './migrating.ts'
@@ -33,7 +34,8 @@ export function upkeepOfServer(url: string): Upkeep {
     async vacuum(tell) {
       await upkeep(server, refuseNewerSchema)
       return vacuumServer(url, describeServer(url), tell)
-    }
+    },
+    copies: copiesOfServer(url)
   }
 }
 

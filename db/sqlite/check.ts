@@ -39,7 +39,7 @@ function refuseHalfMoved(database: Sqlite.Database): void {
 }
 
 /** What reads only would leave a log behind, where there was none. */
-function openUnchanged(path: string): Sqlite.Database {
+export function openUnchanged(path: string): Sqlite.Database {
   if (!existsSync(path)) throw new DatabaseRefused(`There is no ${path}.`)
   const database = new Sqlite(path, { readonly: existsSync(`${path}-wal`), timeout: PATIENCE_MS })
   database.pragma('query_only = 1')

@@ -1,7 +1,9 @@
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Sqlite from 'better-sqlite3'
+import { makeFolder } from '../folders.ts'
 import { asRefusal, DatabaseRefused, damaged, fileRefused } from './errors.ts'
+import { finishRestore } from './finish-restore.ts'
 import { patiently } from './patience.ts'
 
 /** "LibA" in the file's header marks it as ours (https://sqlite.org/pragma.html#pragma_application_id). */
@@ -57,6 +59,7 @@ export function openReader(path: string): Sqlite.Database {
 export function prepareFile(path: string): void {
   try {
     makeFolder(dirname(path))
+    finishRestore(path)
     const found = existsSync(path) ? statSync(path) : undefined
     if (found?.isDirectory())
       throw new DatabaseRefused(`${path} is a folder. Set DATABASE_URL to a file in it.`)
@@ -69,17 +72,6 @@ export function prepareFile(path: string): void {
   } catch (error) {
     if (error instanceof DatabaseRefused) throw error
     throw new DatabaseRefused(fileRefused(error as NodeJS.ErrnoException, path))
-  }
-}
-
-/** Step by step, for Node's own recursive mkdir never ends where folders cannot be made, as below /proc. */
-function makeFolder(folder: string): void {
-  if (existsSync(folder)) return
-  makeFolder(dirname(folder))
-  try {
-    mkdirSync(folder, { mode: 0o700 })
-  } catch (error) {
-    if (!existsSync(folder)) throw error
   }
 }
 

@@ -4,6 +4,7 @@ import type { Tables } from '../tables.ts'
 import type { Upkeep } from '../upkeep.ts'
 import { checkFile } from './check.ts'
 import { Connection } from './connection.ts'
+import { copiesOfFile } from './copies.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { migrateDown, migrateToLatest } from './migrating.ts'
 import { openDatabase } from './open.ts'
@@ -30,6 +31,7 @@ export function upkeepOfFile(file: string): Upkeep {
       remedy: 'Restore it from a backup, or save what can be saved with: sqlite3 FILE .recover',
       notes: []
     }),
-    vacuum: async (tell) => vacuumFile(file, tell)
+    vacuum: async (tell) => vacuumFile(file, tell),
+    copies: copiesOfFile(file)
   }
 }

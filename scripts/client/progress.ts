@@ -2,7 +2,7 @@
 export interface Step {
   /** What is done; another one begins at zero. */
   label: string
-  unit: 'bytes' | 'rows'
+  unit: 'bytes' | 'rows' | 'pages'
   done: number
   /** Undefined when nobody knows. */
   total: number | undefined
@@ -91,7 +91,7 @@ function amount(done: number, total: number | undefined, unit: Step['unit']): st
 }
 
 function quantity(value: number, unit: Step['unit']): string {
-  if (unit === 'rows') return `${Math.round(value).toLocaleString('en')} rows`
+  if (unit !== 'bytes') return `${Math.round(value).toLocaleString('en')} ${unit}`
   return `${(value / MEGABYTE).toFixed(1)} MB`
 }
 

@@ -1,0 +1,102 @@
+/** The folder that holds backups, each in a folder of its own by whose name it is known to be whole. */
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { type HeldLock, tryLock } from '../file-lock.ts'
+import { makeFolder } from '../folders.ts'
+import { DatabaseRefused } from '../refusals.ts'
+import { MANIFEST } from './manifest.ts'
+
+const NAME = /^library-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/
+/** What is not whole yet, and what no one takes for good. */
+export const PARTIAL = '.partial'
+const LOCK = '.lock'
+
+/** Makes the folder, for its owner alone, unless it is there. */
+export function makeBackupFolder(folder: string): void {
+  refusing(folder, () => makeFolder(folder))
+}
+
+/** Does the work while no other process makes a backup there; gives nothing when one does. */
+export async function whileAlone<T>(folder: string, work: () => Promise<T>): Promise<T | undefined> {
+  const lock = refusing(folder, () => takeLock(path.join(folder, LOCK)))
+  if (lock === undefined) return undefined
+  try {
+    return await work()
+  } finally {
+    lock.release()
+  }
+}
+
+function takeLock(file: string): HeldLock | undefined {
+  // Made for its owner alone, which the library does not do.
+  closeSync(openSync(file, 'a', 0o600))
+  return tryLock(file)
+}
+
+/** A new folder for what is copied, by a name that none has. Deletes what was cut short before; only while alone. */
+export function beginPartial(folder: string, at: Date): string {
+  return refusing(folder, () => {
+    for (const name of readdirSync(folder)) {
+      if (name.endsWith(PARTIAL) && NAME.test(name.slice(0, -PARTIAL.length)))
+        rmSync(path.join(folder, name), { recursive: true, force: true })
+    }
+    const partial = path.join(folder, freeName(folder, at) + PARTIAL)
+    mkdirSync(partial, { mode: 0o700 })
+    return partial
+  })
+}
+
+function freeName(folder: string, at: Date): string {
+  const name = nameOf(at)
+  return existsSync(path.join(folder, name)) ? freeName(folder, new Date(at.getTime() + 1000)) : name
+}
+
+/** The name of a backup that was made then. Windows allows no colon in it. */
+export function nameOf(at: Date): string {
+  return `library-${at.toISOString().slice(0, 19).replaceAll(':', '-')}Z`
+}
+
+/** The names of the backups in a folder, the newest first. */
+export function listBackups(folder: string): string[] {
+  const names = refusing(folder, () => readdirSync(folder))
+  return names
+    .filter((name) => NAME.test(name))
+    .sort()
+    .reverse()
+}
+
+/** What may be the backup that is meant: the folder itself, or those in it, the newest first. Throws `DatabaseRefused` when there is none. */
+export function candidatesIn(folder: string): string[] {
+  if (!existsSync(folder)) throw new DatabaseRefused(`There is no ${folder}.`)
+  if (folder.endsWith(PARTIAL))
+    throw new DatabaseRefused(`${folder} was cut short while it was made: take another backup.`)
+  if (existsSync(path.join(folder, MANIFEST)) || NAME.test(path.basename(folder))) return [folder]
+  const names = listBackups(folder)
+  if (names.length === 0)
+    throw new DatabaseRefused(`${folder} has no backups: name a folder that \`npx library backup\` has made.`)
+  return names.map((name) => path.join(folder, name))
+}
+
+/** What the system says of the folder, in a sentence. */
+export function refusing<T>(folder: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw asFolderRefusal(error, folder)
+  }
+}
+
+const ADVICE: Record<string, string> = {
+  ENOSPC: 'The disk is full: make room.',
+  EDQUOT: 'The disk is full for this user: make room.',
+  EFBIG: 'No file may be as large there: see to the limits of this user.',
+  EROFS: 'The disk can only be read.'
+}
+
+/** The same error in a sentence, if it is of the system and about a file. */
+export function asFolderRefusal(error: unknown, folder: string): unknown {
+  const { syscall, code = '', message } = error as NodeJS.ErrnoException
+  if (error instanceof DatabaseRefused || syscall === undefined) return error
+  const advice = ADVICE[code] ?? 'See that this user may read and write there.'
+  return new DatabaseRefused(`Backups cannot be kept in ${folder} (${message}). ${advice}`, { cause: error })
+}

@@ -1,0 +1,23 @@
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import path from 'node:path'
+
+/** Makes a folder for its owner alone, step by step: Node's own recursive mkdir never ends where folders cannot be made, as below /proc. */
+export function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolder(path.dirname(folder))
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if (!existsSync(folder)) throw error
+  }
+}
+
+/** Makes sure that a power cut takes back neither what a file has nor the names in a folder. */
+export function sync(fileOrFolder: string): void {
+  const descriptor = openSync(fileOrFolder, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * The last part of a restore. All that is to come lies ready in a folder beside the file; from the moment that the folder has its name it is
+ * decided, and who opens the file next ends what was cut short. So a kill or a power cut leaves the old file or the new one.
+ */
+import { existsSync, lstatSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { whileLocked } from '../file-lock.ts'
+import { sync } from '../folders.ts'
+
+/** What a copy and the keys beside it are called. */
+export const COPY = 'library.db'
+export const KEYS = '.keys.json'
+
+export const READY = '.restoring'
+/** In the folder: the name that what was there gets, and a lock for those who end a restore. */
+export const ASIDE = 'aside'
+const LOCK = 'lock'
+
+/** Ends a restore that was cut short, if there is one; gives the new name of what was there. */
+export function finishRestore(fileOrLink: string): string | undefined {
+  const file = withoutLink(fileOrLink)
+  const ready = file + READY
+  if (!existsSync(ready)) return undefined
+  return whileLocked(path.join(ready, LOCK), () => {
+    const aside = path.join(ready, ASIDE)
+    // Another process may have ended it meanwhile.
+    const setAside = existsSync(aside) ? putInPlace(file, readFileSync(aside, 'utf8')) : undefined
+    rmSync(ready, { recursive: true, force: true })
+    return setAside
+  })
+}
+
+function putInPlace(file: string, name: string): string | undefined {
+  const [ready, aside] = [file + READY, `${file}.${name}`]
+  replace(path.join(ready, COPY), file, aside, ['-wal', '-shm', '-journal'])
+  replace(path.join(ready, COPY + KEYS), file + KEYS, aside + KEYS)
+  sync(path.dirname(file))
+  return existsSync(aside) ? aside : undefined
+}
+
+/** Who has done this already has no replacement left. What belongs to the old file goes first: it would be taken for the new one's. */
+function replace(replacement: string, file: string, aside: string, companions: string[] = []): void {
+  if (!existsSync(replacement)) return
+  for (const suffix of [...companions, '']) {
+    if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix)
+  }
+  renameSync(replacement, file)
+}
+
+/** Where a link leads, also to where nothing is. */
+export function withoutLink(file: string): string {
+  const isLink = lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()
+  return isLink ? withoutLink(path.resolve(path.dirname(file), readlinkSync(file))) : file
+}

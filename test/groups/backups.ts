@@ -1,0 +1,3 @@
+/** Backups: made, verified, restored, and kept. */
+import '../db/backups.test.ts'
+import '../scripts/backups.test.ts'
