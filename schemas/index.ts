@@ -4,7 +4,7 @@ import { Change, ChangePage, ChangeStream } from './changes.ts'
 import { JsonWebKeySet } from './keys.ts'
 import { PersonalData } from './personal-data.ts'
 import { ImportReason, Problem, ProblemType, ProblemTypeList } from './problems.ts'
-import { Health, OpenApiDocument, Service } from './service.ts'
+import { Health, OpenApiDocument, Readiness, Service } from './service.ts'
 import { Session, SessionPage } from './sessions.ts'
 import { Refresh, TokenResponse } from './tokens.ts'
 import { AuthorsCsv, AuthorsNdjson, ImportEvents, ImportResult } from './transfers.ts'
@@ -45,6 +45,7 @@ export const schemas = [
   ImportReason,
   ImportResult,
   Health,
+  Readiness,
   JsonWebKeySet,
   OpenApiDocument,
   PersonalData,

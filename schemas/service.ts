@@ -38,6 +38,37 @@ export const Health = Type.Object(
   { $id: 'Health', description: 'The service can do its work.', examples: [{ status: 'ok' }] }
 )
 
+const Moment = (description: string) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', maxLength: 30, description })
+
+export const Readiness = Type.Object(
+  {
+    status: Type.Unsafe<'ok'>({ type: 'string', enum: ['ok'] }),
+    backups: Type.Optional(
+      Type.Object(
+        {
+          last_verified_at: Moment(
+            'The moment that the newest verified backup is of; null before the first.'
+          ),
+          last_failed_at: Moment('When a backup failed since then; null where none has.')
+        },
+        {
+          description:
+            'There where the service makes backups by itself. One that fails does not make it not ready.'
+        }
+      )
+    )
+  },
+  {
+    $id: 'Readiness',
+    description: 'The service can reach its data.',
+    examples: [
+      { status: 'ok' },
+      { status: 'ok', backups: { last_verified_at: '2026-11-26T14:00:00.000Z', last_failed_at: null } }
+    ]
+  }
+)
+
 export const OpenApiDocument = Type.Object(
   { openapi: Type.String({ maxLength: 20 }) },
   {

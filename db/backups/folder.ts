@@ -4,12 +4,12 @@ import path from 'node:path'
 import { type HeldLock, tryLock } from '../file-lock.ts'
 import { makeFolder } from '../folders.ts'
 import { DatabaseRefused } from '../refusals.ts'
-import { MANIFEST } from './manifest.ts'
 
 const NAME = /^library-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/
 /** What is not whole yet, and what no one takes for good. */
 export const PARTIAL = '.partial'
 const LOCK = '.lock'
+export const MANIFEST = 'manifest.json'
 
 /** Makes the folder, for its owner alone, unless it is there. */
 export function makeBackupFolder(folder: string): void {
@@ -36,14 +36,19 @@ function takeLock(file: string): HeldLock | undefined {
 /** A new folder for what is copied, by a name that none has. Deletes what was cut short before; only while alone. */
 export function beginPartial(folder: string, at: Date): string {
   return refusing(folder, () => {
-    for (const name of readdirSync(folder)) {
-      if (name.endsWith(PARTIAL) && NAME.test(name.slice(0, -PARTIAL.length)))
-        rmSync(path.join(folder, name), { recursive: true, force: true })
-    }
+    deletePartials(folder)
     const partial = path.join(folder, freeName(folder, at) + PARTIAL)
     mkdirSync(partial, { mode: 0o700 })
     return partial
   })
+}
+
+/** Only while alone. */
+export function deletePartials(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.endsWith(PARTIAL) && NAME.test(name.slice(0, -PARTIAL.length)))
+      rmSync(path.join(folder, name), { recursive: true, force: true })
+  }
 }
 
 function freeName(folder: string, at: Date): string {
@@ -58,11 +63,21 @@ export function nameOf(at: Date): string {
 
 /** The names of the backups in a folder, the newest first. */
 export function listBackups(folder: string): string[] {
-  const names = refusing(folder, () => readdirSync(folder))
+  return backupsAmong(refusing(folder, () => readdirSync(folder)))
+}
+
+/** Those of these names that a backup has, the newest first. */
+export function backupsAmong(names: readonly string[]): string[] {
   return names
     .filter((name) => NAME.test(name))
     .sort()
     .reverse()
+}
+
+/** The moment that a name tells. */
+export function momentOf(name: string): Date {
+  const [day = '', time = ''] = name.slice('library-'.length).split('T')
+  return new Date(`${day}T${time.replaceAll('-', ':')}`)
 }
 
 /** What may be the backup that is meant: the folder itself, or those in it, the newest first. Throws `DatabaseRefused` when there is none. */

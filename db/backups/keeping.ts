@@ -46,7 +46,7 @@ export function surplusOf<B extends Aged>(backups: readonly B[], keep: Keep): B[
 /** Deletes the backups of a folder that need not be kept, and gives their names. What has no manifest that can be read is left to the operator. */
 export function prune(folder: string, keep: Keep): string[] {
   const surplus = surplusOf(agedIn(folder), keep)
-  for (const { folder } of surplus) rmSync(folder, { recursive: true })
+  for (const { folder } of surplus) rmSync(folder, { recursive: true, force: true })
   return surplus.map(({ folder }) => path.basename(folder))
 }
 

@@ -5,8 +5,8 @@ import { sync } from '../folders.ts'
 import { DatabaseRefused } from '../refusals.ts'
 import type { Copies, Tell } from './copies.ts'
 import { hashFiles, sizeOf } from './files.ts'
-import { asFolderRefusal, beginPartial, makeBackupFolder, PARTIAL, whileAlone } from './folder.ts'
-import { MANIFEST, type Manifest, sealed } from './manifest.ts'
+import { asFolderRefusal, beginPartial, MANIFEST, makeBackupFolder, PARTIAL, whileAlone } from './folder.ts'
+import { type Manifest, sealed } from './manifest.ts'
 
 /** A backup that was made. */
 export interface Made {
@@ -23,14 +23,14 @@ export interface MakeOptions {
   version: string
   tell: Tell
   /** Whether a backup is still wanted, asked once no other process makes one. */
-  isWanted?: () => boolean
+  isWanted?: () => Promise<boolean>
 }
 
 /** Gives nothing when another process makes one there, or none is wanted. Throws `DatabaseRefused`, and leaves nothing behind then. */
 export async function makeBackup(options: MakeOptions): Promise<Made | undefined> {
-  const { folder, isWanted = () => true } = options
+  const { folder, isWanted = async () => true } = options
   makeBackupFolder(folder)
-  return whileAlone(folder, async () => (isWanted() ? new Making(options).run() : undefined))
+  return whileAlone(folder, async () => ((await isWanted()) ? new Making(options).run() : undefined))
 }
 
 class Making {
@@ -87,6 +87,9 @@ class Making {
     return whole
   }
 }
+
+/** Another instance makes a backup of the same database. */
+export class BackupBusy extends DatabaseRefused {}
 
 /** What was copied is not what it should be. */
 class NotVerified extends DatabaseRefused {

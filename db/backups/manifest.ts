@@ -5,8 +5,7 @@ import path from 'node:path'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { DatabaseRefused } from '../refusals.ts'
-
-export const MANIFEST = 'manifest.json'
+import { MANIFEST } from './folder.ts'
 
 const Count = Type.Integer({ minimum: 0 })
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
 import { ShuttingDown } from '../../schemas/errors.ts'
 import { answer } from '../../schemas/ref.ts'
-import { Health } from '../../schemas/service.ts'
+import { Health, Readiness } from '../../schemas/service.ts'
 
 /** For load balancers and orchestrators: live means the process answers, ready that it can also reach its data and is not about to end. */
 const health: FastifyPluginAsyncTypebox = async (fastify) => {
@@ -33,16 +34,27 @@ const health: FastifyPluginAsyncTypebox = async (fastify) => {
       description:
         'Anyone may ask. Answers 503 while the database cannot be read or written, so that no requests are sent here.',
       security: [],
-      response: { 200: answer('It can.', Health, ['Cache-Control']) }
+      response: { 200: answer('It can.', Readiness, ['Cache-Control']) }
     },
     config: { errors: [ShuttingDown] },
     handler: async (_request, reply) => {
       reply.cacheControl('no-store')
       if (fastify.isEnding()) throw new ShuttingDown()
       await fastify.checkDatabase()
-      return { status: 'ok' as const }
+      const backups = fastify.backups.status()
+      return { status: 'ok' as const, ...(backups && { backups: timesOf(backups) }) }
     }
   })
+}
+
+type Backups = NonNullable<ReturnType<FastifyInstance['backups']['status']>>
+
+/** Anyone may ask, so that nothing is told of folders and reasons, which are in the log. */
+function timesOf({ lastAt, failure }: Backups) {
+  return {
+    last_verified_at: lastAt?.toISOString() ?? null,
+    last_failed_at: failure?.at.toISOString() ?? null
+  }
 }
 
 export default health

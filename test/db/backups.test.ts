@@ -397,7 +397,7 @@ t.test('one process at a time makes a backup in a folder, and only where it is w
   const lock = tryLock(path.join(folder, '.lock'))
   t.equal(await make(file, folder), undefined)
   lock?.release()
-  t.equal(await backUp(file, { folder, version: VERSION, tell: silent, isWanted: () => false }), undefined)
+  t.equal(await backUp(file, { folder, version: VERSION, tell: silent, isWanted: async () => false }), undefined)
   const first = await make(file, folder)
   const second = await make(file, folder)
   t.not(first.folder, second.folder, 'also within a second')

@@ -1,3 +1,4 @@
 /** Backups: made, verified, restored, and kept. */
 import '../db/backups.test.ts'
+import '../plugins/backups.test.ts'
 import '../scripts/backups.test.ts'

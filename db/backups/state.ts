@@ -1,0 +1,52 @@
+/** What a folder of backups says of the last one, and of a failure since: all processes that share the folder see the same. */
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { backupsAmong, momentOf } from './folder.ts'
+
+const FAILURE = '.failed.json'
+
+export interface Failure {
+  at: Date
+  reason: string
+}
+
+export interface BackupState {
+  /** The moment that the newest verified backup is of. */
+  lastAt: Date | undefined
+  /** Since then. */
+  failure: Failure | undefined
+}
+
+/** Throws when the folder is there and cannot be read. */
+export async function readState(folder: string): Promise<BackupState> {
+  const [newest] = backupsAmong(await namesIn(folder))
+  return { lastAt: newest === undefined ? undefined : momentOf(newest), failure: await failureIn(folder) }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+async function failureIn(folder: string): Promise<Failure | undefined> {
+  try {
+    const { at, reason } = JSON.parse(await readFile(path.join(folder, FAILURE), 'utf8'))
+    return { at: new Date(at), reason: String(reason) }
+  } catch {
+    return undefined
+  }
+}
+
+/** Where the folder cannot even take this, the process remembers it for itself. */
+export async function noteFailure(folder: string, { at, reason }: Failure): Promise<void> {
+  const text = JSON.stringify({ at: at.toISOString(), reason })
+  await writeFile(path.join(folder, FAILURE), text, { mode: 0o600 }).catch(() => {})
+}
+
+export async function forgetFailure(folder: string): Promise<void> {
+  await rm(path.join(folder, FAILURE), { force: true }).catch(() => {})
+}
