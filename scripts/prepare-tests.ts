@@ -18,11 +18,16 @@ function isNewer(file: string, than: string): boolean {
   return existsSync(made) && statSync(made).mtimeMs >= statSync(source).mtimeMs
 }
 
+function install(folder: string): void {
+  if (isNewer(`${folder}/node_modules/.package-lock.json`, `${folder}/package-lock.json`)) return
+  run('npm', 'ci', '--prefix', folder, '--loglevel', 'error')
+}
+
 // A new node_modules has tap as it comes.
 const isTapBuilt = ['.taprc', 'node_modules/.package-lock.json'].every((source) =>
   isNewer('.tap/plugins', source)
 )
 if (!isTapBuilt) run('tap', 'build')
-if (!isNewer('tools/node_modules/.package-lock.json', 'tools/package-lock.json')) {
-  run('npm', 'ci', '--prefix', 'tools', '--loglevel', 'error')
-}
+install('tools')
+// There is no other build of it among npm's packages.
+if (process.platform === 'linux' && process.arch === 'x64') install('tools/litestream')

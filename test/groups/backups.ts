@@ -1,4 +1,5 @@
 /** Backups: made, verified, restored, and kept. */
 import '../db/backups.test.ts'
+import '../db/postgres/backups.test.ts'
 import '../plugins/backups.test.ts'
 import '../scripts/backups.test.ts'
