@@ -12,8 +12,9 @@ export function makeFolder(folder: string): void {
   }
 }
 
-/** Makes sure that a power cut takes back neither what a file has nor the names in a folder. */
+/** Makes sure that a power cut takes back neither what a file has nor the names in a folder. Windows lets nobody sync what is open for reading. */
 export function sync(fileOrFolder: string): void {
+  if (process.platform === 'win32') return
   const descriptor = openSync(fileOrFolder, 'r')
   try {
     fsyncSync(descriptor)

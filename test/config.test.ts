@@ -73,6 +73,28 @@ t.test('metrics are off unless a port is set', async (t) => {
   t.throws(() => loadConfig({ METRICS_HOST: 'http://x' }), { message: /^METRICS_HOST is "http:\/\/x", but/ })
 })
 
+t.test('backups: how often, and how many are kept', async (t) => {
+  for (const BACKUP_EVERY of ['1', '90s', '15m', '6h', '30d'])
+    t.match(loadConfig({ BACKUP_EVERY }), { BACKUP_EVERY })
+  for (const BACKUP_EVERY of ['0', '', '6 h', '1w', '-1', '1.5h', 'daily'])
+    t.throws(
+      () => loadConfig({ BACKUP_EVERY }),
+      { message: /with a unit such as 90m, 6h or 1d\.$/ },
+      BACKUP_EVERY
+    )
+  for (const BACKUP_KEEP of ['daily=1', 'weekly=4, hourly=0'])
+    t.match(loadConfig({ BACKUP_KEEP }), { BACKUP_KEEP })
+  for (const BACKUP_KEEP of ['', '7', 'yearly=1', 'daily=x', 'daily=1;weekly=1'])
+    t.throws(
+      () => loadConfig({ BACKUP_KEEP }),
+      { message: /as in hourly=24,daily=7,weekly=5\.$/ },
+      BACKUP_KEEP
+    )
+  t.throws(() => loadConfig({ BACKUP_DIR: ' x' }), {
+    message: /must be empty, or the path of a folder for backups/
+  })
+})
+
 t.test('several bad variables are told at once', async (t) => {
   t.throws(() => loadConfig({ PORT: 'x', HOST: '' }), {
     message: /HOST is ""[\s\S]*PORT is "x"|PORT is "x"[\s\S]*HOST is ""/

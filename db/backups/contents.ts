@@ -36,6 +36,8 @@ export async function checkContents(
   { expected, actual, tell }: { expected: Contents; actual: Contents; tell: Tell }
 ): Promise<{ faults: string[]; notes: string[] }> {
   const faults = differences(expected, actual)
+  // Of what has other rows, or lacks a table, the log cannot be replayed.
+  if (faults.length > 0) return { faults, notes: [] }
   if ((await findPendingMigration(db)) !== undefined) return { faults, notes: [OLDER] }
   try {
     await replay(db, {

@@ -4,7 +4,6 @@ import { Kysely } from 'kysely'
 import { type Contents, checkContents, contentsOf, refuseUnready } from '../backups/contents.ts'
 import type { CheckedCopy, Copied, Copies, CopyChecker, Tell } from '../backups/copies.ts'
 import { BackupBusy } from '../backups/make.ts'
-import { DatabaseRefused } from '../refusals.ts'
 import type { Tables } from '../tables.ts'
 import { Connection, serverOf } from './connection.ts'
 import { RunnerDialect } from './dialect.ts'
@@ -105,8 +104,7 @@ async function whyNoScratch(url: string): Promise<string | undefined> {
   try {
     return (await mayCreate(url)) ? undefined : 'this user may not create databases'
   } catch (error) {
-    if (error instanceof DatabaseRefused) return error.message
-    throw error
+    return (error as Error).message
   }
 }
 

@@ -17,7 +17,7 @@ const PAGES_AT_ONCE = 256
 /** So long it rests for each millisecond of work: who reads and writes is not to notice. */
 const REST = 1
 /** Synced in parts: all at once would keep those waiting whose commit is synced then. */
-const PAGES_A_SYNC = 8192
+const PAGES_A_SYNC = 4096
 const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
 /** Copies the database and the keys beside it to a folder. In a process of its own: it stops its thread again and again. Throws `DatabaseRefused`. */

@@ -14,7 +14,7 @@ import {
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import type { BackedUpFile } from '../../db/backups/copies.ts'
+import type { BackedUpFile, Progress } from '../../db/backups/copies.ts'
 import { hashFiles } from '../../db/backups/files.ts'
 import { listBackups, nameOf, whileAlone } from '../../db/backups/folder.ts'
 import { backUp, restore, verify } from '../../db/backups/index.ts'
@@ -166,7 +166,16 @@ t.test('a copy that is spoilt is refused, and nothing is restored from it', asyn
     ],
     'an author': [
       (folder) => inCopy(folder, (database) => database.exec('delete from authors where number = 1')),
-      /it has 1 rows in authors, and should have 2; its log does not lead to its authors: version 1 of the author/
+      /it has 1 rows in authors, and should have 2\.$/
+    ],
+    'an author, and another in its place': [
+      (folder) =>
+        inCopy(folder, (database) => database.exec('update authors set number = 7 where number = 1')),
+      /its log does not lead to its authors: version 1 of the author with the number 1 is not there/
+    ],
+    'a table': [
+      (folder) => inCopy(folder, (database) => database.exec('drop table changes')),
+      /it has no rows in changes, and should have 4; it has 0 as its last change, and should have 4/
     ],
     'the last change': [
       (folder) =>
@@ -390,6 +399,19 @@ t.test('what cannot be backed up is told, and leaves nothing behind', async (t) 
   })
 })
 
+t.test('a larger copy is made in parts, each of which is on the disk before the next', async (t) => {
+  const larger = path.join(temporaryFolder(t), 'library.db')
+  cpSync(file, larger)
+  const database = new Sqlite(larger)
+  database.exec('create table ballast as select zeroblob(20000000) as bytes')
+  database.close()
+  const done = new Set<number>()
+  const tell = (progress: Progress) => progress.step === 'copying' && done.add(progress.done)
+  const made = await backUp(larger, { folder: temporaryFolder(t), version: VERSION, tell })
+  t.ok((made?.bytes ?? 0) > 20_000_000)
+  t.ok(done.size > 30)
+})
+
 t.test('one process at a time makes a backup in a folder, and only where it is wanted', async (t) => {
   const folder = temporaryFolder(t)
   mkdirSync(path.join(folder, 'library-2026-01-01T00-00-00Z.partial'))
@@ -397,7 +419,10 @@ t.test('one process at a time makes a backup in a folder, and only where it is w
   const lock = tryLock(path.join(folder, '.lock'))
   t.equal(await make(file, folder), undefined)
   lock?.release()
-  t.equal(await backUp(file, { folder, version: VERSION, tell: silent, isWanted: async () => false }), undefined)
+  t.equal(
+    await backUp(file, { folder, version: VERSION, tell: silent, isWanted: async () => false }),
+    undefined
+  )
   const first = await make(file, folder)
   const second = await make(file, folder)
   t.not(first.folder, second.folder, 'also within a second')
