@@ -10,12 +10,13 @@ const USAGE = `usage: npx library backup [DIR]
   Who can read a backup can read everything: passwords are hashed in it, but the signing keys are not.`
 
 await runOnBackups(USAGE, { begin: 'npx library backup' }, async ({ config, words, terminal }) => {
-  lowerPriority()
+  lowerPriority('copying')
   const folder = backupFolder(words[0], config)
   const made = await backUp(config.DATABASE_URL, {
     folder,
     version: packageJson.version,
-    tell: tellerOf(terminal)
+    tell: tellerOf(terminal),
+    whenCopied: () => lowerPriority('verifying')
   })
   terminal.progress.clear()
   if (made === undefined) {

@@ -13,7 +13,7 @@ await runOnBackups(
   USAGE,
   { begin: 'npx library verify', options: OPTIONS },
   async ({ config, words, values, terminal }) => {
-    lowerPriority()
+    lowerPriority('verifying')
     const folder = backupFolder(words[0], config)
     let spoilt = 0
     await verify(

@@ -22,6 +22,8 @@ export interface MakeOptions {
   /** Of the service. */
   version: string
   tell: Tell
+  /** Called once nothing of the database is held any more: what comes then may take its time. */
+  whenCopied?: () => void
   /** Whether a backup is still wanted, asked once no other process makes one. */
   isWanted?: () => Promise<boolean>
 }
@@ -53,9 +55,10 @@ class Making {
   }
 
   async #copyAndVerify(): Promise<Made['manifest']> {
-    const { copies, version, tell } = this.#options
+    const { copies, version, tell, whenCopied } = this.#options
     const partial = this.#partial
     const { contents, madeAt, files: names, notes } = await copies.copyTo(partial, tell)
+    whenCopied?.()
     for (const name of names) chmodSync(path.join(partial, name), 0o600)
     const files = await hashFiles(partial, names, tell)
     const checked = await copies.checkCopy(partial, contents, tell)

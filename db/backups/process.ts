@@ -7,13 +7,21 @@ import { BackupBusy } from './make.ts'
 import type { Order, Outcome } from './separate.ts'
 import { readState } from './state.ts'
 
+const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority
+
 async function carryOut({ databaseUrl, folder, version, everyMs, keep }: Order): Promise<Outcome> {
   async function isWanted(): Promise<boolean> {
     const { lastAt } = await readState(folder)
     return lastAt === undefined || Date.now() - lastAt.getTime() >= everyMs
   }
   try {
-    const made = await backUp(databaseUrl, { folder, version, tell: () => {}, isWanted })
+    const made = await backUp(databaseUrl, {
+      folder,
+      version,
+      tell: () => {},
+      isWanted,
+      whenCopied: () => setPriority(PRIORITY_LOW)
+    })
     if (made === undefined) return 'not wanted'
     const { manifest, bytes } = made
     return {
@@ -31,7 +39,8 @@ async function carryOut({ databaseUrl, folder, version, everyMs, keep }: Order):
   }
 }
 
-setPriority(constants.priority.PRIORITY_LOW)
+// The log of the database grows until all is copied, so that this must not wait for everybody.
+setPriority(PRIORITY_BELOW_NORMAL)
 // Without the service nobody knows of the backup, and nobody ends this process.
 process.once('disconnect', () => process.exit(1))
 process.once('message', async (order: Order) => {

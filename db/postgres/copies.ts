@@ -9,7 +9,8 @@ import { Connection, serverOf } from './connection.ts'
 import { RunnerDialect } from './dialect.ts'
 import { asRefusal } from './errors.ts'
 import { refuseUnfit } from './fitness.ts'
-import { LONGEST_STATEMENT_MS, rowsOf } from './move-side.ts'
+import { patientRunner } from './migrating.ts'
+import { rowsOf } from './move-side.ts'
 import { refuseUnusable, restoreDump, run } from './programs.ts'
 import { refuseUsedDatabase, restoreDatabase } from './restoring.ts'
 import { inScratch, mayCreate } from './scratch.ts'
@@ -120,10 +121,7 @@ async function checkRestored(url: string, { expected, tell }: Checking): Promise
 }
 
 function databaseOn(connection: Connection): Kysely<Tables> {
-  const runner = {
-    run: (statement: Parameters<Connection['run']>[0]) => connection.run(statement, LONGEST_STATEMENT_MS)
-  }
-  return new Kysely<Tables>({ dialect: new RunnerDialect(() => runner) })
+  return new Kysely<Tables>({ dialect: new RunnerDialect(() => patientRunner(connection)) })
 }
 
 async function majorOf(connection: Connection): Promise<number> {

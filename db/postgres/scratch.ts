@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { Connection, serverOf } from './connection.ts'
 import { asRefusal } from './errors.ts'
-import { LONGEST_STATEMENT_MS, rowsOf } from './move-side.ts'
+import { LONGEST_STATEMENT_MS } from './migrating.ts'
+import { rowsOf } from './move-side.ts'
 import { readServerUrl } from './server-url.ts'
 
 /** Each server has it. */

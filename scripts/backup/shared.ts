@@ -48,9 +48,10 @@ export function backupFolder(word: string | undefined, config: Config): string {
   throw new UsageError('Name a folder, or set BACKUP_DIR.')
 }
 
-/** Whoever else wants the processor comes first. */
-export function lowerPriority(): void {
-  setPriority(constants.priority.PRIORITY_LOW)
+/** Others who want the processor come first; for as long as something is copied, not by as much: the log of the database grows meanwhile. */
+export function lowerPriority(what: 'copying' | 'verifying'): void {
+  const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority
+  setPriority(what === 'copying' ? PRIORITY_BELOW_NORMAL : PRIORITY_LOW)
 }
 
 /** Tells how far a command is: by a bar in a terminal, elsewhere in lines, some seconds apart. Ends it where somebody wants that. */
