@@ -5,6 +5,7 @@ import path from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
+import { BASE_FOLDER } from './db/base-folder.ts'
 import { whyNoServer } from './db/dialect.ts'
 import { HISTORY_KEEP } from './db/history/keeping.ts'
 
@@ -254,7 +255,7 @@ function isProxy(entry: string): boolean {
 }
 
 function settingsFile(): string | undefined {
-  return ['.env', path.join(import.meta.dirname, '.env')].find((file) => existsSync(file))
+  return ['.env', path.join(BASE_FOLDER, '.env')].find((file) => existsSync(file))
 }
 
 /** In the environment there is much that is not ours; in `.env` it is a setting misspelt, and would open what it should close. */

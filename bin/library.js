@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `npx library COMMAND`: all that a user or an operator runs. It is JavaScript that an old Node can read too, to say so. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const USAGE = `usage: npx library COMMAND, each with --help
@@ -37,8 +37,12 @@ const LOOK_EVERY_MS = 250
 const START_USAGE = `usage: npx library start
 Settings come from the environment or a file .env, such as PORT=8080; README.md names them all.`
 
+/** A package has its JavaScript in dist/ (scripts/package.ts), a checkout needs none. */
+const IS_CHECKOUT = existsSync(new URL('../main.ts', import.meta.url))
+
 function fileOf(name) {
-  return fileURLToPath(new URL(`../${name}`, import.meta.url))
+  const file = IS_CHECKOUT ? `../${name}` : `../dist/${name.replace(/\.ts$/, '.js')}`
+  return fileURLToPath(new URL(file, import.meta.url))
 }
 
 /** Ends the process with a text. */
@@ -73,10 +77,10 @@ function endWithShell() {
 }
 
 if (!process.features.typescript) {
-  end(
-    `Node ${process.versions.node} is too old, 22.18 or newer is needed: after "npm ci", "npx library" brings it.`,
-    1
-  )
+  const remedy = IS_CHECKOUT
+    ? 'after "npm ci", "npx library" brings it.'
+    : 'install Node 24 (https://nodejs.org).'
+  end(`Node ${process.versions.node} is too old, 22.18 or newer is needed: ${remedy}`, 1)
 }
 const { name, rest } = find(process.argv.slice(2))
 if (name === 'start' && rest.length > 0) {

@@ -137,7 +137,9 @@ export const COMMANDS = path.join(import.meta.dirname, 'commands')
 /** Defines the commands of all modules in these folders. */
 export async function loadCommands(folders: readonly string[]): Promise<void> {
   for (const folder of folders) {
-    const files = (await readdir(folder)).filter((file) => file.endsWith('.ts')).sort()
+    const files = (await readdir(folder))
+      .filter((file) => file.endsWith(path.extname(import.meta.filename)))
+      .sort()
     await Promise.all(files.map((file) => import(pathToFileURL(path.join(folder, file)).href)))
   }
 }

@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { type Dialect, Kysely } from 'kysely'
 import type { CopyChecker } from './backups/copies.ts'
+import { BASE_FOLDER } from './base-folder.ts'
 import type { Engine, EngineOptions } from './engine.ts'
 import type { MoveSource, MoveTarget, OpenTarget } from './moving/side.ts'
 import { isUnavailable as isUnavailablePostgres } from './postgres/errors.ts'
@@ -22,9 +23,6 @@ export { isServer } from './postgres/url.ts'
 export { DatabaseRefused, DatabaseUnavailable } from './refusals.ts'
 export { migrateDown, migrateToLatest } from './sqlite/migrating.ts'
 export { prepareFile } from './sqlite/open.ts'
-
-/** A relative path begins here, in whichever folder the process was started. */
-const PROJECT = path.join(import.meta.dirname, '..')
 
 /** Whether the engine could not do it now though nothing is wrong with the request. */
 export function isUnavailable(error: unknown): boolean {
@@ -79,7 +77,7 @@ export function fileOf(url: string): string | undefined {
 
 /** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */
 export function databaseFile(url: string): string {
-  return path.resolve(PROJECT, url.replace(/^sqlite:(\/\/)?/, ''))
+  return path.resolve(BASE_FOLDER, url.replace(/^sqlite:(\/\/)?/, ''))
 }
 
 /** The database by itself, for migrations by hand; the service must write through commands. Throws `DatabaseRefused` at first use. */

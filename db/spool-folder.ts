@@ -1,10 +1,9 @@
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { BASE_FOLDER } from './base-folder.ts'
 import { type HeldLock, tryLock } from './file-lock.ts'
 import { DatabaseRefused } from './refusals.ts'
 
-/** A relative path begins here. */
-const PROJECT = path.join(import.meta.dirname, '..')
 const PREFIX = 'library-spool-'
 const LOCK = 'lock'
 
@@ -20,7 +19,7 @@ export interface SpoolFolder {
  * process number tells where containers share a folder. Throws `DatabaseRefused`.
  */
 export function makeSpoolFolder(folder: string): SpoolFolder {
-  const parent = path.resolve(PROJECT, folder)
+  const parent = path.resolve(BASE_FOLDER, folder)
   try {
     mkdirSync(parent, { recursive: true })
     deleteLeftFolders(parent)

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Config } from '../../config.ts'
+import { BASE_FOLDER } from '../../db/base-folder.ts'
 import { KeysRefused } from './refused.ts'
 
-const PROJECT = path.join(import.meta.dirname, '../..')
 const BYTES = 32
 const HOW_TO_MAKE_ONE = '`openssl rand -base64 32` makes one'
 
@@ -15,7 +15,7 @@ export function secretsOf({ KEYS_SECRET, KEYS_SECRET_FILE }: SecretSettings): Bu
   if (KEYS_SECRET !== '' && KEYS_SECRET_FILE !== '')
     throw new KeysRefused('KEYS_SECRET and KEYS_SECRET_FILE are both set: leave one of them out.')
   if (KEYS_SECRET_FILE === '') return parse('KEYS_SECRET', KEYS_SECRET)
-  const file = path.resolve(PROJECT, KEYS_SECRET_FILE)
+  const file = path.resolve(BASE_FOLDER, KEYS_SECRET_FILE)
   const secrets = parse(file, read(file))
   if (secrets.length > 0) return secrets
   throw new KeysRefused(`${file}, which KEYS_SECRET_FILE names, is empty: ${HOW_TO_MAKE_ONE}.`)

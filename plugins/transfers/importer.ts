@@ -8,7 +8,7 @@ import { DatabaseUnavailable } from '../../db/dialect.ts'
 import type { ImportSummary } from './import-job.ts'
 import type { FromThread, ThreadInput, ToThread } from './import-thread.ts'
 
-const THREAD = path.join(import.meta.dirname, 'import-thread.ts')
+const THREAD = path.join(import.meta.dirname, `import-thread${path.extname(import.meta.filename)}`)
 const IDLE_MS = 60_000
 
 /** What an import asks of the service meanwhile. */

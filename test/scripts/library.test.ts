@@ -65,7 +65,7 @@ t.test('each command tells how it is used, and does nothing else', async (t) => 
 })
 
 t.test('what a developer runs tells how it is used too', async (t) => {
-  const own = ['start', 'dev', 'format', 'lint', 'typecheck', 'pretest', 'test']
+  const own = ['start', 'dev', 'format', 'lint', 'typecheck', 'prepack', 'pretest', 'test']
   const scripts: [string, string][] = Object.entries(PACKAGE.scripts)
   for (const [name, script] of scripts.filter(([name]) => !own.includes(name))) {
     const command = script.replace(/^\. scripts\/instead-of-shell\.sh \|\| /, '')
