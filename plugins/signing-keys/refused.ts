@@ -4,4 +4,4 @@ export class KeysRefused extends Error {
 }
 
 export const NEW_KEY_COMMAND =
-  '`npm run keys -- create` to make a new key, after which everyone must log in again'
+  '`npx library keys create` to make a new key, after which everyone must log in again'

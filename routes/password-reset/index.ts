@@ -4,7 +4,7 @@ import { InvalidResetCode, PasswordRefused, TooBusy, TooManyRequests } from '../
 import { emptyAnswer, LIMITED, Ref } from '../../schemas/ref.ts'
 import { ResetPassword } from '../../schemas/users.ts'
 
-/** Where a user exchanges the one-time code from `npm run user -- reset-password`. */
+/** Where a user exchanges the one-time code from `npx library user reset-password`. */
 const passwordReset: FastifyPluginAsyncTypebox = async (fastify) => {
   const { passwords, rateLimits } = fastify
 
@@ -16,7 +16,7 @@ const passwordReset: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['account'],
       summary: 'Set a new password with a one-time code from the operator',
       description:
-        'Anyone with a code from the operator (`npm run user -- reset-password`). The code works once; all sessions and API keys of the user end.',
+        'Anyone with a code from the operator (`npx library user reset-password`). The code works once; all sessions and API keys of the user end.',
       security: [],
       body: Ref(ResetPassword),
       response: { 204: emptyAnswer('Set; all sessions and API keys are gone. Log in next.', LIMITED) }

@@ -71,7 +71,7 @@ t.test('list tells what has expired, and rotate removes it', async (t) => {
 
 t.test('what it cannot do is told in one sentence', async (t) => {
   const { database, file } = databaseIn(t)
-  const missing = /^\S+, which holds the signing keys, is missing: restore .+`npm run keys -- create`.+\.$/
+  const missing = /^\S+, which holds the signing keys, is missing: restore .+`npx library keys create`.+\.$/
   t.match(await runKeys(database, 'list'), {
     code: 1,
     stdout: '',

@@ -107,7 +107,7 @@ t.test('a key that is missing though there are users stops the start, and no new
     await t.rejects(buildApp(t, { DATABASE_URL }), {
       name: 'KeysRefused',
       message:
-        /is missing: restore it from the backup, or run `npm run keys -- create` .+ everyone must log in again\.$/
+        /is missing: restore it from the backup, or run `npx library keys create` .+ everyone must log in again\.$/
     })
   }
 })
