@@ -1,7 +1,7 @@
 import path from 'node:path'
 
 /** A package has what was made of the sources, since Node reads no TypeScript below node_modules. */
-export const isPackage = !import.meta.filename.endsWith('.ts')
+const isPackage = !import.meta.filename.endsWith('.ts')
 
 /**
  * Where relative paths of settings begin. A checkout keeps its data with it, in whichever folder the process was started; a package is

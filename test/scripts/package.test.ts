@@ -38,7 +38,7 @@ async function start(t: Test, folder: string) {
     [path.join(folder, 'node_modules/library-api', bin.library), 'start'],
     {
       cwd: folder,
-      env: { ...variables, PORT: '0' }
+      env: { ...variables, PORT: '0', SPOOL_DIR: 'uploads' }
     }
   )
   t.teardown(() => child.kill('SIGKILL'))
@@ -86,6 +86,7 @@ t.test('the package runs where it is installed, and keeps its data outside of no
   t.equal((await exited)[0], 0)
 
   t.match(readdirSync(path.join(folder, 'data')), ['library.db', 'library.db.keys.json'])
-  t.equal(existsSync(path.join(package_, 'data')), false)
+  t.ok(existsSync(path.join(folder, 'uploads')), 'other relative paths begin there too')
+  t.strictSame(globSync('{,dist/}{data,uploads}', { cwd: package_ }), [])
   t.match((await library('db', 'check')).stdout, `${path.join(folder, 'data/library.db')} is sound`)
 })
