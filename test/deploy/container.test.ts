@@ -8,7 +8,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../config.ts'
-import { ROOT, temporaryFolder } from '../helpers.ts'
+import { ROOT } from '../helpers.ts'
 
 const run = promisify(execFile)
 const NOBODY = 65_534
@@ -155,24 +155,25 @@ function findEngine(): string | undefined {
   })
 }
 
-const engine = findEngine()
-const skip = engine === undefined ? 'no engine that runs containers is here' : false
-
-t.test('an engine builds and runs it, with a root file system that is read-only', { skip }, async (t) => {
+t.test('an engine builds and runs it, with a root file system that is read-only', async (t) => {
+  const engine = findEngine()
+  if (engine === undefined) return t.pass('no engine is here that has the image below ours', { skip: true })
   const name = `library-test-${process.pid}`
-  const ask = (...args: string[]) => run(engine as string, args, { cwd: ROOT })
-  t.teardown(() => ask('rm', '--force', '--volumes', name).finally(() => ask('rmi', '--force', name)))
-  const ids = path.join(temporaryFolder(t), 'id')
-  await ask('build', '--iidfile', ids, '--tag', name, '.')
+  const ask = (...args: string[]) => run(engine, args, { cwd: ROOT })
+  t.teardown(async () => {
+    await ask('rm', '--force', '--volumes', name).catch(() => {})
+    await ask('rmi', '--force', name).catch(() => {})
+  })
+  await ask('build', '--tag', name, '.')
   const limits = ['--read-only', '--tmpfs=/tmp', '--cap-drop=ALL', '--security-opt=no-new-privileges']
   await ask('run', '--detach', '--name', name, ...limits, '--publish=127.0.0.1::3000', name)
-  const logs = spawn(engine as string, ['logs', '--follow', name])
+  const logs = spawn(engine, ['logs', '--follow', name])
   await untilListening(logs.stdout)
   await ask('exec', name, ...wordsOf(textsOf('HEALTHCHECK', image)[0]?.replace(/^.* CMD /, '')))
   const { stdout: address } = await ask('port', name, '3000')
   t.equal((await fetch(`http://${address.trim()}/health/ready`)).status, 200)
   t.match((await ask('exec', name, 'id', '-un')).stdout, 'node')
-  await ask('stop', '--time=30', name)
+  await ask('stop', '-t', '30', name)
   const { stdout: state } = await ask('inspect', '--format={{.State.ExitCode}}', name)
   t.equal(state.trim(), '0', 'SIGTERM ends it as it should')
   logs.kill()
