@@ -61,7 +61,7 @@ t.test('a key file that is no key file stops the start with what to do', async (
     t.ok(error instanceof KeysRefused, content.slice(0, 40))
     t.match(
       error.message,
-      /does not hold signing keys: restore it from the backup, or delete it and run `npm run/
+      /does not hold signing keys: restore it from the backup, or delete it and run `npx library/
     )
     t.notOk(error.message.includes(key.d) || error.cause, 'without a secret')
   }
