@@ -21,8 +21,8 @@ export interface Stamp {
   at: string
 }
 
-/** Who may run a command: a signed-in user with at least this role, or the service for somebody who has none. */
-export type Caller = Role | 'service'
+/** Who may run a command: a signed-in user with at least this role, the service for somebody who has none, or an admin as well as the operator's scripts. */
+export type Caller = Role | 'service' | 'admin or operator'
 
 /** A write of the service, by its name. It closes over nothing, so that any engine can run it where it likes. */
 export interface Command<Input, Output> {
@@ -111,6 +111,17 @@ export function serviceCommand<Own extends object, Output>(
   longestMs = LONGEST_MS
 ): Command<Own, Output> {
   return register({ name, caller: 'service', run, longestMs, readsStaged: false })
+}
+
+/**
+ * Defines what administers the service: a write that an admin may ask for, and the operator, who has a shell in place of an account; as
+ * `userCommand`, where the operator is no actor.
+ */
+export function adminCommand<Own extends object, Output>(
+  name: string,
+  run: (trx: Db, input: Input<Own, { actor: Actor | undefined }>) => Promise<Output>
+): Command<Own, Output> {
+  return register({ name, caller: 'admin or operator', run, longestMs: LONGEST_MS, readsStaged: false })
 }
 
 function register<Own extends object, Output>(command: Command<Own, Output>): Command<Own, Output> {

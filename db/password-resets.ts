@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomInt } from 'node:crypto'
 import { latestCredible } from './clock.ts'
 import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
@@ -17,6 +17,18 @@ declare module './tables.ts' {
 
 /** For so long a code is good. */
 export const CODE_MINUTES = 60
+
+/** Some 137 bits. */
+const CODE_LENGTH = 28
+/** Without letters and digits that look alike. */
+const CODE_ALPHABET = '23456789abcdefghjkmnpqrstvwxyz'
+
+/** A new code, to be shown once, and until when it is good. */
+export function drawResetCode(): { code: string; expiresAt: string } {
+  const letters = Array.from({ length: CODE_LENGTH }, () => CODE_ALPHABET[randomInt(CODE_ALPHABET.length)])
+  const code = letters.join('').replace(/.{4}(?=.)/g, '$&-')
+  return { code, expiresAt: codeExpiry(new Date().toISOString()) }
+}
 
 /** Keeps the hash of a user's one reset code; one that was there before is no longer good. */
 export async function upsertPasswordReset(

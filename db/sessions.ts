@@ -12,6 +12,7 @@ export type EndReason =
   | 'password_changed'
   | 'password_reset'
   | 'disabled'
+  | 'ended_by_admin'
   | 'token_reused'
 
 export interface SessionsTable {

@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely'
+import { Problem } from './problems.ts'
 import type { Db, ReadDb } from './tables.ts'
 import { usernameKey, usernameSkeleton } from './text.ts'
 
@@ -43,9 +44,10 @@ export interface PublicUser {
   created_at: string
 }
 
-const PUBLIC_COLUMNS = ['id', 'username', 'role', 'disabled_at', 'created_at'] as const
+/** What is shown of a user, by `toUser`. */
+export const PUBLIC_COLUMNS = ['id', 'username', 'role', 'disabled_at', 'created_at'] as const
 
-function toUser({
+export function toUser({
   disabled_at,
   ...user
 }: Omit<PublicUser, 'disabled'> & { disabled_at: string | null }): PublicUser {
@@ -53,7 +55,7 @@ function toUser({
 }
 
 /** Users whose account is being deleted have a row until that is done, and are gone for everybody else. */
-function selectUsers(db: ReadDb) {
+export function selectUsers(db: ReadDb) {
   return db
     .selectFrom('users')
     .where('users.number', 'not in', (eb) => eb.selectFrom('account_deletions').select('user_number'))
@@ -89,18 +91,11 @@ export async function findUserById(db: ReadDb, id: string): Promise<PublicUser |
   return row && toUser(row)
 }
 
-/** Up to `limit` users, newest first, those before the id `before`. */
-export async function listUsers(
-  db: ReadDb,
-  { limit, before }: { limit: number; before: string | undefined }
-): Promise<PublicUser[]> {
-  const rows = await selectUsers(db)
-    .select(PUBLIC_COLUMNS)
-    .$if(before !== undefined, (query) => query.where('id', '<', before as string))
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute()
-  return rows.map(toUser)
+/** The user with this id. Throws `USER_NOT_FOUND`. */
+export async function getUser(db: ReadDb, id: string): Promise<PublicUser> {
+  const user = await findUserById(db, id)
+  if (user === undefined) throw new Problem('USER_NOT_FOUND', [id])
+  return user
 }
 
 /** Whether the user is there, may log in, and still has this hash. */

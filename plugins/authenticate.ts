@@ -31,6 +31,8 @@ declare module 'fastify' {
     isStillAllowed(user: FastifyRequest['user']): Promise<boolean>
     /** An `onRequest` hook after `authenticate` for the account itself: it refuses API keys, and nothing is to be stored. Throws `AccessTokenOnly`. */
     refuseApiKeys: Hook
+    /** A hook after `authenticate` for what only admins do, and no API key. Throws `AccessTokenOnly` or `RoleRequired`. */
+    administer: Hook
     /** Makes an `onRequest` hook after `authenticate` that asks for this role or a higher one. It throws `RoleRequired`. */
     requireRole(role: Role): CallbackHook
   }
@@ -148,6 +150,10 @@ async function authenticatePlugin(fastify: FastifyInstance) {
   fastify.decorate('refuseApiKeys', async function refuseApiKeys(request, reply) {
     reply.header('cache-control', 'no-store')
     if (request.user.sessionId === undefined) throw new AccessTokenOnly()
+  })
+  fastify.decorate('administer', async function administer(request, reply) {
+    await fastify.refuseApiKeys(request, reply)
+    if (!hasRole(request.user, 'admin')) throw new RoleRequired('admin')
   })
   fastify.decorate('isStillAllowed', async (user) => (await findBearer(db, user))?.id === user.id)
   fastify.decorate(

@@ -271,15 +271,15 @@ export const SessionNotFound = problem<[string]>({
   code: 'SESSION_NOT_FOUND',
   status: 404,
   title: 'No such session',
-  detail: 'You have no session with the id "%s" that has not ended yet.',
-  remedy: 'Look it up in GET /me/sessions.'
+  detail: 'No session with the id "%s" is there that has not ended yet.',
+  remedy: 'Look it up in GET /me/sessions, or as an admin in GET /users/{id}/sessions.'
 })
 export const KeyNotFound = problem<[string]>({
   code: 'KEY_NOT_FOUND',
   status: 404,
   title: 'No such API key',
-  detail: 'You have no API key with the id "%s".',
-  remedy: 'Look it up in GET /me/keys.'
+  detail: 'There is no API key with the id "%s".',
+  remedy: 'Look it up in GET /me/keys, or as an admin in GET /users/{id}/keys.'
 })
 export const ProblemNotFound = problem<[string]>({
   code: 'PROBLEM_NOT_FOUND',

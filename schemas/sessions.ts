@@ -20,7 +20,7 @@ export const Session = Type.Object(
         type: 'string',
         maxLength: 30,
         description:
-          'Why: `logout`, `revoked`, `password_changed`, `password_reset`, `disabled`, or `token_reused`: somebody used a spent refresh token.'
+          'Why: `logout`, `revoked`, `password_changed`, `password_reset`, `disabled`, `ended_by_admin`, or `token_reused`: somebody used a spent refresh token.'
       })
     )
   },

@@ -1,11 +1,12 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { PageOf } from './pages.ts'
+import { PageOf, paging } from './pages.ts'
+import { Nullable } from './text.ts'
 
 /** A letter and a mark that can be seen, that is, no default-ignorable code point; without a look-ahead, to be proven linear. */
 const LETTER = '[^\\P{L}\\p{DI}]'
 const MARK = '[^\\P{M}\\p{DI}]'
 
-const Username = Type.String({
+export const Username = Type.String({
   minLength: 3,
   maxLength: 64,
   pattern: `^(?:${LETTER}|\\p{N})(?:${LETTER}|${MARK}|[\\p{N}._@+-])*$`,
@@ -67,8 +68,84 @@ export type User = Static<typeof User>
 
 export const UserPage = PageOf(User, 'UserPage')
 
+export const UserSearch = Type.Object(
+  {
+    q: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description: 'How the username begins, compared as usernames are: without case (NFKC). For admins.'
+      })
+    ),
+    role: Type.Optional(
+      Type.Unsafe<'reader' | 'editor' | 'admin'>({
+        type: 'string',
+        enum: ['reader', 'editor', 'admin'],
+        description: 'The users of this role. For admins.'
+      })
+    ),
+    disabled: Type.Optional(
+      Type.Boolean({
+        description: '`true` for users who are kept from logging in, `false` for others. For admins.'
+      })
+    ),
+    ...paging
+  },
+  { additionalProperties: false }
+)
+
+export const CreateUser = Type.Object(
+  { username: Username, role: Type.Optional(Role) },
+  {
+    $id: 'CreateUser',
+    additionalProperties: false,
+    description: 'A user whom an admin creates: an editor, unless `role` says another.',
+    examples: [{ username: 'vikram', role: 'reader' }]
+  }
+)
+
+const ResetCodeText = Type.String({
+  maxLength: 100,
+  description: 'The one-time code for `POST /password-reset`. It is shown this once.'
+})
+const CodeExpiry = Type.String({
+  format: 'date-time',
+  maxLength: 30,
+  description: 'Until when the code is good.'
+})
+const CODE_EXAMPLE = { reset_code: 'k7wq-3mzp-x9vd-t2hc-8rjn-5bfs-g4yk' }
+
+export const NewUser = Type.Object(
+  { ...User.properties, reset_code: Nullable(ResetCodeText), reset_code_expires_at: Nullable(CodeExpiry) },
+  {
+    $id: 'NewUser',
+    description:
+      'A user whom an admin has created, with the code by which the user sets a password; both are null when a request is repeated, for no code is shown twice.',
+    examples: [{ ...USER_EXAMPLE, ...CODE_EXAMPLE, reset_code_expires_at: '2026-11-23T10:30:00.000Z' }]
+  }
+)
+
+export const ResetCode = Type.Object(
+  { reset_code: ResetCodeText, expires_at: CodeExpiry },
+  {
+    $id: 'ResetCode',
+    description: 'A one-time code, by which a user sets a new password.',
+    examples: [{ ...CODE_EXAMPLE, expires_at: '2026-11-23T10:30:00.000Z' }]
+  }
+)
+
 export const UserParams = Type.Object({
   id: Type.String({ maxLength: 200, description: 'The user’s id.', examples: [USER_EXAMPLE.id] })
+})
+
+export const UserSessionParams = Type.Object({
+  ...UserParams.properties,
+  session: Type.String({ maxLength: 200, description: 'The session’s id.', examples: [USER_EXAMPLE.id] })
+})
+
+export const UserKeyParams = Type.Object({
+  ...UserParams.properties,
+  key: Type.String({ maxLength: 200, description: 'The key’s id.', examples: [USER_EXAMPLE.id] })
 })
 
 export const ChangeUser = Type.Object(

@@ -1,6 +1,14 @@
-import { type ApiKey, deleteApiKey, insertApiKey, type KeyScope, updateLastUse } from '../api-keys.ts'
-import { serviceCommand, userCommand } from '../command.ts'
+import {
+  type ApiKey,
+  deleteApiKey,
+  deleteApiKeys,
+  insertApiKey,
+  type KeyScope,
+  updateLastUse
+} from '../api-keys.ts'
+import { adminCommand, serviceCommand, userCommand } from '../command.ts'
 import { Problem } from '../problems.ts'
+import { getUser } from '../users.ts'
 
 interface NewKey {
   name: string
@@ -31,6 +39,16 @@ export const revokeApiKey = userCommand<{ keyId: string }, void>(
   'reader',
   async (trx, { actor, keyId }) => {
     if (!(await deleteApiKey(trx, actor.id, keyId))) throw new Problem('KEY_NOT_FOUND', [keyId])
+  }
+)
+
+/** Revokes the keys of a user, or the one that is named. Throws `USER_NOT_FOUND` or `KEY_NOT_FOUND`. */
+export const revokeKeysOfUser = adminCommand<{ userId: string; only?: string }, void>(
+  'revokeKeysOfUser',
+  async (trx, { userId, only }) => {
+    await getUser(trx, userId)
+    if (only === undefined) await deleteApiKeys(trx, userId)
+    else if (!(await deleteApiKey(trx, userId, only))) throw new Problem('KEY_NOT_FOUND', [only])
   }
 )
 

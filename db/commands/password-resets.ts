@@ -1,14 +1,17 @@
 import { deleteApiKeys } from '../api-keys.ts'
-import { serviceCommand } from '../command.ts'
+import { adminCommand, serviceCommand } from '../command.ts'
 import { deletePasswordReset, isResetCode, upsertPasswordReset } from '../password-resets.ts'
 import { Problem } from '../problems.ts'
 import { endSessions } from '../sessions.ts'
-import { findCredentials, updatePasswordHash } from '../users.ts'
+import { findCredentials, getUser, updatePasswordHash } from '../users.ts'
 
-/** Gives a user a reset code; one from before is no longer good. */
-export const createPasswordReset = serviceCommand<{ userId: string; code: string; expiresAt: string }, void>(
+/** Gives a user a reset code; one from before is no longer good. Throws `USER_NOT_FOUND`. */
+export const createPasswordReset = adminCommand<{ userId: string; code: string; expiresAt: string }, void>(
   'createPasswordReset',
-  async (trx, { userId, code, expiresAt }) => upsertPasswordReset(trx, userId, code, expiresAt)
+  async (trx, { userId, code, expiresAt }) => {
+    await getUser(trx, userId)
+    await upsertPasswordReset(trx, userId, code, expiresAt)
+  }
 )
 
 /** Sets a password by a reset code, and takes all sessions and keys away; gives the user's id. Throws `INVALID_RESET_CODE`. */

@@ -1,4 +1,4 @@
-import { serviceCommand } from '../command.ts'
+import { adminCommand, serviceCommand } from '../command.ts'
 import {
   type AddedPoints,
   addPoints,
@@ -18,8 +18,20 @@ export const forgetPoints = serviceCommand<{ key: string }, boolean>('forgetPoin
 /** So many keys are forgotten at once; others write in between. */
 export const KEYS_A_SLICE = 500
 
-/** Forgets some of the keys that begin like this; gives how many. */
-export const forgetPointsOf = serviceCommand<{ beginning: string }, number>(
-  'forgetPointsOf',
-  async (trx, { beginning }) => deletePointsOf(trx, beginning, KEYS_A_SLICE)
-)
+/**
+ * Forgets what was counted of a user's account: for these keys, and some of those that begin like one of `beginnings`. Gives how many
+ * there were, and whether there may be more.
+ */
+export const unlockAccount = adminCommand<
+  { keys: readonly string[]; beginnings: readonly string[] },
+  { count: number; isDone: boolean }
+>('unlockAccount', async (trx, { keys, beginnings }) => {
+  let count = 0
+  for (const key of keys) count += Number(await deletePoints(trx, key))
+  const slices = []
+  for (const beginning of beginnings) slices.push(await deletePointsOf(trx, beginning, KEYS_A_SLICE))
+  return {
+    count: slices.reduce((sum, size) => sum + size, count),
+    isDone: Math.max(...slices) < KEYS_A_SLICE
+  }
+})

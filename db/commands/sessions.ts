@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { serviceCommand, userCommand } from '../command.ts'
+import { adminCommand, serviceCommand, userCommand } from '../command.ts'
 import { Problem } from '../problems.ts'
 import {
   endSessions,
@@ -9,7 +9,7 @@ import {
   type SessionsTable,
   type WhichSessions
 } from '../sessions.ts'
-import { mayStillLogIn } from '../users.ts'
+import { getUser, mayStillLogIn } from '../users.ts'
 
 /** Within this time after a refresh, the token before it gives the same answer again. */
 const GRACE_MS = 30_000
@@ -112,5 +112,15 @@ export const revokeSession = userCommand<{ sessionId: string }, void>(
   async (trx, { actor, at, sessionId }) => {
     const count = await endSessions(trx, actor.id, { reason: 'revoked', at, only: sessionId })
     if (count === 0) throw new Problem('SESSION_NOT_FOUND', [sessionId])
+  }
+)
+
+/** Ends the sessions of a user, or the one that is named. Throws `USER_NOT_FOUND` or `SESSION_NOT_FOUND`. */
+export const endSessionsOfUser = adminCommand<{ userId: string; only?: string }, void>(
+  'endSessionsOfUser',
+  async (trx, { at, userId, only }) => {
+    await getUser(trx, userId)
+    const count = await endSessions(trx, userId, { reason: 'ended_by_admin', at, only })
+    if (count === 0 && only !== undefined) throw new Problem('SESSION_NOT_FOUND', [only])
   }
 )

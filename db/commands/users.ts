@@ -1,12 +1,11 @@
-import { serviceCommand, userCommand } from '../command.ts'
-import { deletePasswordReset } from '../password-resets.ts'
+import { adminCommand, type Representation, serviceCommand, userCommand } from '../command.ts'
+import { deletePasswordReset, upsertPasswordReset } from '../password-resets.ts'
 import { Problem } from '../problems.ts'
 import { endSessions } from '../sessions.ts'
 import type { Db } from '../tables.ts'
 import {
   findNamesake,
-  findUserById,
-  hasOtherAdmin,
+  getUser,
   insertUser,
   isLastAdmin,
   type PublicUser,
@@ -37,38 +36,36 @@ function taken(username: string, namesake: string): Problem {
   return new Problem('USERNAME_TAKEN', [username], { errors })
 }
 
+interface CreatedByAdmin {
+  username: string
+  role: Role
+  /** Of a password that nobody knows. */
+  passwordHash: string
+  /** With which the user sets one. */
+  code: string
+  expiresAt: string
+}
+
+/** Creates a user who has a reset code in place of a password. Throws `USERNAME_TAKEN`. */
+export const createUser = adminCommand<CreatedByAdmin, Representation>(
+  'createUser',
+  async (trx, { id, at, username, role, passwordHash, code, expiresAt }) => {
+    const namesake = await findNamesake(trx, username)
+    if (namesake !== undefined) throw taken(username, namesake.username)
+    const user = await insertUser(trx, { id, at, username, passwordHash, role })
+    await upsertPasswordReset(trx, id, code, expiresAt)
+    return { location: `/users/${id}`, body: JSON.stringify(user) }
+  }
+)
+
 /** Changes a user's role, or whether the user is disabled. Throws `USER_NOT_FOUND` or `LAST_ADMIN`. */
-export const changeUser = userCommand<UserChanges, PublicUser>(
-  'changeUser',
-  'admin',
-  async (trx, changes) => {
-    const { userId, role, disabled } = changes
-    const current = await findUserById(trx, userId)
-    if (current === undefined) throw new Problem('USER_NOT_FOUND', [userId])
-    const remainsAdmin = (role ?? current.role) === 'admin' && !(disabled ?? current.disabled)
-    if (!remainsAdmin && (await isLastAdmin(trx, current))) throw new Problem('LAST_ADMIN', [])
-    return applyChanges(trx, changes)
-  }
-)
-
-/** Why the operator's change was made or not. */
-export type OperatorOutcome = 'changed' | 'gone' | 'no admin' | 'last admin'
-
-/** The same for the operator, who is told what came of it in other words. */
-export const changeUserAsOperator = serviceCommand<UserChanges, OperatorOutcome>(
-  'changeUserAsOperator',
-  async (trx, changes) => {
-    const { userId, role, disabled } = changes
-    const current = await findUserById(trx, userId)
-    if (current === undefined) return 'gone'
-    const isAdmin = current.role === 'admin'
-    if (role === 'editor' && !isAdmin) return 'no admin'
-    const losesPower = role === 'editor' || disabled === true
-    if (losesPower && isAdmin && !(await hasOtherAdmin(trx, userId))) return 'last admin'
-    await applyChanges(trx, changes)
-    return 'changed'
-  }
-)
+export const changeUser = adminCommand<UserChanges, PublicUser>('changeUser', async (trx, changes) => {
+  const { userId, role, disabled } = changes
+  const current = await getUser(trx, userId)
+  const remainsAdmin = (role ?? current.role) === 'admin' && !(disabled ?? current.disabled)
+  if (!remainsAdmin && (await isLastAdmin(trx, current))) throw new Problem('LAST_ADMIN', [])
+  return applyChanges(trx, changes)
+})
 
 async function applyChanges(
   trx: Db,

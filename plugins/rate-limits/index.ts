@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { forgetPoints, forgetPointsOf, KEYS_A_SLICE } from '../../db/commands/rate-limits.ts'
+import type { CallerCredential } from '../../db/command.ts'
+import { unlockAccount } from '../../db/commands/rate-limits.ts'
 import { listPointsOf } from '../../db/rate-limits.ts'
 import { accountKey, addressKey, keysOf } from './keys.ts'
 import { Limiter, type Store } from './limiter.ts'
@@ -35,9 +36,9 @@ export interface RateLimits {
   }
   /**
    * Forgets what holds up logins and resets of this account: failures from any address, alone or together. Those of an address at
-   * whichever account stay. Gives how many counts there were.
+   * whichever account stay. Gives how many counts there were. For an admin, or the operator as the service.
    */
-  unlock(username: string): Promise<number>
+  unlock(caller: CallerCredential | 'service', username: string): Promise<number>
   /** What is counted of this account now. Addresses are not told, of which only hashes are kept. */
   listOf(username: string): Promise<CountedLimit[]>
 }
@@ -67,7 +68,7 @@ async function rateLimitsPlugin(fastify: FastifyInstance) {
   const limits = isOn ? limitsOver(fastify) : UNLIMITED
   fastify.decorate('rateLimits', {
     ...limits,
-    unlock: (username) => unlock(fastify, username),
+    unlock: (caller, username) => unlock(fastify, caller, username),
     listOf: (username) => listOf(fastify, username)
   })
   fastify.decorateReply('rateLimit', function rateLimit(state) {
@@ -101,16 +102,19 @@ function passwordResetLimit(store: Store): RateLimits['passwordReset'] {
   }
 }
 
-async function unlock({ run }: Store, username: string): Promise<number> {
+async function unlock(
+  { run }: Store,
+  caller: CallerCredential | 'service',
+  username: string
+): Promise<number> {
   const account = accountKey(username)
-  const ofAll = [`${LOGIN_ACCOUNT.name}:${account}`, `${LOGIN_ACCOUNT.name}:turn:${account}`]
-  let count = 0
-  for (const key of ofAll) count += Number(await run('service', forgetPoints, { key }))
-  for (const { name } of [LOGIN, PASSWORD_RESET]) {
-    for (let forgotten = KEYS_A_SLICE; forgotten === KEYS_A_SLICE; count += forgotten)
-      forgotten = await run('service', forgetPointsOf, { beginning: `${name}:${account}` })
+  const keys = [`${LOGIN_ACCOUNT.name}:${account}`, `${LOGIN_ACCOUNT.name}:turn:${account}`]
+  const beginnings = [LOGIN, PASSWORD_RESET].map(({ name }) => `${name}:${account}`)
+  for (let total = 0; ; ) {
+    const { count, isDone } = await run(caller, unlockAccount, { keys, beginnings })
+    total += count
+    if (isDone) return total
   }
-  return count
 }
 
 async function listOf({ db }: Store, username: string): Promise<CountedLimit[]> {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { listUsers } from '../../db/users.ts'
+import { listUsers } from '../../db/finding-users.ts'
 import { KeyRing } from './key-ring.ts'
 import { newKey } from './key-set.ts'
 import { KeysRefused } from './refused.ts'

@@ -19,19 +19,41 @@ declare module 'fastify' {
       input: Input,
       status: AnswerForm['status']
     ): Promise<never>
+    /** The same for a handler that makes the body from it: gives the answer as it is kept, in full. */
+    writeOnce<Input extends object>(
+      request: FastifyRequest,
+      command: Command<Input, Representation>,
+      input: Input,
+      status: AnswerForm['status']
+    ): Promise<Answer>
   }
 }
 
 async function writesPlugin(fastify: FastifyInstance) {
   const keysInUse = new KeysInUse()
 
-  fastify.decorate('write', async (request, reply, command, input, status) => {
+  async function answerOnce<Input extends object>(
+    request: FastifyRequest,
+    command: Command<Input, Representation>,
+    input: Input,
+    wanted: Omit<AnswerForm, 'once'>
+  ): Promise<Answer> {
     const once = onceOf(request)
-    const form = { status, preferred: preferredReturn(request.headers.prefer), once }
-    const run = () => fastify.runToAnswer(request.user, command, input, form)
-    const answer = await (once === undefined ? run() : keysInUse.hold(request.user.id, once.key, run))
-    return answerWith(request, reply, answer) as never
+    const run = () => fastify.runToAnswer(request.user, command, input, { ...wanted, once })
+    return once === undefined ? run() : keysInUse.hold(request.user.id, once.key, run)
+  }
+
+  fastify.decorate('write', async (request, reply, command, input, status) => {
+    const preferred = preferredReturn(request.headers.prefer)
+    return answerWith(
+      request,
+      reply,
+      await answerOnce(request, command, input, { status, preferred })
+    ) as never
   })
+  fastify.decorate('writeOnce', (request, command, input, status) =>
+    answerOnce(request, command, input, { status, preferred: undefined })
+  )
 }
 
 /** A body to be returned: Fastify would wait for a reply until it has left. */

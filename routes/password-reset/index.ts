@@ -29,7 +29,7 @@ const passwordReset: FastifyPluginAsyncTypebox = async (fastify) => {
       // Hashed before the code is looked at, so that the clock does not tell who exists.
       const newHash = await passwords.hash(new_password)
       const userId = await fastify.run('service', resetPassword, { username, code, newHash })
-      const unlocked = await rateLimits.unlock(username)
+      const unlocked = await rateLimits.unlock('service', username)
       request.log.info({ event: 'password_reset', user_id: userId, unlocked }, 'password reset')
       return reply.code(204).send(null)
     }

@@ -1,26 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { registerUser } from '../../db/commands/users.ts'
-import { findNamesake } from '../../db/users.ts'
 import {
   PasswordRefused,
   RegistrationClosed,
   TooBusy,
   TooManyRequests,
-  UsernameTaken,
-  ValidationFailed,
-  withExtras
+  UsernameTaken
 } from '../../schemas/errors.ts'
 import { answer, LIMITED, Ref } from '../../schemas/ref.ts'
 import { Registration, User } from '../../schemas/users.ts'
-import { whyConfusable } from './confusable.ts'
 
 const register: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { config, db, passwords, rateLimits } = fastify
+  const { config, passwords, rateLimits, usernames } = fastify
 
   async function createUser(username: string, password: string) {
     // Before the costly hash; the command decides between those who come at the same moment.
-    const namesake = await findNamesake(db, username)
-    if (namesake !== undefined) throw taken(username, namesake.username)
+    await usernames.refuseTaken(username)
     const passwordHash = await passwords.hash(password)
     return fastify.run('service', registerUser, { username, passwordHash })
   }
@@ -42,7 +37,7 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       if (config.REGISTRATION === 'closed') throw new RegistrationClosed()
       const { username, password } = request.body
-      refuseConfusable(username)
+      usernames.refuse(username)
       passwords.refuseGuessable(password, username)
       reply.rateLimit(await rateLimits.registration.consume(request.clientAddress))
       const user = await createUser(username, password)
@@ -54,17 +49,6 @@ const register: FastifyPluginAsyncTypebox = async (fastify) => {
       return user
     }
   })
-}
-
-function refuseConfusable(username: string): void {
-  const detail = whyConfusable(username)
-  if (detail === undefined) return
-  throw withExtras(new ValidationFailed(), { errors: [{ pointer: '/username', detail }] })
-}
-
-function taken(username: string, namesake: string): Error {
-  const errors = [{ pointer: '/username', detail: `looks the same as ${namesake}` }]
-  return withExtras(new UsernameTaken(username), { errors })
 }
 
 export default register

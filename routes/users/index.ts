@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Static } from '@sinclair/typebox'
 import { deleteUser } from '../../db/commands/account-deletions.ts'
 import { changeUser } from '../../db/commands/users.ts'
-import { findUserById, listUsers } from '../../db/users.ts'
+import { listUsers } from '../../db/finding-users.ts'
 import {
   AccessTokenOnly,
   InvalidCursor,
@@ -9,13 +10,18 @@ import {
   RoleRequired,
   UserNotFound
 } from '../../schemas/errors.ts'
-import { PageQuery } from '../../schemas/pages.ts'
 import { answer, bodyAs, emptyAnswer } from '../../schemas/ref.ts'
-import { ChangeUser, User, UserPage, UserParams } from '../../schemas/users.ts'
+import { ChangeUser, User, UserPage, UserParams, UserSearch } from '../../schemas/users.ts'
+import creating from './creating.ts'
+import keys from './keys.ts'
+import { getUser } from './one-user.ts'
+import resets from './resets.ts'
+import sessions from './sessions.ts'
 
 const users: FastifyPluginAsyncTypebox = async (fastify) => {
-  const administer = [fastify.refuseApiKeys, fastify.requireRole('admin')]
+  const { administer } = fastify
   fastify.addHook('onRequest', fastify.authenticate)
+  for (const part of [creating, resets, sessions, keys]) await fastify.register(part)
 
   fastify.route({
     method: 'GET',
@@ -24,15 +30,23 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'listUsers',
       tags: ['users'],
       summary: 'List the users, newest first',
-      description: 'For every user. Follow `next` from page to page until it is null.',
-      querystring: PageQuery,
+      description:
+        'For every user. Follow `next` from page to page until it is null. To look for users by `q`, `role` or `disabled` is for admins with an access token.',
+      querystring: UserSearch,
       response: { 200: answer('A page of users.', UserPage, ['Link']) }
     },
-    config: { errors: [InvalidCursor] },
+    config: { errors: [InvalidCursor, RoleRequired, AccessTokenOnly] },
+    preHandler: async (request, reply) => {
+      if (isSearch(request.query)) await administer(request, reply)
+    },
     handler: async (request, reply) => {
-      const { limit = 20 } = request.query
+      const { limit = 20, q: beginning, role, disabled } = request.query
       const [before] = request.pageStart() ?? []
-      return reply.page(await listUsers(fastify.db, { limit: limit + 1, before }), limit)
+      const bounds = { limit: limit + 1, before }
+      const users = await listUsers(fastify.db, bounds, { beginning, role, disabled })
+      if (isSearch(request.query))
+        request.log.info({ event: 'users_searched', by: request.user.id }, 'users looked for')
+      return reply.page(users, limit)
     }
   })
 
@@ -48,11 +62,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 200: answer('The user.', User) }
     },
     config: { errors: [UserNotFound] },
-    handler: async (request) => {
-      const user = await findUserById(fastify.db, request.params.id)
-      if (user === undefined) throw new UserNotFound(request.params.id)
-      return user
-    }
+    handler: (request) => getUser(fastify.db, request.params.id)
   })
 
   fastify.route<{ Params: { id: string }; Body: ChangeUser }>({
@@ -104,6 +114,11 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       return reply.code(204).send(null)
     }
   })
+}
+
+/** Who has which role and who is locked out is nobody’s business but an admin’s; a list of all tells no more than each user does. */
+function isSearch({ q, role, disabled }: Static<typeof UserSearch>): boolean {
+  return q !== undefined || role !== undefined || disabled !== undefined
 }
 
 export default users

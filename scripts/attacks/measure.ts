@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { app, serverOptions } from '../../app.ts'
 import { type Config, loadConfig } from '../../config.ts'
-import { changeUserAsOperator } from '../../db/commands/users.ts'
+import { changeUser } from '../../db/commands/users.ts'
 import { databaseFile } from '../../db/dialect.ts'
 import { runImport } from '../../plugins/transfers/import-job.ts'
 import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
@@ -137,7 +137,7 @@ async function operationsOf(server: FastifyInstance) {
 async function signIn(server: FastifyInstance, username: string): Promise<string> {
   const payload = { username, password: PASSWORD }
   const registered = await server.inject({ method: 'POST', url: '/register', payload })
-  await server.run('service', changeUserAsOperator, { userId: registered.json().id, role: 'admin' })
+  await server.run('service', changeUser, { userId: registered.json().id, role: 'admin' })
   const headers = { authorization: basic(username, PASSWORD) }
   const loggedIn = await server.inject({ method: 'POST', url: '/login', headers })
   return `Bearer ${loggedIn.json().access_token}`

@@ -5,7 +5,7 @@ import type { CallerCredential } from '../../db/command.ts'
 import { deleteUser } from '../../db/commands/account-deletions.ts'
 import { trimHistories } from '../../db/commands/history.ts'
 import { createPasswordReset } from '../../db/commands/password-resets.ts'
-import { changeUserAsOperator } from '../../db/commands/users.ts'
+import { changeUser } from '../../db/commands/users.ts'
 import { codeExpiry } from '../../db/password-resets.ts'
 
 export const PASSWORD = 'a lighthouse keeper counts'
@@ -39,7 +39,7 @@ const ODD_AUTHORS = [
 export async function fillOddly(service: FastifyInstance, authors: number): Promise<OddWorld> {
   const caller = new Caller(service)
   const admin = await caller.signIn('Ada.Lovelace')
-  await service.run('service', changeUserAsOperator, { userId: admin.id, role: 'admin' })
+  await service.run('service', changeUser, { userId: admin.id, role: 'admin' })
   const { headers } = await caller.logIn('Ada.Lovelace')
   const odd = await createOddly(caller, headers)
   await caller.call('POST', '/authors/import', {

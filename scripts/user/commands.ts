@@ -1,17 +1,14 @@
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { createPasswordReset } from '../../db/commands/password-resets.ts'
-import { changeUserAsOperator, type OperatorOutcome } from '../../db/commands/users.ts'
-import { CODE_MINUTES, codeExpiry } from '../../db/password-resets.ts'
+import { changeUser, createUser } from '../../db/commands/users.ts'
+import { listUsers } from '../../db/finding-users.ts'
+import { CODE_MINUTES, drawResetCode } from '../../db/password-resets.ts'
 import type { ReadDb } from '../../db/tables.ts'
-import { findCredentials, listUsers, type Role } from '../../db/users.ts'
+import { findCredentials, type Role } from '../../db/users.ts'
+import { LastAdmin, type ProblemExtras, problemTypes } from '../../schemas/errors.ts'
 import { UsageError } from '../command-line/options.ts'
 import { Refused } from '../complain.ts'
-
-/** Some 137 bits. */
-const CODE_LENGTH = 28
-/** Without letters and digits that look alike. */
-const CODE_ALPHABET = '23456789abcdefghjkmnpqrstvwxyz'
 
 type Command = (service: FastifyInstance, name: string) => Promise<string>
 
@@ -25,8 +22,7 @@ export const COMMANDS: Record<string, Command> = {
   },
   create: async (service, name) => {
     if (await findCredentials(service.db, name)) throw new Refused(`There is a user ${quoted(name)} already.`)
-    const id = await register(service, name)
-    return `Created ${name}. ${await resetCode(service, id, name)}`
+    return `Created ${name}. ${howToUse(await create(service, name), name)}`
   },
   promote: (service, name) => change(service, name, { role: 'admin' }, 'is an admin now'),
   demote: (service, name) => change(service, name, { role: 'editor' }, 'is an editor now'),
@@ -35,8 +31,9 @@ export const COMMANDS: Record<string, Command> = {
   enable: (service, name) => change(service, name, { disabled: false }, 'may log in again'),
   'reset-password': async (service, name) => {
     const { id, username } = await find(service.db, name)
-    const code = await resetCode(service, id, username)
-    return `${await unlock(service, username)}\n${code}`
+    const reset = drawResetCode()
+    await service.run('service', createPasswordReset, { userId: id, ...reset })
+    return `${await unlock(service, username)}\n${howToUse(reset.code, username)}`
   },
   unlock: async (service, name) => unlock(service, (await find(service.db, name)).username)
 }
@@ -50,18 +47,30 @@ export function readWords([commandName = '', name = '', ...more]: readonly strin
 }
 
 async function unlock(service: FastifyInstance, username: string): Promise<string> {
-  const count = await service.rateLimits.unlock(username)
+  const count = await service.rateLimits.unlock('service', username)
   if (count === 0) return `${username} was not locked.`
   return `${username} is unlocked: what was counted of failed logins and resets is forgotten (${count}).`
 }
 
-/** Registers a user as anybody does, so that no name comes in that registration does not take. */
-async function register(service: FastifyInstance, username: string): Promise<string> {
-  const payload = { username, password: randomBytes(32).toString('base64url') }
-  const answer = await service.inject({ method: 'POST', url: '/register', payload })
-  const { id, detail, errors } = answer.json()
-  if (answer.statusCode !== 201) throw new Refused(`${quoted(username)}: ${errors?.[0].detail ?? detail}`)
-  return id
+/** Creates a user; gives the reset code. No name comes in that registration does not take. */
+async function create(service: FastifyInstance, username: string): Promise<string> {
+  const { passwords, usernames } = service
+  const { code, expiresAt } = drawResetCode()
+  try {
+    usernames.refuse(username)
+    await usernames.refuseTaken(username)
+    const passwordHash = await passwords.hash(randomBytes(32).toString('base64url'))
+    await service.run('service', createUser, { username, role: 'editor', passwordHash, code, expiresAt })
+  } catch (error) {
+    throw refusalOf(error as Error & ProblemExtras, quoted(username))
+  }
+  return code
+}
+
+/** What the service answers with 4xx as something that the operator can mend. */
+function refusalOf(error: Error & ProblemExtras & { code?: string }, about: string): Error {
+  if (!problemTypes.has(error.code ?? '')) return error
+  return new Refused(`${about}: ${error.errors?.[0]?.detail ?? error.message}`)
 }
 
 async function find(db: ReadDb, name: string) {
@@ -77,32 +86,23 @@ function quoted(name: string): string {
   return JSON.stringify(name).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped)
 }
 
-/** Why a change was not made, in the operator's words. */
-const REFUSALS: Record<Exclude<OperatorOutcome, 'changed'>, (username: string) => string> = {
-  gone: (username) => `There is no user ${username}.`,
-  'no admin': (username) => `${username} is no admin.`,
-  'last admin': (username) => `${username} is the last admin; promote somebody else first.`
-}
-
 async function change(
   service: FastifyInstance,
   name: string,
   changes: { role?: Role; disabled?: boolean },
   outcome: string
 ): Promise<string> {
-  const { id, username } = await find(service.db, name)
-  const result = await service.run('service', changeUserAsOperator, { userId: id, ...changes })
-  if (result !== 'changed') throw new Refused(REFUSALS[result](username))
+  const { id, username, role } = await find(service.db, name)
+  if (changes.role === 'editor' && role !== 'admin') throw new Refused(`${username} is no admin.`)
+  try {
+    await service.run('service', changeUser, { userId: id, ...changes })
+  } catch (error) {
+    if ((error as { code?: string }).code !== LastAdmin.code) throw error
+    throw new Refused(`${username} is the last admin; promote somebody else first.`)
+  }
   return `${username} ${outcome}.`
 }
 
-async function resetCode(service: FastifyInstance, userId: string, name: string): Promise<string> {
-  const letters = Array.from(
-    { length: CODE_LENGTH },
-    () => CODE_ALPHABET[randomInt(CODE_ALPHABET.length)]
-  ).join('')
-  const code = letters.replace(/.{4}(?=.)/g, '$&-')
-  const expiresAt = codeExpiry(new Date().toISOString())
-  await service.run('service', createPasswordReset, { userId, code, expiresAt })
+function howToUse(code: string, name: string): string {
   return `Within ${CODE_MINUTES} minutes, ${name} can set a password at POST /password-reset with the code ${code}`
 }
