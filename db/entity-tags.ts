@@ -14,6 +14,11 @@ function versionOf(tag: string): string {
   return tag.replace(/^W\//, '').replace(CODING, '"')
 }
 
+/** The tags of answers that had names of users in them as those of the versions: see `namedTag`. */
+export function withoutNames(list: string): string {
+  return list.replace(/~[\w-]{8}(?=[^"]*")/g, '')
+}
+
 /** Whether it is `*` or a list of entity tags (RFC 9110 section 8.8.3); without quotes it is none. */
 export function isTagList(list: string): boolean {
   return list.trim() === '*' || list.split(',').every((tag) => TAG.test(tag.trim()))

@@ -33,6 +33,8 @@ declare module 'fastify' {
     refuseApiKeys: Hook
     /** A hook after `authenticate` for what only admins do, and no API key. Throws `AccessTokenOnly` or `RoleRequired`. */
     administer: Hook
+    /** People may see each other's names, scripts need none. Throws `AccessTokenOnly` for an API key. */
+    refuseKeyForNames(request: FastifyRequest): void
     /** Makes an `onRequest` hook after `authenticate` that asks for this role or a higher one. It throws `RoleRequired`. */
     requireRole(role: Role): CallbackHook
   }
@@ -154,6 +156,9 @@ async function authenticatePlugin(fastify: FastifyInstance) {
   fastify.decorate('administer', async function administer(request, reply) {
     await fastify.refuseApiKeys(request, reply)
     if (!hasRole(request.user, 'admin')) throw new RoleRequired('admin')
+  })
+  fastify.decorate('refuseKeyForNames', ({ user }) => {
+    if (user.sessionId === undefined) throw new AccessTokenOnly()
   })
   fastify.decorate('isStillAllowed', async (user) => (await findBearer(db, user))?.id === user.id)
   fastify.decorate(

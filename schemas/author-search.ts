@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { IdentifierForms } from './identifiers.ts'
-import { paging } from './pages.ts'
+import { including, paging } from './pages.ts'
 import { Year } from './years.ts'
 
 const SORTS = [
@@ -68,6 +68,13 @@ export const AuthorSearch = Type.Object(
         description: '`true`: also how many there are on all pages, which takes a little time.'
       })
     ),
+    deleted: Type.Optional(
+      Type.Boolean({
+        description:
+          '`true`: the deleted authors as they were last, the last deletion first, with who deleted them and when. For admins with an access token; only `limit`, `cursor` and `include` go with it.'
+      })
+    ),
+    ...including,
     ...paging
   },
   { additionalProperties: false }

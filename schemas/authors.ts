@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Identifiers, WritableIdentifiers } from './identifiers.ts'
-import { PageOf } from './pages.ts'
+import { including, PageOf, UserName } from './pages.ts'
 import { asStored, FreeText, Nullable, Text } from './text.ts'
 import { Year } from './years.ts'
 
@@ -141,13 +141,31 @@ export const Author = Type.Object(
         description: 'The user who created it; null once that user is gone.'
       })
     ),
+    owner_name: UserName('The username of the owner'),
     version: Type.Integer({
       minimum: 1,
       maximum: Number.MAX_SAFE_INTEGER,
       description: 'Grows by one with every change.'
     }),
     created_at: Type.String({ format: 'date-time', maxLength: 30 }),
-    updated_at: Type.String({ format: 'date-time', maxLength: 30 })
+    updated_at: Type.String({ format: 'date-time', maxLength: 30 }),
+    deleted_at: Type.Optional(
+      Type.String({
+        format: 'date-time',
+        maxLength: 30,
+        description: 'When it was deleted; in a list of deleted authors alone.'
+      })
+    ),
+    deleted_by: Type.Optional(
+      Nullable(
+        Type.String({
+          format: 'uuid',
+          maxLength: 36,
+          description: 'The user who deleted it; in a list of deleted authors alone.'
+        })
+      )
+    ),
+    deleted_by_name: UserName('The username of who deleted it')
   },
   { $id: 'Author', description: 'An author of the catalogue.', examples: [AUTHOR_EXAMPLE] }
 )
@@ -179,7 +197,8 @@ export const AuthorVersionQuery = Type.Object(
         maximum: Number.MAX_SAFE_INTEGER,
         description: 'The author as it was in this version; also of a deleted author.'
       })
-    )
+    ),
+    ...including
   },
   { additionalProperties: false }
 )

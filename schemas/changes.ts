@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Author } from './authors.ts'
-import { Limit, PageOf } from './pages.ts'
+import { including, Limit, PageOf, paging, UserName } from './pages.ts'
 
 export const OPERATIONS = [
   'created',
@@ -45,6 +45,7 @@ export const Change = Type.Object(
       maxLength: 36,
       description: 'The user who did it; null where that is not known.'
     }),
+    actor_name: UserName('The username of who did it'),
     at: Type.String({ format: 'date-time', maxLength: 30 }),
     operation: Type.Unsafe<(typeof OPERATIONS)[number]>({
       type: 'string',
@@ -64,6 +65,8 @@ export const Change = Type.Object(
 
 export const ChangePage = PageOf(Change, 'ChangePage')
 
+export const HistoryQuery = Type.Object({ ...including, ...paging }, { additionalProperties: false })
+
 export const ChangesQuery = Type.Object(
   {
     since: Type.Optional(
@@ -74,6 +77,7 @@ export const ChangesQuery = Type.Object(
         description: 'The changes after this sequence number; 0 for all.'
       })
     ),
+    ...including,
     limit: Limit
   },
   { additionalProperties: false }

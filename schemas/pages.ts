@@ -10,6 +10,28 @@ export const Limit = Type.Optional(
   })
 )
 
+/** Asks for the usernames beside the ids of users. */
+export const including = {
+  include: Type.Optional(
+    Type.Unsafe<'names'>({
+      type: 'string',
+      enum: ['names'],
+      description:
+        '`names`: also the usernames, beside each id of a user; null for a user who is gone. With an access token only.'
+    })
+  )
+}
+
+/** A username that is sent with `include=names`. */
+export const UserName = (description: string) =>
+  Type.Optional(
+    Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      maxLength: 64,
+      description: `${description}, with \`include=names\`; null once that user is gone.`
+    })
+  )
+
 /** The parameters of every list: keyset pages, never an offset. */
 export const paging = {
   limit: Limit,

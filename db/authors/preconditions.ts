@@ -1,4 +1,4 @@
-import { namesVersion } from '../entity-tags.ts'
+import { namesVersion, withoutNames } from '../entity-tags.ts'
 import { Problem } from '../problems.ts'
 import { etagOf } from './representation.ts'
 
@@ -18,6 +18,6 @@ export function assertCurrent(
   { ifMatch = '*', ifNoneMatch = '' }: Preconditions
 ): void {
   const etag = etagOf(author)
-  if (namesVersion(ifMatch, etag) && !namesVersion(ifNoneMatch, etag)) return
+  if (namesVersion(withoutNames(ifMatch), etag) && !namesVersion(ifNoneMatch, etag)) return
   throw new Problem('STALE_VERSION', [etag], { headers: { etag } })
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { Representation } from '../command.ts'
 
 interface Versioned {
@@ -17,6 +18,11 @@ interface Stored extends Versioned {
  */
 export function etagOf({ id, version }: Versioned): string {
   return `"${id.slice(-12)}.${version}"`
+}
+
+/** The same with names in it, which change without the author; to change an author it counts as that of its version. */
+export function namedTag(etag: string, name: string | null | undefined): string {
+  return `${etag.slice(0, -1)}~${hash('sha256', JSON.stringify(name ?? null), 'base64url').slice(0, 8)}"`
 }
 
 /** The path at which an author is found. */

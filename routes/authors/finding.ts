@@ -4,13 +4,16 @@ import type { AuthorFilter } from '../../db/authors/conditions.ts'
 import { countAuthors } from '../../db/authors/counting.ts'
 import { listAuthors } from '../../db/authors/finding.ts'
 import { type AuthorOrder, findPlace, type Position } from '../../db/authors/order.ts'
-import { etagOf } from '../../db/authors/representation.ts'
+import { etagOf, namedTag } from '../../db/authors/representation.ts'
 import { foldText, wordsOf } from '../../db/text.ts'
+import { withNames } from '../../db/user-names.ts'
 import { AuthorSearch } from '../../schemas/author-search.ts'
 import { Author, AuthorPage, AuthorParams, AuthorVersionQuery } from '../../schemas/authors.ts'
 import {
+  AccessTokenOnly,
   AuthorNotFound,
   InvalidCursor,
+  RoleRequired,
   ValidationFailed,
   VersionNotFound,
   VersionPurged,
@@ -19,12 +22,23 @@ import {
 import { IfNoneMatch } from '../../schemas/headers.ts'
 import { answer, emptyAnswer } from '../../schemas/ref.ts'
 import { pageBody, sendAuthor, sendJson, sendWhenThere } from './answers.ts'
+import { findDeletedPage } from './deleted.ts'
 import { getAuthorAnswer, getVersion } from './lookup.ts'
 
 const MOST_WORDS = 10
 const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u
 /** Once it is folded, as the texts are that are looked through. */
 const NOTHING_COUNTS = 'has no letter or digit to look for; punctuation and marks alone do not count'
+
+interface PageOfAuthors {
+  body: Buffer
+  link: string | undefined
+}
+
+interface AuthorAsSent {
+  etag: string
+  body: string
+}
 
 const finding: FastifyPluginAsyncTypebox = async (fastify) => {
   const { db, responseCache } = fastify
@@ -37,20 +51,38 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['authors'],
       summary: 'Find authors, by default all, the newest first',
       description:
-        'For every user. Search by words and filters, choose an order, and follow `next` from page to page until it is null.',
+        'For every user. Search by words and filters, choose an order, and follow `next` from page to page until it is null. Deleted authors are for admins.',
       querystring: AuthorSearch,
       response: { 200: answer('A page of authors.', AuthorPage, ['Link']) }
     },
-    config: { errors: [InvalidCursor] },
+    config: { errors: [InvalidCursor, RoleRequired, AccessTokenOnly] },
     handler: (request, reply) => {
       const { url, basePath, query, user } = request
+      if (query.include !== undefined) fastify.refuseKeyForNames(request)
       const name = query.owner === 'me' ? `${basePath}${url} ${user.id}` : basePath + url
-      const page = responseCache.page(name, () => findPage(request, reply))
+      const isPlain = query.deleted !== true && query.include === undefined
+      const cached = () => responseCache.page(name, () => findPage(request, reply))
+      const page = isPlain ? cached() : query.deleted ? findDeleted(request, reply) : named(cached())
       sendWhenThere(reply, page, ({ body, link }) =>
         sendJson(link === undefined ? reply : reply.header('link', link), body)
       )
     }
   })
+
+  /** Names come to what was cached without them: they change without the author. */
+  async function named(found: PageOfAuthors | Promise<PageOfAuthors>): Promise<PageOfAuthors> {
+    const { body, link } = await found
+    const page = JSON.parse(body.toString())
+    const data = await withNames(db, page.data)
+    return { body: Buffer.from(JSON.stringify({ ...page, data })), link }
+  }
+
+  async function findDeleted(request: FastifyRequest<{ Querystring: AuthorSearch }>, reply: FastifyReply) {
+    await fastify.administer(request, reply)
+    const page = await findDeletedPage(db, request, reply)
+    request.log.info({ event: 'deleted_authors_listed', by: request.user.id }, 'deleted authors listed')
+    return page
+  }
 
   async function startOf(position: Position | undefined) {
     if (position === undefined) return undefined
@@ -92,10 +124,11 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
         304: emptyAnswer('You have it already.', ['ETag'])
       }
     },
-    config: { errors: [AuthorNotFound, VersionNotFound, VersionPurged] },
+    config: { errors: [AuthorNotFound, VersionNotFound, VersionPurged, AccessTokenOnly] },
     handler: (request, reply) => {
       const { author: idOrSlug } = request.params
-      const { version } = request.query
+      const { version, include } = request.query
+      if (include !== undefined) fastify.refuseKeyForNames(request)
       const found =
         version === undefined
           ? responseCache.author(idOrSlug, () => getAuthorAnswer(db, idOrSlug))
@@ -103,9 +136,16 @@ const finding: FastifyPluginAsyncTypebox = async (fastify) => {
               etag: etagOf(author),
               body: JSON.stringify(author)
             }))
-      sendWhenThere(reply, found, (author) => sendAuthor(request, reply, author))
+      const answered = include === undefined ? found : namedAuthor(found)
+      sendWhenThere(reply, answered, (author) => sendAuthor(request, reply, author))
     }
   })
+
+  async function namedAuthor(found: AuthorAsSent | Promise<AuthorAsSent>): Promise<AuthorAsSent> {
+    const { etag, body } = await found
+    const [author] = await withNames(db, [JSON.parse(body)])
+    return { etag: namedTag(etag, author.owner_name), body: JSON.stringify(author) }
+  }
 }
 
 function filterOf(query: AuthorSearch, userId: string): AuthorFilter {

@@ -2,9 +2,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { listHistory } from '../../db/changes.ts'
 import { restoreAuthor } from '../../db/commands/authors.ts'
+import { withNames } from '../../db/user-names.ts'
 import { Author, AuthorParams } from '../../schemas/authors.ts'
-import { ChangePage } from '../../schemas/changes.ts'
+import { ChangePage, HistoryQuery } from '../../schemas/changes.ts'
 import {
+  AccessTokenOnly,
   AuthorExists,
   AuthorNotDeleted,
   AuthorNotFound,
@@ -17,7 +19,6 @@ import {
   RoleRequired
 } from '../../schemas/errors.ts'
 import { idempotency, preferences } from '../../schemas/headers.ts'
-import { PageQuery } from '../../schemas/pages.ts'
 import { answer } from '../../schemas/ref.ts'
 import { getAuthorNumber } from './lookup.ts'
 
@@ -34,16 +35,18 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
       description:
         'For every user. Each entry tells who did what and when, and how the author was after it. Where the past was purged, it begins with a later version than 1.',
       params: AuthorParams,
-      querystring: PageQuery,
+      querystring: HistoryQuery,
       response: { 200: answer('A page of changes.', ChangePage, ['Link']) }
     },
-    config: { errors: [AuthorNotFound, InvalidCursor] },
+    config: { errors: [AuthorNotFound, InvalidCursor, AccessTokenOnly] },
     handler: async (request, reply) => {
-      const { limit = 20 } = request.query
+      const { limit = 20, include } = request.query
+      if (include !== undefined) fastify.refuseKeyForNames(request)
       const number = await getAuthorNumber(db, request.params.author)
       const [before] = request.pageStart<readonly [number]>(['number']) ?? []
       const changes = await listHistory(db, number, { limit: limit + 1, before })
-      return reply.page(changes, limit, ({ version }) => [version])
+      const page = reply.page(changes, limit, ({ version }) => [version])
+      return include === undefined ? page : { ...page, data: await withNames(db, page.data) }
     }
   })
 

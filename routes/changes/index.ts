@@ -2,8 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { BatchSize } from '../../db/batch-size.ts'
 import { type Change, lastSequence, listChanges } from '../../db/changes.ts'
 import { isUnavailable } from '../../db/dialect.ts'
+import { withNames } from '../../db/user-names.ts'
 import { ChangePage, ChangeStream, ChangesQuery, StreamHeaders, StreamQuery } from '../../schemas/changes.ts'
-import { refusedParameter, TooManyStreams } from '../../schemas/errors.ts'
+import { AccessTokenOnly, refusedParameter, TooManyStreams } from '../../schemas/errors.ts'
 import { answer, answerAs } from '../../schemas/ref.ts'
 
 const HEARTBEAT_MS = 15_000
@@ -31,12 +32,16 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
       querystring: ChangesQuery,
       response: { 200: answer('A page of changes.', ChangePage, ['Link']) }
     },
+    config: { errors: [AccessTokenOnly] },
     handler: async (request, reply) => {
-      const { since = 0, limit = 20 } = request.query
+      const { since = 0, limit = 20, include } = request.query
+      if (include !== undefined) fastify.refuseKeyForNames(request)
       const found = await listChanges(db, { limit: limit + 1, after: since })
-      const data = found.slice(0, limit)
+      const page = found.slice(0, limit)
+      const data = include === undefined ? page : await withNames(db, page)
       if (found.length <= limit) return { data, next: null }
-      const next = `${request.basePath}/changes?since=${data.at(-1)?.sequence}&limit=${limit}`
+      const more = include === undefined ? '' : `&include=${include}`
+      const next = `${request.basePath}/changes?since=${page.at(-1)?.sequence}&limit=${limit}${more}`
       reply.header('link', `<${next}>; rel="next"`)
       return { data, next }
     }

@@ -1,11 +1,12 @@
 /** What admins do over HTTP, and nobody else. */
 import { PassThrough } from 'node:stream'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { changeUser } from '../../db/commands/users.ts'
 import { test } from '../engines.ts'
-import { basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
 type Method = 'GET' | 'POST' | 'DELETE'
@@ -43,6 +44,7 @@ const ACTS: { line: string; payload?: object; status: number; event?: string }[]
   { line: 'GET /users?q=san', status: 200, event: 'users_searched' },
   { line: 'GET /users?role=editor', status: 200, event: 'users_searched' },
   { line: 'GET /users?disabled=false', status: 200, event: 'users_searched' },
+  { line: 'GET /authors?deleted=true', status: 200, event: 'deleted_authors_listed' },
   { line: 'POST /users', payload: { username: 'kamala' }, status: 201, event: 'user_created' },
   { line: 'POST /users/{id}/reset-code', status: 200, event: 'reset_code_created' },
   { line: 'POST /users/{id}/unlock', status: 204, event: 'user_unlocked' },
@@ -278,3 +280,119 @@ async function sessionOf(t: Test, server: FastifyInstance, userId: string) {
     .where('users.id', '=', userId)
   return (await sessions.executeTakeFirst())?.id
 }
+
+const create = async (server: FastifyInstance, headers: Headers, book: string) =>
+  (await asks(server, headers)('POST /authors', { ...AUTHOR, book })).json()
+
+test('include=names puts names beside ids, as they are now, and no cache mixes both forms', async (t) => {
+  const server = await buildApp(t)
+  const admin = await signInAdmin(server)
+  const user = await signIn(server, 'sandip')
+  const author = await create(server, user.headers, 'Fury')
+  const ask = asks(server, admin.headers)
+  const address = `/authors/${author.slug}`
+  await ask(`PUT ${address}`, { ...AUTHOR, book: 'Fury', note: 'by an admin' })
+  const named = { owner_id: user.id, owner_name: 'sandip' }
+  for (let round = 0; round < 2; round++) {
+    t.match((await ask('GET /authors?include=names')).json().data, [named])
+    t.notOk('owner_name' in (await ask('GET /authors')).json().data[0], 'the list without')
+    t.match((await ask(`GET ${address}?include=names`)).json(), named)
+    t.notOk('owner_name' in (await ask(`GET ${address}`)).json(), 'the author without')
+  }
+  t.match((await ask(`GET ${address}?version=1&include=names`)).json(), { ...named, version: 1 })
+  const history = (await ask(`GET ${address}/history?include=names`)).json().data
+  t.match(history, [
+    { actor_id: admin.id, actor_name: 'indira', record: named },
+    { actor_id: user.id, actor_name: 'sandip', record: named }
+  ])
+  const changes = (await ask('GET /changes?include=names&limit=1')).json()
+  t.match(changes, { data: [{ actor_name: 'sandip' }], next: '/changes?since=1&limit=1&include=names' })
+  t.match((await ask(`GET ${changes.next}`)).json().data, [{ actor_name: 'indira' }])
+  t.notOk('actor_name' in (await ask('GET /changes')).json().data[0])
+
+  const { etag } = (await ask(`GET ${address}?include=names`)).headers as { etag: string }
+  const has = { 'if-none-match': etag }
+  t.equal((await ask(`GET ${address}?include=names`, undefined, has)).statusCode, 304)
+  t.equal((await ask(`GET ${address}`, undefined, has)).statusCode, 200, 'a tag is of its form')
+  const change = { ...AUTHOR, book: 'Fury', note: 'seen with names' }
+  t.equal((await ask(`PUT ${address}`, change, { 'if-match': etag })).statusCode, 200, 'and of its version')
+  t.equal((await ask(`PUT ${address}`, change, { 'if-match': etag })).statusCode, 412)
+
+  const db = directly(t, server)
+  const { etag: now } = (await ask(`GET ${address}?include=names`)).headers as { etag: string }
+  await db.updateTable('users').set({ username: 'Sandip' }).where('id', '=', user.id).execute()
+  const renamed = await ask(`GET ${address}?include=names`, undefined, { 'if-none-match': now })
+  t.match(renamed.json(), { owner_name: 'Sandip' }, 'another name is another tag')
+  t.match((await ask('GET /authors?include=names')).json().data, [{ owner_name: 'Sandip' }])
+  t.equal((await ask(`DELETE /users/${user.id}`)).statusCode, 204)
+  t.match((await ask('GET /authors?include=names')).json().data, [{ owner_id: null, owner_name: null }])
+  const last = (await ask(`GET ${address}/history?include=names`)).json().data.at(-1)
+  t.match(last, { actor_id: user.id, actor_name: null, record: { owner_id: user.id, owner_name: null } })
+
+  const script = { authorization: `Bearer ${(await keyOf(server, admin.headers)).key}` }
+  for (const url of ['/authors', address, `${address}/history`, '/changes']) {
+    t.match(
+      (await asks(server, script)(`GET ${url}?include=names`)).json(),
+      { code: 'ACCESS_TOKEN_ONLY' },
+      url
+    )
+    t.equal((await asks(server, script)(`GET ${url}`)).statusCode, 200, url)
+    t.equal((await ask(`GET ${url}?include=all`)).statusCode, 400, url)
+  }
+})
+
+test('deleted authors are listed for admins, the last deletion first, by an index', async (t) => {
+  const server = await buildApp(t)
+  const admin = await signInAdmin(server)
+  const user = await signIn(server, 'sandip')
+  const ask = asks(server, admin.headers)
+  const books = ['Fury', 'Shame', 'Grimus', 'Quichotte']
+  const authors = []
+  for (const book of books) authors.push(await create(server, user.headers, book))
+  const [fury, shame, grimus] = authors
+  await ask(`DELETE /authors/${shame.id}`)
+  await asks(server, user.headers)(`DELETE /authors/${fury.id}`)
+  await asks(server, user.headers)(`DELETE /authors/${grimus.id}`)
+  await ask(`POST /authors/${grimus.id}/restore`)
+  const { data, next } = (await ask('GET /authors?deleted=true')).json()
+  t.equal(next, null)
+  t.match(data, [
+    { ...fury, deleted_by: user.id, deleted_at: /Z$/ },
+    { ...shame, deleted_by: admin.id, deleted_at: /Z$/ }
+  ])
+  t.equal(data.length, 2, 'without those that are back')
+  const page = await ask('GET /authors?deleted=true&limit=1&include=names')
+  t.match(page.json().data, [{ id: fury.id, deleted_by_name: 'sandip', owner_name: 'sandip' }])
+  t.equal(page.headers.link, `<${page.json().next}>; rel="next"`)
+  t.match((await ask(`GET ${page.json().next}`)).json().data, [{ id: shame.id, deleted_by_name: 'indira' }])
+  await ask(`POST /authors/${fury.id}/restore`)
+  await ask(`DELETE /authors/${fury.id}`)
+  t.match((await ask('GET /authors?deleted=true')).json().data, [
+    { id: fury.id, version: 3, deleted_by: admin.id },
+    { id: shame.id }
+  ])
+  t.equal((await ask('GET /authors?deleted=false')).json().data.length, 2)
+  for (const other of ['q=fury', 'sort=name', 'owner=me', 'count=true', 'country=india'])
+    t.match((await ask(`GET /authors?deleted=true&${other}`)).json(), { code: 'VALIDATION_FAILED' }, other)
+  t.match((await asks(server, user.headers)('GET /authors?deleted=true')).json(), { code: 'ROLE_REQUIRED' })
+  const script = { authorization: `Bearer ${(await keyOf(server, admin.headers)).key}` }
+  t.match((await asks(server, script)('GET /authors?deleted=true')).json(), { code: 'ACCESS_TOKEN_ONLY' })
+})
+
+t.test('SQLite finds deleted authors and users by their indexes', async (t) => {
+  const server = await buildApp(t)
+  const plans: [string, RegExp][] = [
+    [
+      "select sequence from changes where operation = 'deleted' and before is not null order by sequence desc",
+      /USING INDEX changes_deleted \(operation=\?\)$/
+    ],
+    ["select id from users where role = 'admin' order by id desc", /USING (?:COVERING )?INDEX users_role/],
+    ['select id from users where disabled_at is not null order by id desc', /INDEX users_disabled/]
+  ]
+  for (const [query, plan] of plans) {
+    const { rows } = await sql
+      .raw<{ detail: string }>(`explain query plan ${query}`)
+      .execute(directly(t, server))
+    t.match(rows.map(({ detail }) => detail).join('\n'), plan, query)
+  }
+})
