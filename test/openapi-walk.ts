@@ -51,6 +51,7 @@ export async function walk(t: Test, prepare?: (db: Db) => Promise<unknown>): Pro
   await walkFiles(send, tokens)
   await send('GET /changes/stream', tokens.editor)
   await walkChanges(send, server, tokens.editor)
+  await walkAdministration(send, tokens)
   await walkUsers(send, tokens)
   return answers
 }
@@ -291,6 +292,49 @@ async function walkChanges(send: Send, server: FastifyInstance, token: string) {
   }
   await send('GET /changes/stream', token)
   for (const stream of streams) stream.destroy()
+}
+
+/** What is for admins alone, by an editor, of nobody, and as it should be. */
+async function walkAdministration(send: Send, { admin, editor, key }: Tokens) {
+  const json = { username: 'vikram' }
+  const headers = { 'idempotency-key': 'vikram' }
+  for (const token of [editor, key]) await send('POST /users', token, { json })
+  const { json: user } = await send('POST /users', admin, { json, headers })
+  await send('POST /users', admin, { json: { username: 'amit' }, headers })
+  await send('POST /users', admin, { json })
+  await send('POST /users', admin, { json: { username: 'a:b' } })
+  await send('POST /users', admin, { body: ['text/plain', 'x'] })
+  const lines = [
+    'GET /users?q=vik',
+    'GET /users?role=god',
+    'GET /authors?deleted=true',
+    ...[user.id, 'none'].flatMap((id) => [
+      `POST /users/${id}/reset-code`,
+      `POST /users/${id}/unlock`,
+      ...['sessions', 'keys'].flatMap((what) => [
+        `GET /users/${id}/${what}?limit=1`,
+        `GET /users/${id}/${what}?limit=x`,
+        `DELETE /users/${id}/${what}`,
+        `DELETE /users/${id}/${what}/none`
+      ])
+    ])
+  ]
+  for (const token of [editor, key, admin]) for (const line of lines) await send(line, token)
+  const { json: reset } = await send(`POST /users/${user.id}/reset-code`, admin)
+  for (const [what, id] of Object.entries(await credentialsOf(send, json.username, reset.reset_code)))
+    await send(`DELETE /users/${user.id}/${what}/${id}`, admin)
+}
+
+/** A session and a key of a new user. */
+async function credentialsOf(send: Send, username: string, code: string) {
+  const new_password = 'a suitable boy, unread'
+  await send('POST /password-reset', undefined, { json: { username, code, new_password } })
+  const authorization = basic(username, new_password)
+  const { json: tokens } = await send('POST /login', undefined, { headers: { authorization } })
+  const name = { name: 'reading', scope: 'read' }
+  const { json: key } = await send('POST /me/keys', tokens.access_token, { json: name })
+  const { json: sessions } = await send('GET /me/sessions', tokens.access_token)
+  return { keys: key.id, sessions: sessions.data[0].id }
 }
 
 async function walkUsers(send: Send, { admin, editor, stranger }: Tokens) {

@@ -59,7 +59,9 @@ curl() {
 function toScript(blocks: Block[], url: string): string {
   const parts = blocks.map(({ text }, index) => {
     const expecting = text.replace(EXPECTATION, (_comment, status) => `echo ${status} >"$NOTES/expected"`)
-    return `BLOCK=${index}\nprintf '\\f'\n${expecting.replaceAll('http://127.0.0.1:3000', url)}`
+    // npx would look for a package of this name first, among those of the registry too.
+    const local = expecting.replaceAll('npx library', 'node bin/library.js')
+    return `BLOCK=${index}\nprintf '\\f'\n${local.replaceAll('http://127.0.0.1:3000', url)}`
   })
   return ['set -eu', CURL, ...parts].join('\n')
 }
