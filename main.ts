@@ -12,7 +12,7 @@ import { collectStartupGarbageLater } from './db/startup-garbage.ts'
 import { openSocketsOf } from './plugins/http/open-sockets.ts'
 import { explain } from './process/explain.ts'
 import { endWithGrace, type Skipped } from './process/grace.ts'
-import { announce, type Started } from './process/start-line.ts'
+import { announce, logStart, type Started } from './process/start-line.ts'
 
 /** The process: reads the environment, then serves, or with several WORKERS lets others serve; ends gracefully on a signal. */
 async function main(): Promise<void> {
@@ -32,6 +32,7 @@ function leadWorkers(config: Config) {
 
 async function serveAlone(config: Config) {
   const server = Fastify(serverOptions(config))
+  logStart(server.log)
   // In a terminal it says that this was closed; elsewhere that we should start again, while others serve.
   const isFromTerminal = process.stdin.isTTY
   drainAtEnd(server, config, isFromTerminal ? [] : ['SIGHUP'])

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `npx library COMMAND`: all that a user or an operator runs. It is JavaScript that an old Node can read too, to say so. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const USAGE = `usage: npx library COMMAND, each with --help
@@ -57,9 +57,6 @@ function find(words) {
     const name = words.slice(0, count).join(' ')
     if (Object.keys(COMMANDS).includes(name)) return { name, rest: words.slice(count) }
   }
-  if (words[0] === '--version' || words[0] === '-v') {
-    return end(JSON.parse(readFileSync(fileOf('package.json'), 'utf8')).version, 0)
-  }
   if (words.length === 0) return end(USAGE, 2)
   if (words.some((word) => ['--help', '-h', 'help'].includes(word))) return end(USAGE, 0)
   return end(`There is no command ${words.join(' ')}.\n${USAGE}`, 2)
@@ -81,6 +78,10 @@ if (!process.features.typescript) {
     ? 'after "npm ci", "npx library" brings it.'
     : 'install Node 24 (https://nodejs.org).'
   end(`Node ${process.versions.node} is too old, 22.18 or newer is needed: ${remedy}`, 1)
+}
+if (['--version', '-v'].includes(process.argv[2])) {
+  const { describeBuild, readBuild } = await import(fileOf('plugins/build/version.ts'))
+  end(describeBuild(readBuild()), 0)
 }
 const { name, rest } = find(process.argv.slice(2))
 if (name === 'start' && rest.length > 0) {

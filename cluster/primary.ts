@@ -2,6 +2,7 @@ import Fastify from 'fastify'
 import { serverOptions } from '../app.ts'
 import { type Config, metricsPortOf, workersOf } from '../config.ts'
 import { endWithGrace } from '../process/grace.ts'
+import { logStart } from '../process/start-line.ts'
 import type { Report } from './member.ts'
 import { Pool } from './pool.ts'
 import type { Scrapes } from './scrapes.ts'
@@ -17,6 +18,7 @@ export const JOINING = 'LIBRARY_WORKER_JOINS'
  */
 export async function lead(config: Config) {
   const { log } = Fastify(serverOptions(config))
+  logStart(log)
   const size = workersOf(config)
   const pool: Pool = new Pool({
     size,

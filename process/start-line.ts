@@ -3,12 +3,18 @@ import type { Config } from '../config.ts'
 import type { Claim } from '../db/claim.ts'
 import type { Contents } from '../db/contents.ts'
 import { describeDatabase } from '../db/dialect.ts'
+import { readBuild } from '../plugins/build/version.ts'
 
 /** What a start has found. */
 export interface Started extends Contents {
   address: string
   /** The address of the metrics, where they are served. */
   metrics?: string | undefined
+}
+
+/** The first line of the log: what starts here. */
+export function logStart(log: FastifyBaseLogger): void {
+  log.info({ event: 'service_starting', ...readBuild(), node: process.version }, 'the service starts')
 }
 
 /** Says where everything is, and what data there is. */

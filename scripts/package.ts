@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { readBuild } from '../plugins/build/version.ts'
 
 const ROOT = path.join(import.meta.dirname, '..')
 const DIST = path.join(ROOT, 'dist')
@@ -46,6 +47,13 @@ function copyFiles(): void {
   for (const file of files) cpSync(path.join(ROOT, file), path.join(DIST, file))
 }
 
+/** Which commit it was made of, since a package has no `.git`. */
+function tellCommit(): void {
+  const { commit } = readBuild(ROOT)
+  writeFileSync(path.join(DIST, 'build.json'), JSON.stringify({ commit }))
+}
+
 rmSync(DIST, { recursive: true, force: true })
 compile()
 copyFiles()
+tellCommit()
