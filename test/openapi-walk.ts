@@ -322,16 +322,19 @@ async function walkAdministration(send: Send, { admin, editor, key }: Tokens) {
   for (const token of [editor, key, admin]) for (const line of lines) await send(line, token)
   const { json: reset } = await send(`POST /users/${user.id}/reset-code`, admin)
   for (const [what, id] of Object.entries(await credentialsOf(send, json.username, reset.reset_code)))
-    await send(`DELETE /users/${user.id}/${what}/${id}`, admin)
+    for (const line of [`GET /users/${user.id}/${what}?limit=1`, `DELETE /users/${user.id}/${what}/${id}`])
+      await send(line, admin)
 }
 
-/** A session and a key of a new user. */
+/** A session and a key of a new user, who has two of each. */
 async function credentialsOf(send: Send, username: string, code: string) {
   const new_password = 'a suitable boy, unread'
   await send('POST /password-reset', undefined, { json: { username, code, new_password } })
   const authorization = basic(username, new_password)
+  await send('POST /login', undefined, { headers: { authorization } })
   const { json: tokens } = await send('POST /login', undefined, { headers: { authorization } })
   const name = { name: 'reading', scope: 'read' }
+  await send('POST /me/keys', tokens.access_token, { json: name })
   const { json: key } = await send('POST /me/keys', tokens.access_token, { json: name })
   const { json: sessions } = await send('GET /me/sessions', tokens.access_token)
   return { keys: key.id, sessions: sessions.data[0].id }

@@ -20,6 +20,7 @@ import {
   RequestTimeout,
   StorageUnavailable,
   TokenRequired,
+  TooManyRequests,
   UnsupportedMediaType,
   UriTooLong,
   ValidationFailed,
@@ -207,8 +208,11 @@ function commonErrors({ method, schema = {} }: RouteOptions): ProblemClass[] {
 
 function problemAnswers(errors: ProblemClass[]) {
   const types = errors.map(({ code }) => problemTypes.get(code) as ProblemType)
+  const isLimited = types.some(({ code }) => code === TooManyRequests.code)
   const byStatus = Map.groupBy(types, ({ status }) => status)
-  return Object.fromEntries([...byStatus].map(([status, ofStatus]) => [status, documentedAnswer(ofStatus)]))
+  return Object.fromEntries(
+    [...byStatus].map(([status, ofStatus]) => [status, documentedAnswer(ofStatus, isLimited)])
+  )
 }
 
 interface Answers {
@@ -229,8 +233,11 @@ function withSharedHeaders({ method, schema }: RouteOptions, status: string, ans
   return { ...answer, headers }
 }
 
-function documentedAnswer(types: ProblemType[]) {
-  const names = types.flatMap(({ headers, ownHeaders }) => Object.keys({ ...headers, ...ownHeaders }))
+/** What is left of a limit is told where there is one. */
+function documentedAnswer(types: ProblemType[], isLimited: boolean) {
+  const names = types
+    .flatMap(({ headers, ownHeaders }) => Object.keys({ ...headers, ...ownHeaders }))
+    .filter((name) => isLimited || !name.startsWith('ratelimit'))
   const isAlwaysThere = (name: string) => types.every((type) => name in type.headers)
   return {
     description: types.map(({ title, code }) => `${title} (\`${code}\`)`).join('. '),

@@ -8,7 +8,7 @@ import { type Author, type Change, OldLog, uuidAt } from './old-log.ts'
 
 /** How texts were folded, and split into words, then. */
 export const oldFold = rebuildDown.functions.fold
-const LAST_MIGRATION = '0013-create-account-deletions'
+export const LAST_MIGRATION = '0013-create-account-deletions'
 const USERS_BEGAN = Date.UTC(2025, 11, 1)
 const AT = '2026-02-01T00:00:00.000Z'
 const LATER = '2027-02-01T00:00:00.000Z'
