@@ -5,6 +5,7 @@ import { JsonWebKeySet } from './keys.ts'
 import { PersonalData } from './personal-data.ts'
 import { ImportReason, Problem, ProblemType, ProblemTypeList } from './problems.ts'
 import { Health, OpenApiDocument, Readiness, Service } from './service.ts'
+import { ServiceStatus } from './service-status.ts'
 import { Session, SessionPage } from './sessions.ts'
 import { Refresh, TokenResponse } from './tokens.ts'
 import { AuthorsCsv, AuthorsNdjson, ImportEvents, ImportResult } from './transfers.ts'
@@ -56,6 +57,7 @@ export const schemas = [
   OpenApiDocument,
   PersonalData,
   Service,
+  ServiceStatus,
   Problem,
   ProblemType,
   ProblemTypeList,

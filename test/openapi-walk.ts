@@ -305,6 +305,7 @@ async function walkAdministration(send: Send, { admin, editor, key }: Tokens) {
   await send('POST /users', admin, { json: { username: 'a:b' } })
   await send('POST /users', admin, { body: ['text/plain', 'x'] })
   const lines = [
+    'GET /service',
     'GET /users?q=vik',
     'GET /users?role=god',
     'GET /authors?deleted=true',

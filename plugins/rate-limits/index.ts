@@ -17,7 +17,8 @@ import {
   type RateLimitState,
   REFRESH,
   REGISTRATION,
-  rateLimitFields
+  rateLimitFields,
+  refused
 } from './policies.ts'
 
 interface AddressLimit {
@@ -41,6 +42,8 @@ export interface RateLimits {
   unlock(caller: CallerCredential | 'service', username: string): Promise<number>
   /** What is counted of this account now. Addresses are not told, of which only hashes are kept. */
   listOf(username: string): Promise<CountedLimit[]>
+  /** How often this process has refused somebody since it was started, by the names of the limits. */
+  refused(): Record<string, number>
 }
 
 export interface CountedLimit {
@@ -49,7 +52,7 @@ export interface CountedLimit {
   until: string
 }
 
-type Limits = Omit<RateLimits, 'unlock' | 'listOf'>
+type Limits = Omit<RateLimits, 'unlock' | 'listOf' | 'refused'>
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -69,7 +72,8 @@ async function rateLimitsPlugin(fastify: FastifyInstance) {
   fastify.decorate('rateLimits', {
     ...limits,
     unlock: (caller, username) => unlock(fastify, caller, username),
-    listOf: (username) => listOf(fastify, username)
+    listOf: (username) => listOf(fastify, username),
+    refused: () => Object.fromEntries(refused)
   })
   fastify.decorateReply('rateLimit', function rateLimit(state) {
     return state === undefined ? this : this.headers(rateLimitFields(state))

@@ -93,8 +93,12 @@ export function rateLimitFields({ policy, remaining, reset }: RateLimitState) {
   }
 }
 
+/** How often this process has refused somebody, by the names of the policies. */
+export const refused = new Map<string, number>()
+
 /** Throws `TooManyRequests`, which tells when the next try is taken. */
 export function refuse(state: RateLimitState): never {
+  refused.set(state.policy.name, (refused.get(state.policy.name) ?? 0) + 1)
   const headers = { 'retry-after': String(state.reset), ...rateLimitFields(state) }
   throw withExtras(new TooManyRequests(state.policy.what, String(state.reset)), { headers })
 }

@@ -92,6 +92,16 @@ export class KeyRing {
     return { keys: keys.map(({ jwk }) => jwk) }
   }
 
+  /** Since when each key that is not expired signs. */
+  ages(): { kid: string; active_from: string; age_seconds: number }[] {
+    const keys = [...this.#keys.values()].filter(({ expiresAt }) => expiresAt > Date.now())
+    return keys.map(({ kid, activeFrom }) => ({
+      kid,
+      active_from: new Date(activeFrom).toISOString(),
+      age_seconds: Math.max(0, Math.floor((Date.now() - activeFrom) / 1000))
+    }))
+  }
+
   /** Takes over what the store has by now, and after the clock was set back as that sees it; of keys that cannot be used an error is logged, and the keys stay as they are. */
   reload(): void | Promise<void> {
     if (this.#looking !== undefined) return this.#looking

@@ -6,7 +6,7 @@ import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { upkeepOf } from '../../db/dialect.ts'
 import { contentsOf, schemaOf } from '../../scripts/migration/contents.ts'
-import { buildApp, ROOT, temporaryFolder } from '../helpers.ts'
+import { ROOT, temporaryFolder } from '../helpers.ts'
 
 const FOLDER = path.join(ROOT, 'test/schemas')
 const KEPT = readdirSync(FOLDER).map((file) => file.replace('.db.gz', ''))
@@ -88,9 +88,3 @@ function newestSchema(): Promise<string[]> {
   })()
   return made
 }
-
-t.test('the service starts on the oldest one, and shows its users', async (t) => {
-  const server = await buildApp(t, { DATABASE_URL: unpack(t, '0001-create-users') })
-  t.ok((await server.db.selectFrom('users').select('id').execute()).length > 1)
-  t.equal((await server.inject('/health/ready')).statusCode, 200)
-})

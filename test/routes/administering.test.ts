@@ -44,6 +44,7 @@ const ACTS: { line: string; payload?: object; status: number; event?: string }[]
   { line: 'GET /users?q=san', status: 200, event: 'users_searched' },
   { line: 'GET /users?role=editor', status: 200, event: 'users_searched' },
   { line: 'GET /users?disabled=false', status: 200, event: 'users_searched' },
+  { line: 'GET /service', status: 200, event: 'service_status_read' },
   { line: 'GET /authors?deleted=true', status: 200, event: 'deleted_authors_listed' },
   { line: 'POST /users', payload: { username: 'kamala' }, status: 201, event: 'user_created' },
   { line: 'POST /users/{id}/reset-code', status: 200, event: 'reset_code_created' },
@@ -395,4 +396,22 @@ t.test('SQLite finds deleted authors and users by their indexes', async (t) => {
       .execute(directly(t, server))
     t.match(rows.map(({ detail }) => detail).join('\n'), plan, query)
   }
+})
+
+t.test('GET /service tells what runs here', async (t) => {
+  const server = await buildApp(t)
+  const admin = await signInAdmin(server)
+  for (let tries = 0; tries < 11; tries++) await logIn(server, 'indira', 'wrong, always wrong')
+  const status = (await asks(server, admin.headers)('GET /service')).json()
+  t.match(status, {
+    version: /^\d+\.\d+\.\d+/,
+    node: process.version,
+    engine: 'SQLite',
+    counts: { authors: 0, users: 1 },
+    backups: null
+  })
+  t.ok(status.commit === null || /^[0-9a-f]{12}$/.test(status.commit))
+  t.ok(status.limits.login >= 1, 'limits that were hit')
+  t.equal(status.keys.length, 1)
+  t.ok(Date.parse(status.started_at) <= Date.now())
 })
