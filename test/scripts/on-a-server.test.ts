@@ -64,7 +64,10 @@ t.test('migrations, on an empty database too, and there is nothing to undo', onS
     code: 0,
     stdout: /0016-refold {2}\d{4}-/
   })
-  t.match(await library({ DATABASE_URL }, 'db', 'migrate', 'down'), {
+  // Those that come later can be undone.
+  let down = await library({ DATABASE_URL }, 'db', 'migrate', 'down')
+  while (down.code === 0) down = await library({ DATABASE_URL }, 'db', 'migrate', 'down')
+  t.match(down, {
     code: 1,
     stderr: /^With 0016-refold databases on PostgreSQL begin, so there is nothing to undo: .+\.\n$/
   })
