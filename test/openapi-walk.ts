@@ -47,7 +47,7 @@ export async function walk(t: Test, prepare?: (db: Db) => Promise<unknown>): Pro
   await walkAccountByKey(send, tokens.key)
   await walkAuthors(send, tokens)
   await walkHistory(send, tokens)
-  await walkKeysInUse(send, db, tokens.editor)
+  await walkKeysInUse(send, db, tokens)
   await walkFiles(send, tokens)
   await send('GET /changes/stream', tokens.editor)
   await walkChanges(send, server, tokens.editor)
@@ -248,14 +248,15 @@ async function walkHistory(send: Send, { admin, editor, reader, stranger, key }:
 }
 
 /** What is answered to the second of two requests with one key, while another transaction holds up the first. */
-async function walkKeysInUse(send: Send, db: Db, token: string) {
+async function walkKeysInUse(send: Send, db: Db, { admin, editor }: Tokens) {
   const headers = { 'idempotency-key': 'in-use' }
-  const lines: [string, Sent][] = [
+  const lines: [string, Sent, string?][] = [
+    ['POST /users', { headers, json: { username: 'kiran' } }, admin],
     ['POST /authors', { headers, json: { ...AUTHOR, book: 'Grimus' } }],
     [`PATCH ${RUSHDIE}`, { headers, ...EDITS.PATCH?.({ note: 'd' }) }],
     [`POST ${RUSHDIE}/restore`, { headers }]
   ]
-  for (const [line, sent] of lines) {
+  for (const [line, sent, token = editor] of lines) {
     const { promise: held, resolve: release } = Promise.withResolvers<void>()
     const holding = db.transaction().execute(() => held)
     const both = [send(line, token, sent), send(line, token, sent)]
