@@ -28,7 +28,7 @@ export type TellNews = (migration: string, news: MigrationNews) => void
 /** The names of all migrations of this version. */
 export async function knownMigrations(): Promise<string[]> {
   const files = await fs.readdir(MIGRATIONS)
-  return files.filter((name) => name.endsWith('.ts')).map((name) => path.basename(name, '.ts'))
+  return files.flatMap((name) => /^(\d.+)\.[jt]s$/.exec(name)?.[1] ?? [])
 }
 
 /** Kysely's migrator over `migrations/`, in the order of the file names. */

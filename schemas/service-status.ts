@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { backupTimes } from './service.ts'
 import { Nullable } from './text.ts'
 
 const Bytes = (description: string) =>
@@ -16,7 +17,7 @@ const EXAMPLE = {
   uptime_seconds: 86400,
   database: { bytes: 94371840, log_bytes: 4194304, free_bytes: 21474836480 },
   counts: { authors: 100000, users: 12 },
-  backups: null,
+  backups: { last_verified_at: '2026-11-24T09:00:00.000Z', last_failed_at: null },
   limits: { login: 3 },
   keys: [{ kid: 'k1', active_from: '2026-11-01T00:00:00.000Z', age_seconds: 1936200 }]
 }
@@ -41,11 +42,12 @@ export const ServiceStatus = Type.Object(
       { authors: Count('Authors that are there.'), users: Count('Accounts.') },
       { title: 'ServiceCounts' }
     ),
-    backups: Type.Unsafe<object | null>({
-      type: ['object', 'null'],
-      additionalProperties: true,
-      description: 'What is known of the backups that the service makes; null where it makes none.'
-    }),
+    backups: Nullable(
+      Type.Object(backupTimes, {
+        title: 'BackupTimes',
+        description: 'The backups that the service makes by itself; null where it makes none.'
+      })
+    ),
     limits: Type.Unsafe<Record<string, number>>({
       type: 'object',
       additionalProperties: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },

@@ -41,22 +41,20 @@ export const Health = Type.Object(
 const Moment = (description: string) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', maxLength: 30, description })
 
+/** What is known of the backups that the service makes by itself. */
+export const backupTimes = {
+  last_verified_at: Moment('The moment that the newest verified backup is of; null before the first.'),
+  last_failed_at: Moment('When a backup failed since then; null where none has.')
+}
+
 export const Readiness = Type.Object(
   {
     status: Type.Unsafe<'ok'>({ type: 'string', enum: ['ok'] }),
     backups: Type.Optional(
-      Type.Object(
-        {
-          last_verified_at: Moment(
-            'The moment that the newest verified backup is of; null before the first.'
-          ),
-          last_failed_at: Moment('When a backup failed since then; null where none has.')
-        },
-        {
-          description:
-            'There where the service makes backups by itself. One that fails does not make it not ready.'
-        }
-      )
+      Type.Object(backupTimes, {
+        description:
+          'There where the service makes backups by itself. One that fails does not make it not ready.'
+      })
     )
   },
   {

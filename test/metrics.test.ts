@@ -316,19 +316,16 @@ t.test('what an engine tells is counted', async (t) => {
 
 t.test('what is known of backups is told', async (t) => {
   const server = await buildApp(t)
-  const told = async (backups?: Parameters<typeof measureBackups>[0]['backups']) => {
+  const told = async (known: ReturnType<FastifyInstance['backups']['status']>) => {
     const metrics = new Instruments(server.log)
-    measureBackups({ metrics, ...(backups && { backups }) })
+    measureBackups({ metrics, backups: { status: () => known } })
     return (await metrics.read()).map(({ values }) => values.map(({ value }) => value))
   }
   const lastAt = new Date('2026-11-02T03:04:05Z')
-  t.strictSame(await told(), [[], []])
-  t.strictSame(await told({ status: () => undefined }), [[], []])
-  t.strictSame(await told({ status: () => ({ lastAt: undefined, failure: {} }) }), [[], [1]])
-  t.strictSame(await told({ status: () => ({ lastAt, failure: undefined }) }), [
-    [lastAt.getTime() / 1000],
-    [0]
-  ])
+  const failure = { at: lastAt, reason: 'disk full' }
+  t.strictSame(await told(undefined), [[], []])
+  t.strictSame(await told({ lastAt: undefined, failure }), [[], [1]])
+  t.strictSame(await told({ lastAt, failure: undefined }), [[lastAt.getTime() / 1000], [0]])
 })
 
 t.test('only GET and HEAD of /metrics are served', async (t) => {

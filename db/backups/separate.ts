@@ -18,7 +18,8 @@ export type Outcome =
   | { failed: string }
   | { made: { folder: string; bytes: number; authors: number; deleted: string[] } }
 
-const PROGRAM = path.join(import.meta.dirname, 'process.ts')
+/** In a package it is JavaScript, as this is. */
+const PROGRAM = path.join(import.meta.dirname, `process${path.extname(import.meta.filename)}`)
 
 /** Makes backups in processes of their own, one at a time. */
 export class SeparateBackups {

@@ -1,5 +1,6 @@
 /** What the settings of backups mean. */
 import path from 'node:path'
+import { BASE_FOLDER } from '../base-folder.ts'
 import type { Keep } from './keeping.ts'
 
 export interface BackupSettings {
@@ -8,13 +9,11 @@ export interface BackupSettings {
   BACKUP_KEEP: string
 }
 
-/** A relative path begins here. */
-const PROJECT = path.join(import.meta.dirname, '../..')
 const UNITS_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** The absolute path of the folder. */
 export function backupFolderOf({ BACKUP_DIR }: Pick<BackupSettings, 'BACKUP_DIR'>): string {
-  return path.resolve(PROJECT, BACKUP_DIR)
+  return path.resolve(BASE_FOLDER, BACKUP_DIR)
 }
 
 /** As in `21600` (seconds) or `6h`. */

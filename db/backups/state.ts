@@ -17,6 +17,14 @@ export interface BackupState {
   failure: Failure | undefined
 }
 
+/** For those who may see neither folders nor reasons, which are in the log. */
+export function timesOf({ lastAt, failure }: BackupState) {
+  return {
+    last_verified_at: lastAt?.toISOString() ?? null,
+    last_failed_at: failure?.at.toISOString() ?? null
+  }
+}
+
 /** Throws when the folder is there and cannot be read. */
 export async function readState(folder: string): Promise<BackupState> {
   const [newest] = backupsAmong(await namesIn(folder))

@@ -1,22 +1,8 @@
-import type { Instruments } from './instruments.ts'
-
-/** What the plugin that makes backups tells of them, where there is one and it makes some. */
-interface BackupState {
-  /** Of the newest that was verified. */
-  lastAt: Date | undefined
-  /** Since then. */
-  failure: object | undefined
-}
-
-interface Service {
-  metrics: Instruments
-  backups?: { status(): BackupState | undefined }
-}
+import type { FastifyInstance } from 'fastify'
 
 /** Nothing is told where the service makes no backups. */
-export function measureBackups(service: Service): void {
+export function measureBackups(service: Pick<FastifyInstance, 'backups' | 'metrics'>): void {
   const { metrics } = service
-  const state = () => service.backups?.status()
   metrics.gauge(
     {
       name: 'library_backup_verified_timestamp_seconds',
@@ -24,7 +10,7 @@ export function measureBackups(service: Service): void {
       isOfService: true
     },
     () => {
-      const lastAt = state()?.lastAt
+      const lastAt = service.backups.status()?.lastAt
       return lastAt && lastAt.getTime() / 1000
     }
   )
@@ -35,7 +21,7 @@ export function measureBackups(service: Service): void {
       isOfService: true
     },
     () => {
-      const now = state()
+      const now = service.backups.status()
       return now && (now.failure === undefined ? 0 : 1)
     }
   )

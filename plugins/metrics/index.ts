@@ -32,4 +32,4 @@ async function metricsPlugin(fastify: FastifyInstance) {
   metrics.addAll(processFamilies)
 }
 
-export default fp(metricsPlugin, { name: 'metrics' })
+export default fp(metricsPlugin, { name: 'metrics', dependencies: ['build'] })

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { openSocketsOf } from '../http/open-sockets.ts'
@@ -14,7 +12,7 @@ export function measureService(fastify: FastifyInstance): void {
     {
       name: 'library_info',
       help: 'Always 1; the labels say what is running.',
-      labels: { version: versionOf(), node: process.version },
+      labels: { version: fastify.build.version, node: process.version },
       label: 'engine',
       isOfService: true
     },
@@ -46,12 +44,6 @@ export function measureService(fastify: FastifyInstance): void {
     },
     () => performance.eventLoopUtilization().active / 1000
   )
-}
-
-/** As package.json says. */
-function versionOf(): string {
-  const file = path.join(import.meta.dirname, '../../package.json')
-  return JSON.parse(readFileSync(file, 'utf8')).version
 }
 
 async function isReady(fastify: FastifyInstance): Promise<boolean> {

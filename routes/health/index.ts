@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyInstance } from 'fastify'
+import { timesOf } from '../../db/backups/state.ts'
 import { ShuttingDown } from '../../schemas/errors.ts'
 import { answer } from '../../schemas/ref.ts'
 import { Health, Readiness } from '../../schemas/service.ts'
@@ -45,16 +45,6 @@ const health: FastifyPluginAsyncTypebox = async (fastify) => {
       return { status: 'ok' as const, ...(backups && { backups: timesOf(backups) }) }
     }
   })
-}
-
-type Backups = NonNullable<ReturnType<FastifyInstance['backups']['status']>>
-
-/** Anyone may ask, so that nothing is told of folders and reasons, which are in the log. */
-function timesOf({ lastAt, failure }: Backups) {
-  return {
-    last_verified_at: lastAt?.toISOString() ?? null,
-    last_failed_at: failure?.at.toISOString() ?? null
-  }
 }
 
 export default health

@@ -1,24 +1,15 @@
 import { statfs } from 'node:fs/promises'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
+import { timesOf } from '../../db/backups/state.ts'
 import { countContents } from '../../db/contents.ts'
 import { AccessTokenOnly, RoleRequired } from '../../schemas/errors.ts'
 import { answer } from '../../schemas/ref.ts'
 import { ServiceStatus } from '../../schemas/service-status.ts'
 
-/** What other plugins tell of the database and of backups, where they are there. */
-interface Told {
-  databaseState?: {
-    engineName: string
-    folder: string | undefined
-    sizes(): Promise<{ data: number; log?: number }>
-  }
-  backups?: { status(): object | undefined }
-}
-
 /** What an operator without a shell wants to know. */
 const service: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { build, db, rateLimits, signingKeys } = fastify
+  const { backups, build, databaseState, db, rateLimits, signingKeys } = fastify
   fastify.addHook('onRequest', fastify.authenticate)
   fastify.addHook('onRequest', fastify.administer)
 
@@ -36,7 +27,7 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [RoleRequired, AccessTokenOnly] },
     handler: async (request) => {
       const { version, commit, startedAt } = build
-      const { databaseState, backups } = fastify as FastifyInstance & Told
+      const made = backups.status()
       request.log.info(
         { event: 'service_status_read', by: request.user.id },
         'the state of the service was read'
@@ -45,12 +36,12 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
         version,
         commit,
         node: process.version,
-        engine: databaseState?.engineName ?? (fastify.asksServer ? 'PostgreSQL' : 'SQLite'),
+        engine: databaseState.engineName,
         started_at: startedAt,
         uptime_seconds: Math.floor(process.uptime()),
         database: await sizesOf(databaseState),
         counts: await countContents(db),
-        backups: backups?.status() ?? null,
+        backups: made ? timesOf(made) : null,
         limits: rateLimits.refused(),
         keys: signingKeys.ages()
       }
@@ -58,12 +49,12 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 }
 
-async function sizesOf(state: Told['databaseState']) {
-  const sizes = await state?.sizes()
-  const disk = state?.folder === undefined ? undefined : await statfs(state.folder)
+async function sizesOf(state: FastifyInstance['databaseState']) {
+  const sizes = await state.sizes()
+  const disk = state.folder === undefined ? undefined : await statfs(state.folder)
   return {
-    bytes: sizes?.data ?? null,
-    log_bytes: sizes?.log ?? null,
+    bytes: sizes.data,
+    log_bytes: sizes.log ?? null,
     free_bytes: disk === undefined ? null : disk.bavail * disk.bsize
   }
 }

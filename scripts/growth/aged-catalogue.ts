@@ -4,7 +4,7 @@ import { type CallerCredential, type Command, callOf, type Representation } from
 import { purgeAuthor } from '../../db/commands/author-purges.ts'
 import { createAuthor, deleteAuthor, patchAuthor, restoreAuthor } from '../../db/commands/authors.ts'
 import { openSession } from '../../db/commands/sessions.ts'
-import { changeUserAsOperator, registerUser } from '../../db/commands/users.ts'
+import { changeUser, registerUser } from '../../db/commands/users.ts'
 import { type Database, openDatabase } from '../../db/database.ts'
 import { readHistoryKeep } from '../../db/history/keeping.ts'
 import { trimAll } from '../../db/history/walk.ts'
@@ -95,7 +95,7 @@ export class AgedCatalogue {
   async #signIn(): Promise<void> {
     const username = 'archivist'
     const { id } = await this.#run(registerUser, { username, passwordHash: '' })
-    await this.#run(changeUserAsOperator, { userId: id, role: 'admin' })
+    await this.#run(changeUser, { userId: id, role: 'admin' })
     const { sessionId } = await this.#run(openSession, {
       userId: id,
       passwordHash: '',
