@@ -9,10 +9,13 @@ export interface DeletedAuthor extends AuthorRecord {
   deleted_by: string | null
 }
 
+/** What was purged has no name. A quotation mark within a text has a backslash before it. */
+const IS_WHOLE = '%"name":%'
+
 /** A literal, since a partial index is not taken for a value that comes later. */
 const DELETED = sql.lit('deleted' as const)
 
-/** Up to `limit` authors that are deleted, the last deletion first, those before the sequence number `before`. */
+/** Up to `limit` authors that are deleted and can be restored, the last deletion first, those before the sequence number `before`. */
 export async function listDeletedAuthors(
   db: ReadDb,
   { limit, before }: { limit: number; before: number | undefined }
@@ -22,6 +25,7 @@ export async function listDeletedAuthors(
     .select(['sequence', 'at', 'before', idOfUser('changes.actor_number').as('actor_id')])
     .where('operation', '=', DELETED)
     .where('before', 'is not', null)
+    .where('before', 'like', IS_WHOLE)
     .$narrowType<{ before: NotNull }>()
     .where(({ not, exists, selectFrom }) =>
       not(

@@ -13,7 +13,7 @@ import { type Dialect, Kysely, type KyselyPlugin } from 'kysely'
 import type { Test } from 'tap'
 import { app, serverOptions } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
-import { registerUser } from '../db/commands/users.ts'
+import { changeUser, registerUser } from '../db/commands/users.ts'
 import { databaseFile, isServer } from '../db/dialect.ts'
 import { Connection as ServerConnection, serverOf } from '../db/postgres/connection.ts'
 import { RunnerDialect } from '../db/postgres/dialect.ts'
@@ -86,6 +86,13 @@ export async function signIn(server: FastifyInstance, username = 'salman') {
   const { id } = await server.run('service', registerUser, user)
   const { access_token: token } = await server.sessions.open({ ...user, id }, undefined)
   return { id, token, headers: { authorization: `Bearer ${token}` } }
+}
+
+/** The same of an admin. */
+export async function signInAdmin(server: FastifyInstance, username = 'indira') {
+  const admin = await signIn(server, username)
+  await server.run('service', changeUser, { userId: admin.id, role: 'admin' })
+  return admin
 }
 
 /**

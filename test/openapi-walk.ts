@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { codeExpiry, upsertPasswordReset } from '../db/password-resets.ts'
 import type { Tables } from '../db/tables.ts'
 import { updateUser } from '../db/users.ts'
-import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn } from './helpers.ts'
+import { AUTHOR, basic, buildApp, directly, type Held, holdWriting, PASSWORD, signIn } from './helpers.ts'
 
 export interface Answer {
   method: string
@@ -47,7 +47,7 @@ export async function walk(t: Test, prepare?: (db: Db) => Promise<unknown>): Pro
   await walkAccountByKey(send, tokens.key)
   await walkAuthors(send, tokens)
   await walkHistory(send, tokens)
-  await walkKeysInUse(send, db, tokens)
+  await walkKeysInUse(send, () => holdWriting(t, server), tokens)
   await walkFiles(send, tokens)
   await send('GET /changes/stream', tokens.editor)
   await walkChanges(send, server, tokens.editor)
@@ -248,7 +248,7 @@ async function walkHistory(send: Send, { admin, editor, reader, stranger, key }:
 }
 
 /** What is answered to the second of two requests with one key, while another transaction holds up the first. */
-async function walkKeysInUse(send: Send, db: Db, { admin, editor }: Tokens) {
+async function walkKeysInUse(send: Send, hold: () => Promise<Held>, { admin, editor }: Tokens) {
   const headers = { 'idempotency-key': 'in-use' }
   const lines: [string, Sent, string?][] = [
     ['POST /users', { headers, json: { username: 'kiran' } }, admin],
@@ -257,12 +257,11 @@ async function walkKeysInUse(send: Send, db: Db, { admin, editor }: Tokens) {
     [`POST ${RUSHDIE}/restore`, { headers }]
   ]
   for (const [line, sent, token = editor] of lines) {
-    const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    const holding = db.transaction().execute(() => held)
+    const held = await hold()
     const both = [send(line, token, sent), send(line, token, sent)]
     await Promise.race(both)
-    release()
-    await Promise.all([holding, ...both])
+    await held.exec('commit')
+    await Promise.all(both)
   }
 }
 

@@ -216,9 +216,14 @@ t.test('every file and script that the documents name is there', async (t) => {
   const scripts = Object.keys(JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')).scripts)
   for (const [, name] of documents.matchAll(/npm run ([\w:-]+)/g))
     t.ok(scripts.includes(name as string), `npm run ${name}`)
-  const sections = [...documents.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) => anchorOf(title))
-  for (const [, place = ''] of documents.matchAll(/\]\((?!https?:)([^)]+)\)/g))
-    t.ok(place.startsWith('#') ? sections.includes(place) : existsSync(path.join(ROOT, place)), place)
+  for (const [, place = ''] of documents.matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
+    const [file = '', section] = place.split('#')
+    t.ok(existsSync(path.join(ROOT, file)), place)
+    if (section === undefined) continue
+    const page = file === '' ? documents : readFileSync(path.join(ROOT, file), 'utf8')
+    const sections = [...page.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) => anchorOf(title))
+    t.ok(sections.includes(section), place)
+  }
   const layout = /## Layout\n\n```\n(.*?)```/s.exec(readme)?.[1] as string
   for (const [, entry] of layout.matchAll(/^(\S+)/gm))
     t.ok(existsSync(path.join(ROOT, entry as string)), `${entry}`)
@@ -226,8 +231,8 @@ t.test('every file and script that the documents name is there', async (t) => {
 
 /** As GitHub makes it of a heading. */
 function anchorOf(title: string): string {
-  return `#${title
+  return title
     .toLowerCase()
     .replaceAll(/[^\w\s-]/g, '')
-    .replaceAll(' ', '-')}`
+    .replaceAll(' ', '-')
 }

@@ -3,7 +3,7 @@ import pg from 'pg'
 import type { Test } from 'tap'
 import { ENDED_TRANSACTIONS } from '../../db/postgres/write-lock.ts'
 import { engineOf, newDatabase, test } from '../engines.ts'
-import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, PASSWORD, signIn, signInAdmin } from '../helpers.ts'
 
 type Headers = Record<string, string>
 type Who = Awaited<ReturnType<typeof signIn>>
@@ -13,12 +13,6 @@ async function buildThree(t: Test): Promise<FastifyInstance[]> {
   const servers: FastifyInstance[] = []
   for (let i = 0; i < 3; i++) servers.push(await buildApp(t, { DATABASE_URL, RATE_LIMIT: 'off' }))
   return servers
-}
-
-async function signInAdmin(t: Test, server: FastifyInstance): Promise<Who> {
-  const admin = await signIn(server, 'admin')
-  await directly(t, server).updateTable('users').set({ role: 'admin' }).where('id', '=', admin.id).execute()
-  return admin
 }
 
 const send = async (server: FastifyInstance, request: InjectOptions) => {
@@ -57,7 +51,7 @@ const ENDINGS: Record<string, (server: FastifyInstance, admin: Who, user: Who) =
 
 test('a session that has ended at one instance is good at none', async (t) => {
   const servers = await buildThree(t)
-  const admin = await signInAdmin(t, servers[0] as FastifyInstance)
+  const admin = await signInAdmin(servers[0] as FastifyInstance)
   for (const [name, end] of Object.entries(ENDINGS)) {
     for (const [on, server] of servers.entries()) {
       const user = await signIn(server, `user-${on}-${name.replaceAll(' ', '-')}`)
@@ -86,7 +80,7 @@ test('an API key that was deleted at one instance is good at none', async (t) =>
 
 test('a role that was changed at one instance counts at all', async (t) => {
   const servers = await buildThree(t)
-  const admin = await signInAdmin(t, servers[0] as FastifyInstance)
+  const admin = await signInAdmin(servers[0] as FastifyInstance)
   const user = await signIn(servers[0] as FastifyInstance, 'user')
   let count = 0
   for (const server of servers) {

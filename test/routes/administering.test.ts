@@ -6,18 +6,12 @@ import t, { type Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { changeUser } from '../../db/commands/users.ts'
 import { test } from '../engines.ts'
-import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn, signInAdmin } from '../helpers.ts'
 
 type Headers = Record<string, string>
 type Method = 'GET' | 'POST' | 'DELETE'
 
 const NOBODY = '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21'
-
-async function signInAdmin(server: FastifyInstance, name = 'indira') {
-  const admin = await signIn(server, name)
-  await server.run('service', changeUser, { userId: admin.id, role: 'admin' })
-  return admin
-}
 
 async function keyOf(server: FastifyInstance, headers: Headers, scope = 'write') {
   const payload = { name: `a key to ${scope}`, scope }

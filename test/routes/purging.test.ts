@@ -5,7 +5,7 @@ import type { Change } from '../../db/changes.ts'
 import type { Tables } from '../../db/tables.ts'
 import { AgedCatalogue } from '../../scripts/growth/aged-catalogue.ts'
 import { newDatabase, test } from '../engines.ts'
-import { buildApp, directly, listen, signIn } from '../helpers.ts'
+import { buildApp, directly, listen, signIn, signInAdmin } from '../helpers.ts'
 
 const ACHEBE = { name: 'Chinua Achebe', book: 'No Longer at Ease', country: 'Nigeria' }
 const PATCH_TYPE = { 'content-type': 'application/merge-patch+json' }
@@ -29,12 +29,6 @@ function client(server: FastifyInstance, headers: Headers) {
 }
 
 const outlineOf = (changes: Change[]) => changes.map(({ version, operation }) => [version, operation])
-
-async function signInAdmin(t: Test, server: FastifyInstance) {
-  const admin = await signIn(server, 'admin')
-  await directly(t, server).updateTable('users').set({ role: 'admin' }).where('id', '=', admin.id).execute()
-  return admin
-}
 
 /** Authors of 100 days: one that is edited every tenth day, one that was deleted on day 30, one on day 98, one that is as it was. */
 async function hundredDays(t: Test, HISTORY_KEEP: string) {
@@ -100,8 +94,11 @@ test('versions that were replaced longer ago than HISTORY_KEEP are let go, and t
   for (const [id, record] of made) t.strictSame(record, record && (await get(`/authors/${id}`)))
   t.equal(changes.find(({ author_id }) => author_id === ids[1])?.record, null)
 
-  const admin = client(server, (await signInAdmin(t, server)).headers)
+  const admin = client(server, (await signInAdmin(server)).headers)
   t.match((await admin.send('POST', `${deleted}/restore`)).json(), { status: 410, code: 'AUTHOR_PURGED' })
+  const { data: restorable } = await admin.get('/authors?deleted=true')
+  t.match(restorable, [{ id: ids[2] }], 'deleted authors are those that can be restored')
+  t.equal(restorable.length, 1)
   t.equal((await admin.send('POST', `${lately}/restore`)).statusCode, 201)
   t.equal(
     (await send('POST', '/authors', { ...ACHEBE, book: 'A Man of the People' })).json().slug,
@@ -117,7 +114,7 @@ test('so many versions of each author are kept, and what was replaced today in a
     [9, 'patched']
   ])
   t.equal((await get(`/authors/${ids[1]}?version=1`)).book, 'A Man of the People', 'also of a deleted one')
-  const admin = client(server, (await signInAdmin(t, server)).headers)
+  const admin = client(server, (await signInAdmin(server)).headers)
   for (const note of ['a', 'b', 'c']) t.equal((await admin.send('PATCH', url, { note })).statusCode, 200)
   await server.housekeeping.trimHistories()
   t.equal((await get(`${url}/history`)).data.length, 4, 'version 10 was replaced today')
@@ -198,7 +195,7 @@ test('an author that is purged leaves nothing but that it was purged', async (t)
   const { headers: ownersHeaders } = await signIn(server)
   const owner = client(server, ownersHeaders)
   const elsewhere = client(await buildApp(t, { DATABASE_URL }), ownersHeaders)
-  const { id: adminId, headers } = await signInAdmin(t, server)
+  const { id: adminId, headers } = await signInAdmin(server)
   const admin = client(server, headers)
   const content = { ...ACHEBE, identifiers: { viaf: '22148095' }, note: 'Ogidi' }
   const create = () => owner.send('POST', '/authors', content, { 'idempotency-key': 'first' })
@@ -253,6 +250,7 @@ test('an author that is purged leaves nothing but that it was purged', async (t)
   ])
   t.strictSame((await owner.get(`${url}/history`)).data, changes.slice(1))
   t.match(await owner.get(`${url}?version=1`), { code: 'VERSION_PURGED' })
+  t.strictSame((await admin.get('/authors?deleted=true')).data, [])
   t.match(await owner.get(`${url}?version=3`), { code: 'VERSION_NOT_FOUND' })
   t.match((await admin.send('POST', `${url}/restore`)).json(), {
     code: 'AUTHOR_PURGED',
@@ -284,7 +282,7 @@ test('an author that is purged leaves nothing but that it was purged', async (t)
 
 test('an author that was deleted is purged too, as is one with a long history', async (t) => {
   const { server, url: base } = await listen(t)
-  const { headers } = await signInAdmin(t, server)
+  const { headers } = await signInAdmin(server)
   const { send, get } = client(server, headers)
   const controller = new AbortController()
   const stream = await fetch(`${base}/changes/stream?since=0`, { headers, signal: controller.signal })

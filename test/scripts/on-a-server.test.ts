@@ -169,7 +169,7 @@ t.test('a server or a database that cannot be used is told in one sentence', onS
   t.match(await library({ DATABASE_URL: nowhere }, 'keys', 'list'), { code: 1, stderr: /^PostgreSQL at / })
   t.match(await library({ DATABASE_URL: nowhere }, 'start'), {
     code: 1,
-    stdout: '',
+    stdout: /^\{.+"event":"service_starting",.+\}\n$/,
     stderr: /^PostgreSQL at /
   })
 })
