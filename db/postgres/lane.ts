@@ -42,6 +42,19 @@ export class Lane {
     return least
   }
 
+  /**
+   * A new connection, for what was lost with another: those that are there may have been lost in the same moment, and not know it yet.
+   * Where none can be opened, one of them. Throws `CannotConnect`.
+   */
+  async chooseNew(): Promise<Connection> {
+    if (this.#open.length >= this.#options.most) return this.choose()
+    return this.#another().catch((error) => {
+      const least = this.#least()
+      if (least === undefined) throw error
+      return least
+    })
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#opening?.catch(() => {})

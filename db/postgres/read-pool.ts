@@ -56,7 +56,7 @@ export class ReadPool {
     const { sql } = statement
     const begun = performance.now()
     for (let tries = 1; ; tries += 1) {
-      const chosen = lane.choose()
+      const chosen = tries === 1 ? lane.choose() : lane.chooseNew()
       const connection = chosen instanceof Promise ? await chosen : chosen
       try {
         return await connection.run(statement, LONGEST_READ_MS, (ms) => this.#slowKinds.note(sql, ms))

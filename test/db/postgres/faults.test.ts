@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
@@ -293,6 +294,30 @@ async function retry<T>(work: () => Promise<T>): Promise<T> {
     }
   }
 }
+
+t.test('reads outlive the loss of all connections at once', { context }, async (t) => {
+  const { url, direct, db, words } = await openWords(t)
+  // Many at once are worth one connection more each time.
+  for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 200 }, () => words(db)))
+  // Nobody here can learn of it before the next reads are sent.
+  const ended = spawnSync(process.execPath, ['--input-type=module', '-e', END_READS, url], {
+    encoding: 'utf8'
+  })
+  t.ok(Number(ended.stdout) > 3, `connections for reading: ${ended.stdout}${ended.stderr}`)
+  const answers = await Promise.allSettled([words(db), words(direct)])
+  for (const answer of answers) t.equal(answer.status, 'fulfilled', JSON.stringify(answer))
+})
+
+/** Ends all connections that read, as an operator would, and says how many. */
+const END_READS = `
+  import pg from 'pg'
+  const client = new pg.Client(process.argv.at(-1))
+  await client.connect()
+  const { rows } = await client.query(
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and application_name = 'library-api reads'"
+  )
+  console.log(rows.length)
+  await client.end()`
 
 t.test('nobody waits behind a statement that takes long', { context }, async (t) => {
   const { db, words } = await openWords(t)
