@@ -12,7 +12,7 @@ const EXAMPLE = {
   version: '1.2.0',
   commit: '1f1ebfe0c4d2',
   node: 'v24.21.0',
-  engine: 'SQLite',
+  engine: 'sqlite',
   started_at: '2026-11-23T09:30:00.000Z',
   uptime_seconds: 86400,
   database: { bytes: 94371840, log_bytes: 4194304, free_bytes: 21474836480 },
@@ -27,7 +27,7 @@ export const ServiceStatus = Type.Object(
     version: Type.String({ maxLength: 50 }),
     commit: Nullable(Type.String({ maxLength: 64, description: 'Null where it is not known.' })),
     node: Type.String({ maxLength: 50, description: 'The version of Node.js.' }),
-    engine: Type.String({ maxLength: 50, description: 'What keeps the data.' }),
+    engine: Type.String({ maxLength: 50, description: 'What keeps the data: `sqlite` or `postgres`.' }),
     started_at: Time('When the process that answers was started.'),
     uptime_seconds: Count('For how long it has run.'),
     database: Type.Object(

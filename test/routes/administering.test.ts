@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { changeUser } from '../../db/commands/users.ts'
-import { test } from '../engines.ts'
+import { engineOf, test } from '../engines.ts'
 import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn, signInAdmin } from '../helpers.ts'
 
 type Headers = Record<string, string>
@@ -400,10 +400,11 @@ t.test('GET /service tells what runs here', async (t) => {
   t.match(status, {
     version: /^\d+\.\d+\.\d+/,
     node: process.version,
-    engine: 'SQLite',
+    engine: engineOf(t),
     counts: { authors: 0, users: 1 },
     backups: null
   })
+  t.ok(status.database.bytes > 0)
   t.ok(status.commit === null || /^[0-9a-f]{12}$/.test(status.commit))
   t.ok(status.limits.login >= 1, 'limits that were hit')
   t.equal(status.keys.length, 1)
