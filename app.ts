@@ -19,6 +19,8 @@ declare module 'fastify' {
     config: Config
     /** Whether other processes serve the same data already. */
     isJoining: boolean
+    /** The account on the host of the operator, where a command of theirs is all that uses this service. */
+    operator: string | undefined
   }
 }
 
@@ -39,7 +41,7 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     keepAliveTimeout: 65_000,
     // For a client to read some of its answer.
     connectionTimeout: timeout + Math.min(timeout, 5_000),
-    serverFactory: serverFactory(findBasePath),
+    serverFactory: serverFactory({ findBasePath, hasAccessLog: config.ACCESS_LOG === 'on' }),
     ...(findBasePath && { rewriteUrl: rewriting(findBasePath) }),
     // Node's own `close` ends the idle ones, and a worker that retires leaves them open.
     forceCloseConnections: false,
@@ -74,12 +76,14 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
 interface AppOptions {
   config: Config
   isJoining?: boolean
+  operator?: string
 }
 
 /** The whole service as one plugin: the plugins in `plugins/`, each a concern, then the routes in `routes/`, each a resource. */
-async function library(fastify: FastifyInstance, { config, isJoining = false }: AppOptions) {
+async function library(fastify: FastifyInstance, { config, isJoining = false, operator }: AppOptions) {
   fastify.decorate('config', config)
   fastify.decorate('isJoining', isJoining)
+  fastify.decorate('operator', operator)
   await fastify.register(autoload, {
     dir: path.join(import.meta.dirname, 'plugins'),
     dirNameRoutePrefix: false

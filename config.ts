@@ -48,6 +48,7 @@ export const Config = Type.Object({
   }),
   LOG_LEVEL: OneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
   LOG_FORMAT: OneOf(['auto', 'json', 'text'], 'auto'),
+  ACCESS_LOG: OneOf(['on', 'off'], 'off'),
   ACCESS_TOKEN_TTL: Whole(1, 86400, 600, ' of seconds'),
   SESSION_IDLE_TTL: Whole(1, 31_536_000, 604_800, ' of seconds'),
   SESSION_TTL: Whole(1, 31_536_000, 2_592_000, ' of seconds'),

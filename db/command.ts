@@ -21,6 +21,12 @@ export interface Stamp {
   at: string
 }
 
+/** Who does it by a command on the host. */
+export interface ByHand {
+  /** The operator's account on the host; undefined in a service. */
+  operator?: string | undefined
+}
+
 /** Who may run a command: a signed-in user with at least this role, the service for somebody who has none, or an admin as well as the operator's scripts. */
 export type Caller = Role | 'service' | 'admin or operator'
 
@@ -38,7 +44,7 @@ export interface Command<Input, Output> {
 }
 
 /** Plain data about a command, for another thread. */
-export interface Call {
+export interface Call extends ByHand {
   command: string
   input: object
   stamp: Stamp
@@ -85,7 +91,7 @@ export interface AnswerForm {
   once: { key: string; fingerprint: string } | undefined
 }
 
-type Input<Own, Extra> = Own & Stamp & Extra
+type Input<Own, Extra> = Own & Stamp & ByHand & Extra
 
 const LONGEST_MS = 20_000
 const commands = new Map<string, Command<object, unknown>>()

@@ -20,7 +20,8 @@ import { hasRole } from './users.ts'
 export async function runCall(trx: Db, call: Call): Promise<unknown> {
   const command = commandNamed(call.command)
   const actor = await admit(trx, command, call)
-  const run = () => command.run(trx, { ...call.input, ...call.stamp, actor } as never)
+  const run = () =>
+    command.run(trx, { ...call.input, ...call.stamp, actor, operator: call.operator } as never)
   if (call.form === undefined) return run()
   return answerTo(trx, call, { actor, form: call.form }, run as () => Promise<Representation>)
 }

@@ -61,7 +61,7 @@ const LONGEST_CHECK_MS = 500
 
 /** `fastify.db` and `fastify.run`: the migrated database that DATABASE_URL names, closed with the service. Throws `DatabaseRefused`. */
 async function databasePlugin(fastify: FastifyInstance) {
-  const { config, isJoining, metrics } = fastify
+  const { config, isJoining, metrics, operator } = fastify
   const countEvent = countEngineEvents(metrics)
   const database = await openDatabase(config.DATABASE_URL, {
     isInUse: isJoining,
@@ -85,7 +85,8 @@ async function databasePlugin(fastify: FastifyInstance) {
   ): Promise<unknown> {
     const credential = caller === 'service' ? undefined : credentialOf(caller)
     try {
-      return await database.run(callOf(command, input, credential, form))
+      const own = callOf(command, input, credential, form)
+      return await database.run(operator === undefined ? own : { ...own, operator })
     } catch (error) {
       if (isUnavailable(error)) refused.add()
       if (!(error instanceof Problem)) throw error

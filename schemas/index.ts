@@ -1,3 +1,4 @@
+import { AccountEntry, AccountEntryPage } from './account-log.ts'
 import { ApiKey, ApiKeyPage, CreateApiKey, NewApiKey } from './api-keys.ts'
 import { Author, AuthorPage, CreateAuthor, PatchAuthor, ReplaceAuthor } from './authors.ts'
 import { Change, ChangePage, ChangeStream } from './changes.ts'
@@ -64,5 +65,7 @@ export const schemas = [
   Registration,
   TokenResponse,
   User,
-  UserPage
+  UserPage,
+  AccountEntry,
+  AccountEntryPage
 ]

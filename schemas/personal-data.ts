@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { AccountEntry } from './account-log.ts'
 import { ApiKey } from './api-keys.ts'
 import { Author } from './authors.ts'
 import { OPERATIONS } from './changes.ts'
@@ -67,6 +68,10 @@ export const PersonalData = Type.Object(
     limits: All(Limit, 'What is counted against guessing the password.'),
     sessions: All(Ref(Session), 'Sessions, also those that ended within 30 days.'),
     api_keys: All(Ref(ApiKey), 'API keys, without the keys themselves.'),
+    account_log: All(
+      Ref(AccountEntry),
+      'What was done to your account, when, and by which user or operator.'
+    ),
     answers: All(KeptAnswer, 'Answers that are kept for retries, for 24 hours.'),
     authors: All(Ref(Author), 'Authors that you own.'),
     changes: All(OwnChange, 'Changes of authors that you have made.')
@@ -82,6 +87,7 @@ export const PersonalData = Type.Object(
         limits: [{ limit: 'login', count: 1, until: '2026-11-23T10:15:00.000Z' }],
         sessions: Session.examples,
         api_keys: ApiKey.examples,
+        account_log: AccountEntry.examples,
         answers: [
           {
             idempotency_key: 'my-first-anand',

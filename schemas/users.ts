@@ -46,7 +46,7 @@ const Role = Type.Unsafe<'reader' | 'editor' | 'admin'>({
 })
 const Disabled = Type.Boolean({ description: 'Whether the user is kept from logging in.' })
 
-const USER_EXAMPLE = {
+export const USER_EXAMPLE = {
   id: '019ab3f4-5c1e-7d02-8a67-1f0e9b3c5d21',
   username: 'salman',
   role: 'editor',

@@ -1,6 +1,7 @@
 /** `npx library db check`: a full check of the database that DATABASE_URL names, closed or in use; changes nothing. */
 import { loadConfig } from '../config.ts'
 import { describeDatabase, upkeepOf } from '../db/dialect.ts'
+import { recordOperation } from './command-line/operation.ts'
 import { helpIfAsked } from './command-line/read.ts'
 import { complain } from './complain.ts'
 
@@ -8,6 +9,7 @@ helpIfAsked(
   'usage: npx library db check\n  checks the whole database that DATABASE_URL names, closed or in use, and changes nothing'
 )
 
+recordOperation('db check')
 try {
   const { DATABASE_URL } = loadConfig(process.env, { dotenv: true })
   const { faults, remedy, notes } = await (await upkeepOf(DATABASE_URL)).check()

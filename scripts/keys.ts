@@ -1,5 +1,6 @@
 /** `npx library keys COMMAND`: the signing keys of the database that DATABASE_URL names, in the file beside it or in itself. */
 import { KeptOptions } from './command-line/kept-options.ts'
+import { recordOperation } from './command-line/operation.ts'
 import { UsageError } from './command-line/options.ts'
 import { helpIfAsked } from './command-line/read.ts'
 import { complain } from './complain.ts'
@@ -19,6 +20,8 @@ function tellUsage(error: UsageError): never {
 }
 
 helpIfAsked(USAGE)
+const [word = ''] = process.argv.slice(2).filter((argument) => /^[a-z]+$/.test(argument))
+recordOperation(`keys ${word}`)
 try {
   for (const line of await keys(process.argv.slice(2), process.env)) console.log(line)
 } catch (error) {

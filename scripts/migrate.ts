@@ -4,6 +4,7 @@ import { upkeepOf } from '../db/dialect.ts'
 import type { FoundSame, Migrating } from '../db/migration-news.ts'
 import type { Applied } from '../db/migrator.ts'
 import type { Upkeep } from '../db/upkeep.ts'
+import { recordOperation } from './command-line/operation.ts'
 import { helpIfAsked } from './command-line/read.ts'
 import { complain } from './complain.ts'
 
@@ -50,6 +51,7 @@ if (command === undefined) {
   console.error(USAGE)
   process.exit(2)
 }
+recordOperation(`db migrate ${name}`)
 try {
   const { DATABASE_URL } = loadConfig(process.env, { dotenv: true })
   for (const line of await command(await upkeepOf(DATABASE_URL))) console.log(line)

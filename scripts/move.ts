@@ -1,8 +1,10 @@
 /** `npx library move FROM TO`: all that one database has to another, of whichever engines (docs/moving.md). */
 import { type Config, ConfigRefused, loadConfig } from '../config.ts'
+import { describeDatabase } from '../db/dialect.ts'
 import { explain } from '../process/explain.ts'
 import { Failure } from './client/failures.ts'
 import { run, type Terminal } from './client/run.ts'
+import { recordOperation } from './command-line/operation.ts'
 import { UsageError } from './command-line/options.ts'
 import { readCommandLine } from './command-line/read.ts'
 import { byName, moveAll } from './move/move-all.ts'
@@ -21,6 +23,10 @@ async function main(terminal: Terminal): Promise<number> {
   try {
     const begun = performance.now()
     const configs = { from: configFor('FROM', from), to: configFor('TO', to) }
+    recordOperation('move', {
+      from: describeDatabase(configs.from.DATABASE_URL),
+      to: describeDatabase(configs.to.DATABASE_URL)
+    })
     const moved = await moveAll(configs, { tell: tellerOf(terminal) })
     terminal.progress.clear()
     for (const line of reportOf(moved, (performance.now() - begun) / 1000)) console.log(line)

@@ -2,6 +2,8 @@
 import Fastify from 'fastify'
 import { app, serverOptions } from '../app.ts'
 import { loadConfig } from '../config.ts'
+import { hostAccount } from './command-line/host-account.ts'
+import { recordOperation } from './command-line/operation.ts'
 import { UsageError } from './command-line/options.ts'
 import { helpIfAsked } from './command-line/read.ts'
 import { complain } from './complain.ts'
@@ -22,10 +24,11 @@ const OPERATOR = { LOG_LEVEL: 'silent', REGISTRATION: 'open', RATE_LIMIT: 'off' 
 
 async function main(words: readonly string[]): Promise<void> {
   const { command, name } = readWords(words)
+  recordOperation(`user ${words[0]}`, name === '' ? {} : { username: name })
   const config = { ...loadConfig(process.env, { dotenv: true }), ...OPERATOR }
   const service = Fastify(serverOptions(config))
   try {
-    await service.register(app, { config })
+    await service.register(app, { config, operator: hostAccount() })
     console.log(await command(service, name))
   } finally {
     await service.close()

@@ -346,6 +346,9 @@ async function walkUsers(send: Send, { admin, editor, stranger }: Tokens) {
   const { json: self } = await send('GET /me', admin)
   const ids = [page.data[0].id, self.id, 'nobody']
   for (const id of ids) await send(`GET /users/${id}`, editor)
+  await send(`GET /users/${self.id}/history`, editor)
+  await send(`GET /users/${self.id}/history?cursor=x`, admin)
+  for (const id of ids) await send(`GET /users/${id}/history`, admin)
   await send(`PATCH /users/${self.id}`, editor, { json: { role: 'reader' } })
   await send(`DELETE /users/${self.id}`, editor)
   for (const id of ids) await send(`PATCH /users/${id}`, admin, { json: { role: 'reader' } })

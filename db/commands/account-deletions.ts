@@ -1,7 +1,8 @@
 import { deleteAccount, findDeletion, insertDeletion, retireUser } from '../account-deletions.ts'
+import { eraseAccountDetails, logAccountAction } from '../account-log.ts'
 import { deleteApiKeys } from '../api-keys.ts'
 import { disownSome } from '../authors/disowning.ts'
-import { serviceCommand, userCommand } from '../command.ts'
+import { type Actor, serviceCommand, userCommand } from '../command.ts'
 import { deleteAnswersOf } from '../idempotency-keys.ts'
 import { deletePasswordReset } from '../password-resets.ts'
 import { Problem } from '../problems.ts'
@@ -15,25 +16,25 @@ const ROWS_A_SLICE = 200
 
 /** Begins to delete the caller's account, which is dead from then on. Throws `LAST_ADMIN`. */
 export const deleteMe = userCommand<object, void>('deleteMe', 'reader', async (trx, { actor, at }) =>
-  beginDeletion(trx, { userId: actor.id, actorNumber: actor.number, at })
+  beginDeletion(trx, { userId: actor.id, actor, at })
 )
 
 /** Begins to delete a user's account, which is dead from then on. Throws `USER_NOT_FOUND` or `LAST_ADMIN`. */
 export const deleteUser = userCommand<{ userId: string }, void>(
   'deleteUser',
   'admin',
-  async (trx, { actor, userId, at }) => beginDeletion(trx, { userId, actorNumber: actor.number, at })
+  async (trx, { actor, userId, at }) => beginDeletion(trx, { userId, actor, at })
 )
 
 async function beginDeletion(
   trx: Db,
-  deletion: { userId: string; actorNumber: number; at: string }
+  { userId, actor, at }: { userId: string; actor: Actor; at: string }
 ): Promise<void> {
-  const { userId, at } = deletion
   const user = await findUserById(trx, userId)
   if (user === undefined) throw new Problem('USER_NOT_FOUND', [userId])
   if (await isLastAdmin(trx, user)) throw new Problem('LAST_ADMIN', [])
-  await insertDeletion(trx, deletion)
+  await insertDeletion(trx, { userId, actorNumber: actor.number, at })
+  await logAccountAction(trx, userId, 'deleted', { at, actor })
   await retireUser(trx, userId, at)
   await deletePasswordReset(trx, userId)
 }
@@ -49,7 +50,7 @@ export const continueDeletion = serviceCommand<{ userId: string }, boolean>(
     if (deletion === undefined) return true
     const authors = await disownSome(trx, deletion, at, AUTHORS_A_SLICE)
     if (authors === AUTHORS_A_SLICE) return false
-    for (const deleteSome of [deleteSessions, deleteApiKeys, deleteAnswersOf]) {
+    for (const deleteSome of [deleteSessions, deleteApiKeys, deleteAnswersOf, eraseAccountDetails]) {
       if ((await deleteSome(trx, userId, ROWS_A_SLICE)) === ROWS_A_SLICE) return false
     }
     await deleteAccount(trx, userId)

@@ -1,3 +1,4 @@
+import { logAccountAction } from '../account-log.ts'
 import { deleteApiKeys } from '../api-keys.ts'
 import { adminCommand, serviceCommand } from '../command.ts'
 import { deletePasswordReset, isResetCode, upsertPasswordReset } from '../password-resets.ts'
@@ -8,9 +9,10 @@ import { findCredentials, getUser, updatePasswordHash } from '../users.ts'
 /** Gives a user a reset code; one from before is no longer good. Throws `USER_NOT_FOUND`. */
 export const createPasswordReset = adminCommand<{ userId: string; code: string; expiresAt: string }, void>(
   'createPasswordReset',
-  async (trx, { userId, code, expiresAt }) => {
+  async (trx, { userId, code, expiresAt, ...by }) => {
     await getUser(trx, userId)
     await upsertPasswordReset(trx, userId, code, expiresAt)
+    await logAccountAction(trx, userId, 'reset_code_created', by)
   }
 )
 
@@ -26,6 +28,7 @@ export const resetPassword = serviceCommand<{ username: string; code: string; ne
     await updatePasswordHash(trx, user.id, newHash)
     await endSessions(trx, user.id, { reason: 'password_reset', at })
     await deleteApiKeys(trx, user.id)
+    await logAccountAction(trx, user.id, 'password_reset', { at, actor: user })
     return user.id
   }
 )

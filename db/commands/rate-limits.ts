@@ -1,3 +1,4 @@
+import { logAccountAction } from '../account-log.ts'
 import { adminCommand, serviceCommand } from '../command.ts'
 import {
   type AddedPoints,
@@ -18,20 +19,32 @@ export const forgetPoints = serviceCommand<{ key: string }, boolean>('forgetPoin
 /** So many keys are forgotten at once; others write in between. */
 export const KEYS_A_SLICE = 500
 
+interface Unlocking {
+  userId: string
+  keys: readonly string[]
+  beginnings: readonly string[]
+  /** How many were forgotten before, by the same unlocking. */
+  before: number
+}
+
 /**
  * Forgets what was counted of a user's account: for these keys, and some of those that begin like one of `beginnings`. Gives how many
- * there were, and whether there may be more.
+ * there have been, and whether there may be more.
  */
-export const unlockAccount = adminCommand<
-  { keys: readonly string[]; beginnings: readonly string[] },
-  { count: number; isDone: boolean }
->('unlockAccount', async (trx, { keys, beginnings }) => {
-  let count = 0
-  for (const key of keys) count += Number(await deletePoints(trx, key))
-  const slices = []
-  for (const beginning of beginnings) slices.push(await deletePointsOf(trx, beginning, KEYS_A_SLICE))
-  return {
-    count: slices.reduce((sum, size) => sum + size, count),
-    isDone: Math.max(...slices) < KEYS_A_SLICE
+export const unlockAccount = adminCommand<Unlocking, { count: number; isDone: boolean }>(
+  'unlockAccount',
+  async (trx, { userId, keys, beginnings, before, ...by }) => {
+    let count = 0
+    for (const key of keys) count += Number(await deletePoints(trx, key))
+    const slices = []
+    for (const beginning of beginnings) slices.push(await deletePointsOf(trx, beginning, KEYS_A_SLICE))
+    count = slices.reduce((sum, size) => sum + size, count)
+    // Who sets a new password is unlocked by the service, which `password_reset` tells.
+    const isByHand = by.actor !== undefined || by.operator !== undefined
+    if (isByHand && count > 0 && before === 0) await logAccountAction(trx, userId, 'unlocked', by)
+    return {
+      count: before + count,
+      isDone: Math.max(...slices) < KEYS_A_SLICE
+    }
   }
-})
+)

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { logAccountAction } from '../account-log.ts'
 import { adminCommand, serviceCommand, userCommand } from '../command.ts'
 import { Problem } from '../problems.ts'
 import {
@@ -118,9 +119,10 @@ export const revokeSession = userCommand<{ sessionId: string }, void>(
 /** Ends the sessions of a user, or the one that is named. Throws `USER_NOT_FOUND` or `SESSION_NOT_FOUND`. */
 export const endSessionsOfUser = adminCommand<{ userId: string; only?: string }, void>(
   'endSessionsOfUser',
-  async (trx, { at, userId, only }) => {
+  async (trx, { userId, only, ...by }) => {
     await getUser(trx, userId)
-    const count = await endSessions(trx, userId, { reason: 'ended_by_admin', at, only })
-    if (count === 0 && only !== undefined) throw new Problem('SESSION_NOT_FOUND', [only])
+    const count = await endSessions(trx, userId, { reason: 'ended_by_admin', at: by.at, only })
+    if (count > 0) await logAccountAction(trx, userId, 'sessions_ended', by)
+    else if (only !== undefined) throw new Problem('SESSION_NOT_FOUND', [only])
   }
 )

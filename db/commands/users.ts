@@ -1,4 +1,13 @@
-import { adminCommand, type Representation, serviceCommand, userCommand } from '../command.ts'
+import { logAccountAction } from '../account-log.ts'
+import {
+  type Actor,
+  adminCommand,
+  type ByHand,
+  type Representation,
+  type Stamp,
+  serviceCommand,
+  userCommand
+} from '../command.ts'
 import { deletePasswordReset, upsertPasswordReset } from '../password-resets.ts'
 import { Problem } from '../problems.ts'
 import { endSessions } from '../sessions.ts'
@@ -27,7 +36,9 @@ export const registerUser = serviceCommand<{ username: string; passwordHash: str
   async (trx, { id, at, username, passwordHash }) => {
     const namesake = await findNamesake(trx, username)
     if (namesake !== undefined) throw taken(username, namesake.username)
-    return insertUser(trx, { id, at, username, passwordHash })
+    const user = await insertUser(trx, { id, at, username, passwordHash })
+    await logAccountAction(trx, id, 'registered', { at, actor: user }, { new_role: user.role })
+    return user
   }
 )
 
@@ -49,11 +60,13 @@ interface CreatedByAdmin {
 /** Creates a user who has a reset code in place of a password. Throws `USERNAME_TAKEN`. */
 export const createUser = adminCommand<CreatedByAdmin, Representation>(
   'createUser',
-  async (trx, { id, at, username, role, passwordHash, code, expiresAt }) => {
+  async (trx, { id, username, role, passwordHash, code, expiresAt, ...by }) => {
     const namesake = await findNamesake(trx, username)
     if (namesake !== undefined) throw taken(username, namesake.username)
-    const user = await insertUser(trx, { id, at, username, passwordHash, role })
+    const user = await insertUser(trx, { id, at: by.at, username, passwordHash, role })
+    await logAccountAction(trx, id, 'created', by, { new_role: role })
     await upsertPasswordReset(trx, id, code, expiresAt)
+    await logAccountAction(trx, id, 'reset_code_created', by)
     return { location: `/users/${id}`, body: JSON.stringify(user) }
   }
 )
@@ -64,16 +77,26 @@ export const changeUser = adminCommand<UserChanges, PublicUser>('changeUser', as
   const current = await getUser(trx, userId)
   const remainsAdmin = (role ?? current.role) === 'admin' && !(disabled ?? current.disabled)
   if (!remainsAdmin && (await isLastAdmin(trx, current))) throw new Problem('LAST_ADMIN', [])
-  return applyChanges(trx, changes)
+  return applyChanges(trx, current, changes)
 })
 
-async function applyChanges(
-  trx: Db,
-  { userId, role, disabled, at }: UserChanges & { at: string }
-): Promise<PublicUser> {
+type Applied = UserChanges & Stamp & ByHand & { actor: Actor | undefined }
+
+async function applyChanges(trx: Db, current: PublicUser, changes: Applied): Promise<PublicUser> {
+  const { userId, role, disabled, at } = changes
+  await logChanges(trx, current, changes)
   if (disabled === undefined) return updateUser(trx, userId, { role })
   if (disabled) await endSessions(trx, userId, { reason: 'disabled', at })
   return updateUser(trx, userId, { role, disabledAt: disabled ? at : null })
+}
+
+/** What is as it was is not worth an entry. */
+async function logChanges(trx: Db, current: PublicUser, by: Applied): Promise<void> {
+  const { userId, role = current.role, disabled = current.disabled } = by
+  if (role !== current.role)
+    await logAccountAction(trx, userId, 'role_changed', by, { old_role: current.role, new_role: role })
+  if (disabled !== current.disabled)
+    await logAccountAction(trx, userId, disabled ? 'disabled' : 'enabled', by)
 }
 
 interface PasswordChange {
@@ -88,11 +111,13 @@ interface PasswordChange {
 export const changePassword = userCommand<PasswordChange, void>(
   'changePassword',
   'reader',
-  async (trx, { actor, at, currentHash, newHash, sessionId }) => {
+  async (trx, { currentHash, newHash, sessionId, ...by }) => {
+    const { actor, at } = by
     const isStillSo = await updatePasswordHash(trx, actor.id, newHash, currentHash)
     if (!isStillSo) throw new Problem('WRONG_PASSWORD', [])
     await deletePasswordReset(trx, actor.id)
     await endSessions(trx, actor.id, { reason: 'password_changed', at, except: sessionId })
+    await logAccountAction(trx, actor.id, 'password_changed', by)
   }
 )
 

@@ -28,6 +28,7 @@ import {
 } from '../../schemas/errors.ts'
 import { documentedHeader, documentedHeaders } from '../../schemas/ref.ts'
 import { basePathOf } from '../base-path/paths.ts'
+import { noteRequest } from '../http/access-log.ts'
 import { toFieldErrors } from './field-errors.ts'
 import { unsupportedMediaType } from './media-types.ts'
 
@@ -80,6 +81,8 @@ async function errorsPlugin(fastify: FastifyInstance) {
 
 /** Answers any error as a problem; one that we do not know is logged and shown as nothing but its request id. */
 export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  // No hook has seen a request whose address Fastify cannot read.
+  noteRequest(request)
   const { type, headers, document } = toProblem(error, request)
   if (!tellsLimit(type)) reply.removeHeader('ratelimit').removeHeader('ratelimit-policy')
   reply.code(type.status).headers(headers).send(document)

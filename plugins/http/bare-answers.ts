@@ -18,6 +18,12 @@ export type HttpSocket = Socket & { _httpMessage?: ServerResponse | null }
 
 type Problem = FastifyError & ProblemExtras
 
+interface Form {
+  basePath: string
+  /** Of the request. */
+  id: string
+}
+
 const CAUSES: Record<string, () => Problem> = {
   ERR_HTTP_REQUEST_TIMEOUT: () => new RequestTimeout(),
   HPE_HEADER_OVERFLOW: () => new HeadersTooLarge()
@@ -25,43 +31,43 @@ const CAUSES: Record<string, () => Problem> = {
 /** What all addresses of the service together take. */
 export const METHODS = 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'
 
-/** Answers what is no HTTP, or did not come in time; a listener of Node's `clientError`. Gives the status, if there is an answer. */
-export function answerClientError(
-  error: NodeJS.ErrnoException,
-  socket: HttpSocket,
-  basePath: string
-): number | undefined {
-  if (error.code === 'ECONNRESET') {
-    socket.destroy()
-    return undefined
-  }
-  const problem = CAUSES[error.code ?? '']?.() ?? new MalformedRequest(NOT_HTTP)
-  endWith(problem, socket, basePath)
-  return problem.statusCode
+/** Answers what is no HTTP, or did not come in time; a listener of Node's `clientError`. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket, form: Form): void {
+  if (error.code === 'ECONNRESET') socket.destroy()
+  else endWith(problemOf(error), socket, form)
+}
+
+/** With what status a client error is answered; undefined where the client is gone. */
+export function statusOf(error: NodeJS.ErrnoException): number | undefined {
+  return error.code === 'ECONNRESET' ? undefined : problemOf(error).statusCode
+}
+
+function problemOf({ code = '' }: NodeJS.ErrnoException): Problem {
+  return CAUSES[code]?.() ?? new MalformedRequest(NOT_HTTP)
 }
 
 /** Refuses CONNECT, which asks for a proxy; a listener of Node's `connect`. */
-export function refuseTunnel({ method = '' }: IncomingMessage, socket: HttpSocket, basePath: string): void {
+export function refuseTunnel({ method = '' }: IncomingMessage, socket: HttpSocket, form: Form): void {
   const destroy = () => socket.destroy()
   // Node has removed its own listeners, and an error that nobody listens to ends the process.
   socket.on('error', destroy).on('finish', destroy)
   const problem = withExtras(new MethodNotAllowed(method, METHODS), { headers: { allow: METHODS } })
-  endWith(problem, socket, basePath)
+  endWith(problem, socket, form)
 }
 
 /** Answers a request that nothing else is done for, and ends its connection. */
 export function refuse(response: ServerResponse, problem: Problem, basePath: string): void {
-  const { status, headers, body } = messageOf(problem, basePath)
-  response.writeHead(status, headers).end(body)
+  const { status, headers, body } = messageOf(problem, { basePath, id: randomUUID() })
+  response.statusCode = status
+  response.setHeaders(new Map(Object.entries(headers))).end(body)
 }
 
 /** Ends the connection with a problem, after the answers to the good requests that came before. */
-function endWith(problem: Problem, socket: HttpSocket, basePath: string): void {
+function endWith(problem: Problem, socket: HttpSocket, form: Form): void {
   const pending = socket._httpMessage
   if (!socket.writable || isStalled(problem, socket)) socket.destroy()
-  else if (pending?.req.complete)
-    pending.once('finish', () => setImmediate(endWith, problem, socket, basePath))
-  else socket.end(textOf(messageOf(problem, basePath)))
+  else if (pending?.req.complete) pending.once('finish', () => setImmediate(endWith, problem, socket, form))
+  else socket.end(textOf(messageOf(problem, form)))
 }
 
 /** Whether the client neither sends in time nor reads what it is sent. */
@@ -75,8 +81,8 @@ interface Message {
   body: string
 }
 
-function messageOf(problem: Problem, basePath: string): Message {
-  const { status, headers, document } = problemAnswer(problem, randomUUID(), basePath)
+function messageOf(problem: Problem, { basePath, id }: Form): Message {
+  const { status, headers, document } = problemAnswer(problem, id, basePath)
   const body = JSON.stringify(document)
   const length = String(Buffer.byteLength(body))
   return { status, headers: { ...headers, 'content-length': length, connection: 'close' }, body }

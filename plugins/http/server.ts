@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import {
   createServer as createNodeServer,
   type IncomingMessage,
@@ -7,9 +8,11 @@ import {
   ServerResponse
 } from 'node:http'
 import type { Socket } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
 import { Overloaded } from '../../schemas/errors.ts'
 import type { FindBasePath } from '../base-path/paths.ts'
-import { answerClientError, refuse, refuseTunnel } from './bare-answers.ts'
+import { AccessLog, withCountedBytes } from './access-log.ts'
+import { answerClientError, refuse, refuseTunnel, statusOf } from './bare-answers.ts'
 import { Connection } from './connection.ts'
 import { Load } from './load.ts'
 import { watchSockets } from './open-sockets.ts'
@@ -24,6 +27,13 @@ interface Options {
   keepAliveTimeout: number
   requestTimeout: number
   connectionTimeout: number
+  /** Fastify puts in here what it has made of its own options. */
+  logger: FastifyBaseLogger & { isLevelEnabled(level: string): boolean }
+}
+
+interface Own {
+  findBasePath?: FindBasePath | undefined
+  hasAccessLog?: boolean
 }
 
 /**
@@ -31,13 +41,18 @@ interface Options {
  * one connection take turns, see `Connection`; beyond the bounds of `Load` they are answered 503; a client that
  * reads nothing for `connectionTimeout` ms, or twice that at the most, is cut off.
  */
-export function serverFactory(findBasePath: FindBasePath = () => '') {
+export function serverFactory({ findBasePath = () => '', hasAccessLog = false }: Own = {}) {
   return (handle: RequestListener, options: Record<string, unknown>): Server =>
-    createServer(handle, options as unknown as Options, findBasePath)
+    createServer(handle, options as unknown as Options, { findBasePath, hasAccessLog })
 }
 
-function createServer(handle: RequestListener, options: Options, findBasePath: FindBasePath): Server {
-  const { http, keepAliveTimeout, requestTimeout, connectionTimeout } = options
+function createServer(
+  handle: RequestListener,
+  options: Options,
+  { findBasePath, hasAccessLog }: Required<Own>
+): Server {
+  const { http, keepAliveTimeout, requestTimeout, connectionTimeout, logger } = options
+  const accessLog = hasAccessLog && logger.isLevelEnabled('info') ? new AccessLog(logger) : undefined
   const load = new Load()
   const connections = new WeakMap<Socket, Connection>()
 
@@ -76,7 +91,7 @@ function createServer(handle: RequestListener, options: Options, findBasePath: F
 
   const server = createNodeServer({
     ...http,
-    ServerResponse: CountedResponse,
+    ServerResponse: accessLog === undefined ? CountedResponse : withCountedBytes(CountedResponse),
     // A second Host or Authorization must be seen, see faults.ts, which refuses a missing Host too.
     joinDuplicateHeaders: true,
     requireHostHeader: false,
@@ -86,16 +101,24 @@ function createServer(handle: RequestListener, options: Options, findBasePath: F
   cutOffStalled(server, sockets, connectionTimeout)
   return Object.assign(server, { keepAliveTimeout, requestTimeout })
     .on('request', (request, response) => {
+      accessLog?.begin(request, response)
       if (response.socket !== null) begin(request, response)
       else connectionOf(request.socket).queue(request, response)
     })
     .on('checkExpectation', (request, response) => server.emit('request', request, response))
-    .on('clientError', (error, socket) =>
-      sockets.noteBareAnswer(answerClientError(error, socket as Socket, findBasePath()))
-    )
+    .on('clientError', (error, socket) => {
+      const id = randomUUID()
+      const status = statusOf(error)
+      sockets.noteBareAnswer(status)
+      // Before it is answered, for then the socket may be closed.
+      accessLog?.noteBare({ id, status }, socket as Socket)
+      answerClientError(error, socket as Socket, { basePath: findBasePath(), id })
+    })
     .on('connect', (request, socket) => {
+      const id = randomUUID()
       sockets.noteBareAnswer(405)
-      refuseTunnel(request, socket as Socket, findBasePath(request))
+      accessLog?.noteBare({ id, status: 405, method: request.method }, socket as Socket)
+      refuseTunnel(request, socket as Socket, { basePath: findBasePath(request), id })
     })
 }
 

@@ -39,7 +39,7 @@ export interface RateLimits {
    * Forgets what holds up logins and resets of this account: failures from any address, alone or together. Those of an address at
    * whichever account stay. Gives how many counts there were. For an admin, or the operator as the service.
    */
-  unlock(caller: CallerCredential | 'service', username: string): Promise<number>
+  unlock(caller: CallerCredential | 'service', user: { id: string; username: string }): Promise<number>
   /** What is counted of this account now. Addresses are not told, of which only hashes are kept. */
   listOf(username: string): Promise<CountedLimit[]>
   /** How often this process has refused somebody since it was started, by the names of the limits. */
@@ -71,7 +71,7 @@ async function rateLimitsPlugin(fastify: FastifyInstance) {
   const limits = isOn ? limitsOver(fastify) : UNLIMITED
   fastify.decorate('rateLimits', {
     ...limits,
-    unlock: (caller, username) => unlock(fastify, caller, username),
+    unlock: (caller, user) => unlock(fastify, caller, user),
     listOf: (username) => listOf(fastify, username),
     refused: () => Object.fromEntries(refused)
   })
@@ -109,15 +109,16 @@ function passwordResetLimit(store: Store): RateLimits['passwordReset'] {
 async function unlock(
   { run }: Store,
   caller: CallerCredential | 'service',
-  username: string
+  user: { id: string; username: string }
 ): Promise<number> {
-  const account = accountKey(username)
+  const account = accountKey(user.username)
   const keys = [`${LOGIN_ACCOUNT.name}:${account}`, `${LOGIN_ACCOUNT.name}:turn:${account}`]
   const beginnings = [LOGIN, PASSWORD_RESET].map(({ name }) => `${name}:${account}`)
-  for (let total = 0; ; ) {
-    const { count, isDone } = await run(caller, unlockAccount, { keys, beginnings })
-    total += count
-    if (isDone) return total
+  for (let before = 0; ; ) {
+    const input = { userId: user.id, keys, beginnings, before }
+    const { count, isDone } = await run(caller, unlockAccount, input)
+    if (isDone) return count
+    before = count
   }
 }
 

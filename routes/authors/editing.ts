@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { purgeAnswersOf, purgeAuthor } from '../../db/commands/author-purges.ts'
 import { deleteAuthor, patchAuthor, replaceAuthor, type Target } from '../../db/commands/authors.ts'
 import { isTagList } from '../../db/entity-tags.ts'
@@ -90,13 +90,22 @@ const editing: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     config: { errors: [...REFUSALS, AccessTokenOnly] },
     handler: async (request, reply) => {
-      if (!request.query.purge) return fastify.write(request, reply, deleteAuthor, targetOf(request), 204)
-      if (request.user.sessionId === undefined) throw new AccessTokenOnly()
-      const id = await purge(request, targetOf(request))
-      request.log.info({ event: 'author_purged', author_id: id, by: request.user.id }, 'author purged')
-      return reply.code(204).send(null)
+      if (request.query.purge) return purgeAll(request, reply)
+      const answer = await fastify.write(request, reply, deleteAuthor, targetOf(request), 204)
+      request.log.info(
+        { event: 'author_deleted', author: request.params.author, user_id: request.user.id },
+        'author deleted'
+      )
+      return answer
     }
   })
+
+  async function purgeAll(request: FastifyRequest<{ Params: { author: string } }>, reply: FastifyReply) {
+    if (request.user.sessionId === undefined) throw new AccessTokenOnly()
+    const id = await purge(request, targetOf(request))
+    request.log.info({ event: 'author_purged', author_id: id, by: request.user.id }, 'author purged')
+    return reply.code(204).send(null)
+  }
 
   /** Gives the id of what was erased. */
   async function purge({ user }: Pick<FastifyRequest, 'user'>, target: Target): Promise<string> {

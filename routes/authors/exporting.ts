@@ -44,6 +44,9 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
 
       async function* counted() {
         const tally = new Tally()
+        const about = { user_id: request.user.id, media_type: mediaType as string }
+        let isWhole = false
+        request.log.info({ event: 'export_began', ...about }, 'export began')
         try {
           for await (const part of fastify.transfers.exportAuthors(mediaType as string, { bom })) {
             yield tally.add(part)
@@ -51,8 +54,13 @@ const exporting: FastifyPluginAsyncTypebox = async (fastify) => {
           // Only a whole file has these.
           if (receipt) yield tally.add({ rows: 0, text: tally.receipt() })
           reply.raw.addTrailers(tally.trailers())
+          isWhole = true
         } finally {
           close()
+          const counts = { ...about, rows: tally.rows }
+          if (isWhole) request.log.info({ event: 'export_done', ...counts }, 'export done')
+          else
+            request.log.warn({ event: 'export_failed', ...counts }, 'export failed, or its client has gone')
         }
       }
     }
@@ -68,6 +76,10 @@ class Tally {
     this.#rows += rows
     this.#digest.update(text)
     return text
+  }
+
+  get rows(): number {
+    return this.#rows
   }
 
   /** A line that no row can be, for a quote in a cell is doubled, and an author begins with its name. */

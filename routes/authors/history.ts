@@ -77,8 +77,12 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
         IdempotencyKeyReused
       ]
     },
-    handler: (request, reply) =>
-      fastify.write(request, reply, restoreAuthor, { idOrSlug: request.params.author }, 201)
+    handler: async (request, reply) => {
+      const { author } = request.params
+      const answer = await fastify.write(request, reply, restoreAuthor, { idOrSlug: author }, 201)
+      request.log.info({ event: 'author_restored', author, user_id: request.user.id }, 'author restored')
+      return answer
+    }
   })
 }
 

@@ -80,7 +80,30 @@ const importing: FastifyPluginAsyncTypebox = async (fastify) => {
 
   async function runImport(request: ImportRequest, job: Job, listener?: Listener) {
     const { mode, dryRun } = job
-    const summary = await fastify.transfers.importAuthors(request, request.body, job, listener)
+    const about = { user_id: request.user.id, mode, dry_run: dryRun }
+    request.log.info({ event: 'import_began', ...about }, 'import began')
+    try {
+      const { errors, ...result } = await importAll(request, job, listener)
+      const { created, unchanged, refused } = result
+      request.log.info({ event: 'import_done', ...about, created, unchanged, refused }, 'import done')
+      return { ...result, errors }
+    } catch (error) {
+      const { code, members } = error as { code?: string; members?: { refused?: number } }
+      request.log.warn(
+        { event: 'import_failed', ...about, code, refused: members?.refused },
+        'import failed; see the code, or the failure under the same request id'
+      )
+      throw error
+    }
+  }
+
+  async function importAll(request: ImportRequest, { mode, dryRun, ...job }: Job, listener?: Listener) {
+    const summary = await fastify.transfers.importAuthors(
+      request,
+      request.body,
+      { mode, dryRun, ...job },
+      listener
+    )
     const { errors, ...counts } = summary
     if (mode === 'all' && counts.refused > 0 && !dryRun) {
       throw withExtras(new ImportRefused(counts.refused), { errors, members: counts })

@@ -28,9 +28,9 @@ const passwordReset: FastifyPluginAsyncTypebox = async (fastify) => {
       passwords.refuseGuessable(new_password, username, '/new_password')
       // Hashed before the code is looked at, so that the clock does not tell who exists.
       const newHash = await passwords.hash(new_password)
-      const userId = await fastify.run('service', resetPassword, { username, code, newHash })
-      const unlocked = await rateLimits.unlock('service', username)
-      request.log.info({ event: 'password_reset', user_id: userId, unlocked }, 'password reset')
+      const id = await fastify.run('service', resetPassword, { username, code, newHash })
+      const unlocked = await rateLimits.unlock('service', { id, username })
+      request.log.info({ event: 'password_reset', user_id: id, unlocked }, 'password reset')
       return reply.code(204).send(null)
     }
   })

@@ -13,6 +13,7 @@ import {
 import { answer, bodyAs, emptyAnswer } from '../../schemas/ref.ts'
 import { ChangeUser, User, UserPage, UserParams, UserSearch } from '../../schemas/users.ts'
 import creating from './creating.ts'
+import history from './history.ts'
 import keys from './keys.ts'
 import { getUser } from './one-user.ts'
 import resets from './resets.ts'
@@ -21,7 +22,7 @@ import sessions from './sessions.ts'
 const users: FastifyPluginAsyncTypebox = async (fastify) => {
   const { administer } = fastify
   fastify.addHook('onRequest', fastify.authenticate)
-  for (const part of [creating, resets, sessions, keys]) await fastify.register(part)
+  for (const part of [creating, history, resets, sessions, keys]) await fastify.register(part)
 
   fastify.route({
     method: 'GET',

@@ -27,10 +27,11 @@ const resets: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     config: { errors: REFUSALS },
     handler: async (request) => {
-      const { id, username } = await getUser(db, request.params.id)
+      const user = await getUser(db, request.params.id)
+      const { id } = user
       const { code, expiresAt } = drawResetCode()
       await fastify.run(request.user, createPasswordReset, { userId: id, code, expiresAt })
-      await fastify.rateLimits.unlock(request.user, username)
+      await fastify.rateLimits.unlock(request.user, user)
       note(request, { event: 'reset_code_created', user_id: id })
       return { reset_code: code, expires_at: expiresAt }
     }
@@ -50,9 +51,9 @@ const resets: FastifyPluginAsyncTypebox = async (fastify) => {
     },
     config: { errors: REFUSALS },
     handler: async (request, reply) => {
-      const { id, username } = await getUser(db, request.params.id)
-      const forgotten = await fastify.rateLimits.unlock(request.user, username)
-      note(request, { event: 'user_unlocked', user_id: id, forgotten })
+      const user = await getUser(db, request.params.id)
+      const forgotten = await fastify.rateLimits.unlock(request.user, user)
+      note(request, { event: 'user_unlocked', user_id: user.id, forgotten })
       return reply.code(204).send(null)
     }
   })

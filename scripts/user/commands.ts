@@ -30,12 +30,12 @@ export const COMMANDS: Record<string, Command> = {
     change(service, name, { disabled: true }, 'is disabled and logged out everywhere'),
   enable: (service, name) => change(service, name, { disabled: false }, 'may log in again'),
   'reset-password': async (service, name) => {
-    const { id, username } = await find(service.db, name)
+    const user = await find(service.db, name)
     const reset = drawResetCode()
-    await service.run('service', createPasswordReset, { userId: id, ...reset })
-    return `${await unlock(service, username)}\n${howToUse(reset.code, username)}`
+    await service.run('service', createPasswordReset, { userId: user.id, ...reset })
+    return `${await unlock(service, user)}\n${howToUse(reset.code, user.username)}`
   },
-  unlock: async (service, name) => unlock(service, (await find(service.db, name)).username)
+  unlock: async (service, name) => unlock(service, await find(service.db, name))
 }
 
 /** The command that the words name, and the name that it takes. Throws `UsageError`. */
@@ -46,8 +46,9 @@ export function readWords([commandName = '', name = '', ...more]: readonly strin
   return { command, name }
 }
 
-async function unlock(service: FastifyInstance, username: string): Promise<string> {
-  const count = await service.rateLimits.unlock('service', username)
+async function unlock(service: FastifyInstance, user: { id: string; username: string }): Promise<string> {
+  const { username } = user
+  const count = await service.rateLimits.unlock('service', user)
   if (count === 0) return `${username} was not locked.`
   return `${username} is unlocked: what was counted of failed logins and resets is forgotten (${count}).`
 }

@@ -1,2 +1,3 @@
 /** Sockets, and what they keep in memory. */
+import '../logs.test.ts'
 import '../plugins/http.test.ts'

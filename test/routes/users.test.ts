@@ -1,6 +1,9 @@
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import { test } from '../engines.ts'
+import { app, serverOptions } from '../../app.ts'
+import { findCredentials } from '../../db/users.ts'
+import { COMMANDS } from '../../scripts/user/commands.ts'
+import { newDatabase, test } from '../engines.ts'
 import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn } from '../helpers.ts'
 
 type Headers = Record<string, string>
@@ -153,4 +156,121 @@ test('the last admin can neither be demoted, disabled nor deleted, not even by t
     change(server, two.id, one.headers, { role: 'editor' })
   ])
   t.equal(answers.filter(({ statusCode }) => statusCode === 200).length, 1)
+})
+
+test('admins read what was done to an account, when and by whom', async (t) => {
+  const server = await buildApp(t)
+  const admin = await signIn(server, 'admin')
+  const user = await signIn(server, 'olga')
+  await makeAdmin(t, server, admin.id)
+  const history = (query = '', headers: Headers = admin.headers) =>
+    server.inject({ url: `/users/${user.id}/history${query}`, headers })
+  await change(server, user.id, admin.headers, { role: 'reader' })
+  await change(server, user.id, admin.headers, { role: 'reader', disabled: false })
+  const created = await server.inject({
+    method: 'POST',
+    url: '/me/keys',
+    headers: user.headers,
+    payload: { name: 'k', scope: 'read' }
+  })
+  const key = created.json()
+  await server.inject({ method: 'DELETE', url: `/me/keys/${key.id}`, headers: user.headers })
+  const password = {
+    current_password: PASSWORD,
+    new_password: 'the satanic verses of olga'
+  }
+  await server.inject({ method: 'PUT', url: '/me/password', headers: user.headers, payload: password })
+  await change(server, user.id, admin.headers, { role: 'editor', disabled: true })
+  await change(server, user.id, admin.headers, { disabled: false })
+
+  const ownId = { actor_id: user.id, operator: null }
+  const byAdmin = { actor_id: admin.id, operator: null, key_id: null }
+  const all = (await history()).json()
+  t.match(all.data, [
+    { number: 8, action: 'enabled', ...byAdmin, old_role: null },
+    { number: 7, action: 'disabled', ...byAdmin },
+    { number: 6, action: 'role_changed', ...byAdmin, old_role: 'reader', new_role: 'editor' },
+    { number: 5, action: 'password_changed', ...ownId },
+    { number: 4, action: 'key_revoked', ...ownId, key_id: key.id },
+    { number: 3, action: 'key_created', ...ownId, key_id: key.id },
+    { number: 2, action: 'role_changed', ...byAdmin, old_role: 'editor', new_role: 'reader' },
+    { number: 1, at: /^20.*Z$/, action: 'registered', ...ownId, new_role: 'editor' }
+  ])
+  t.equal(all.data.length, 8, 'what was so already is no entry')
+  const first = (await history('?limit=5')).json()
+  const rest = (await server.inject({ url: first.next, headers: admin.headers })).json()
+  t.strictSame([...first.data, ...rest.data], all.data)
+  t.equal(rest.next, null)
+
+  const script = { authorization: `Bearer ${key.key}` }
+  t.equal((await history('', script)).statusCode, 401)
+  const stranger = await signIn(server, 'stranger')
+  t.match((await history('', stranger.headers)).json(), { code: 'ROLE_REQUIRED' })
+  const keyed = await server.inject({
+    method: 'POST',
+    url: '/me/keys',
+    headers: admin.headers,
+    payload: { name: 'k', scope: 'read' }
+  })
+  const ofAdmin = { authorization: `Bearer ${keyed.json().key}` }
+  t.match((await history('', ofAdmin)).json(), { code: 'ACCESS_TOKEN_ONLY' })
+  const missing = await server.inject({ url: '/users/nobody/history', headers: admin.headers })
+  t.match(missing.json(), { code: 'USER_NOT_FOUND' })
+
+  await server.inject({ method: 'DELETE', url: `/users/${user.id}`, headers: admin.headers })
+  t.equal((await server.inject({ url: `/users/${user.id}`, headers: admin.headers })).statusCode, 404)
+  const left = (await history()).json().data
+  t.match(left[0], { number: 9, action: 'deleted', ...byAdmin })
+  t.equal(left.length, 9)
+  t.ok(
+    left.every((entry: Record<string, unknown>) =>
+      [entry.old_role, entry.new_role, entry.key_id].every((detail) => detail === null)
+    ),
+    'no more than what was done, when and by whom'
+  )
+})
+
+test('what an operator does to an account is told with the account on the host', async (t) => {
+  const DATABASE_URL = await newDatabase(t)
+  const server = await buildApp(t, { DATABASE_URL })
+  const admin = await signIn(server, 'admin')
+  const config = { ...server.config, RATE_LIMIT: 'off' as const }
+  const beside = Fastify(serverOptions(config)) as FastifyInstance
+  t.teardown(() => beside.close())
+  await beside.register(app, { config, operator: 'ann as root@shelf' })
+  for (const [command, name] of [
+    ['promote', 'admin'],
+    ['create', 'dora'],
+    ['promote', 'dora'],
+    ['demote', 'dora'],
+    ['disable', 'dora'],
+    ['enable', 'dora'],
+    ['unlock', 'dora']
+  ] as const)
+    await COMMANDS[command]?.(beside, name)
+  const wrong = { authorization: basic('dora', 'a wrong password here') }
+  await server.inject({ method: 'POST', url: '/login', headers: wrong })
+  const code = /the code (\S+)$/.exec((await COMMANDS['reset-password']?.(beside, 'dora')) ?? '')?.[1]
+  const payload = { username: 'dora', code, new_password: 'a password of my own' }
+  t.equal((await server.inject({ method: 'POST', url: '/password-reset', payload })).statusCode, 204)
+  const { id } = (await findCredentials(server.db, 'dora')) as { id: string }
+  const { data } = (
+    await server.inject({ url: `/users/${id}/history?limit=100`, headers: admin.headers })
+  ).json()
+  t.strictSame(
+    data.map(({ action, actor_id, operator }: Record<string, string>) => [action, actor_id, operator]),
+    [
+      ['password_reset', id, null],
+      ...[
+        'unlocked',
+        'reset_code_created',
+        'enabled',
+        'disabled',
+        'role_changed',
+        'role_changed',
+        'reset_code_created',
+        'created'
+      ].map((action) => [action, null, 'ann as root@shelf'])
+    ]
+  )
 })

@@ -22,7 +22,7 @@ function runKeys(DATABASE_URL: string, ...args: string[]) {
 
 function run(command: string, args: string[], DATABASE_URL: string) {
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    const options = { cwd: ROOT, env: { ...process.env, DATABASE_URL } }
+    const options = { cwd: ROOT, env: { ...process.env, LOG_LEVEL: 'warn', DATABASE_URL } }
     execFile(command, args, options, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : (error.code as number), stdout, stderr })
     )

@@ -68,7 +68,7 @@ async function moveHere(
 }
 
 async function runMove(args: string[], variables: Record<string, string> = {}) {
-  const env = { ...process.env, DATABASE_URL: '/nowhere/at/all.db', ...variables }
+  const env = { ...process.env, LOG_LEVEL: 'warn', DATABASE_URL: '/nowhere/at/all.db', ...variables }
   try {
     return {
       code: 0,
@@ -433,8 +433,11 @@ t.test('what must not be moved is refused in a sentence', async (t) => {
   inSqlite(wider, 'alter table rate_limits add column extra text')
   await refused([from, wider], /The table rate_limits has other columns in /)
   const older = source(t)
-  inSqlite(older, "delete from kysely_migration where name like '0016%'")
-  await refused([older, inFile(t)], /lacks the migration "0016-refold": run `npx library db migrate latest`/)
+  inSqlite(older, "delete from kysely_migration where name like '0017%'")
+  await refused(
+    [older, inFile(t)],
+    /lacks the migration "0018-create-account-log": run `npx library db migrate latest`/
+  )
   await refused([from, older], /is not empty/)
   const newer = source(t)
   inSqlite(newer, "insert into kysely_migration values ('9999-later', '')")

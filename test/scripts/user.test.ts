@@ -108,6 +108,26 @@ t.test(
       stdout: '',
       stderr: 'salman is the last admin; promote somebody else first.\n'
     })
+    const told = await run(process.execPath, ['scripts/user.ts', 'reset-password', 'anna'], {
+      cwd: ROOT,
+      env: { ...process.env, DATABASE_URL, SUDO_USER: 'ann' }
+    })
+    const line = JSON.parse(told.stderr)
+    t.match(line, {
+      event: 'operator_command',
+      command: 'user reset-password',
+      username: 'anna',
+      operator: /^ann as .+@.+$/,
+      exit_code: 0,
+      ms: Number
+    })
+    const code = /the code (\S+)\n$/.exec(told.stdout)?.[1] as string
+    t.notOk(told.stderr.includes(code))
+    const url = `/users/${(await server.inject({ url: '/users?limit=1', headers })).json().data[0].id}/history`
+    t.match((await server.inject({ url, headers })).json().data[0], {
+      action: 'reset_code_created',
+      operator: line.operator
+    })
     await t.rejects(user('explode', 'anna'), {
       code: 2,
       stdout: '',

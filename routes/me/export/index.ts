@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
+import { findUserNumber, listAccountLog } from '../../../db/account-log.ts'
 import { listApiKeys } from '../../../db/api-keys.ts'
 import { authorsOf, changesBy, findResetExpiry, keptRequestsOf } from '../../../db/personal-data.ts'
 import { listSessions } from '../../../db/sessions.ts'
@@ -24,7 +25,7 @@ const personalData: FastifyPluginAsyncTypebox = async (fastify) => {
       tags: ['account'],
       summary: 'All that is kept about me, as one document',
       description:
-        'For every user with an access token. Account, sessions, API keys, limits, answers kept for retries, the authors that you own and the changes that you have made; nothing of others, and no secret.',
+        'For every user with an access token. Account and what was done to it, sessions, API keys, limits, answers kept for retries, the authors that you own and the changes that you have made; nothing of others, and no secret.',
       response: { 200: answer('All of it.', PersonalData, ['Content-Disposition', 'Cache-Control']) }
     },
     config: { errors: [AccessTokenOnly, TooManyStreams] },
@@ -51,6 +52,7 @@ const personalData: FastifyPluginAsyncTypebox = async (fastify) => {
           yield JSON.stringify(head).slice(0, -1)
           yield* list('sessions', sessionsOf({ id, sessionId }))
           yield* list('api_keys', apiKeysOf(id))
+          yield* list('account_log', accountLogOf(id))
           yield* list('answers', answersOf(id))
           yield* list('authors', authorsOf(db, id))
           yield* list('changes', texts(changesBy(db, id)))
@@ -69,6 +71,16 @@ const personalData: FastifyPluginAsyncTypebox = async (fastify) => {
 
   async function* apiKeysOf(id: string) {
     yield* texts(pages((page) => listApiKeys(db, id, page)))
+  }
+
+  async function* accountLogOf(id: string) {
+    const userNumber = (await findUserNumber(db, id)) ?? 0
+    for (let before: number | undefined; ; ) {
+      const rows = await listAccountLog(db, userNumber, { limit: ROWS_AT_ONCE, before })
+      yield rows.map((row) => JSON.stringify(row))
+      if (rows.length < ROWS_AT_ONCE) return
+      before = rows.at(-1)?.number
+    }
   }
 
   async function* answersOf(id: string) {

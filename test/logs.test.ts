@@ -1,0 +1,151 @@
+/** What the log tells of requests and of what people do, and what it never tells. */
+import { once } from 'node:events'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { app, serverOptions } from '../app.ts'
+import { type Config, loadConfig } from '../config.ts'
+import { newDatabase } from './engines.ts'
+import { AUTHOR, signIn } from './helpers.ts'
+import { answersOf, open, request } from './plugins/http/sockets.ts'
+
+interface Line extends Record<string, unknown> {
+  event?: string
+}
+
+/** A listening service, and its log; `told` waits for so many lines of an event. */
+async function logged(t: Test, overrides: Partial<Config> = {}) {
+  const lines: Line[] = []
+  const texts: string[] = []
+  let hear = () => {}
+  const stream = {
+    write(text: string) {
+      texts.push(text)
+      lines.push(JSON.parse(text))
+      hear()
+    }
+  }
+  const config = { ...loadConfig({}), DATABASE_URL: await newDatabase(t), ...overrides }
+  const options = serverOptions(config)
+  const server = Fastify({ ...options, logger: { ...(options.logger as object), stream } }) as FastifyInstance
+  t.teardown(() => server.close())
+  await server.register(app, { config })
+  const url = await server.listen({ host: '127.0.0.1', port: 0 })
+
+  async function told(event: string, count: number): Promise<Line[]> {
+    const found = () => lines.filter((line) => line.event === event)
+    while (found().length < count) await new Promise<void>((resolve) => (hear = resolve))
+    return found()
+  }
+  return { server, url, told, lines, text: () => texts.join('') }
+}
+
+const MALFORMED = 'GET / HTTP/1.1\r\nhost x\r\n\r\n'
+
+t.test('with ACCESS_LOG each request is one line, with the template of its route', async (t) => {
+  const { server, url, told, text } = await logged(t, { ACCESS_LOG: 'on' })
+  const { id, headers } = await signIn(server)
+  const created = await fetch(`${url}/authors`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify(AUTHOR)
+  })
+  const author = await created.text()
+  const { slug } = JSON.parse(author)
+  const head = await fetch(`${url}/authors/${slug}`, { method: 'HEAD', headers })
+  await fetch(`${url}/no/${slug}/hidden?tip=hidden`)
+  await fetch(`${url}/authors/%zz-hidden`)
+  await fetch(`${url}/authors/${slug}`, {
+    headers: { ...headers, 'if-none-match': head.headers.get('etag') ?? '' }
+  })
+  const requests = await told('request', 5)
+  const reqId = (answer: Response) => answer.headers.get('x-request-id')
+  t.match(requests, [
+    {
+      level: 30,
+      method: 'POST',
+      route: '/authors',
+      status: 201,
+      ms: Number,
+      bytes: Buffer.byteLength(author),
+      address: '127.0.0.1',
+      user_id: id,
+      reqId: reqId(created)
+    },
+    { method: 'HEAD', route: '/authors/:author', status: 200, bytes: 0, user_id: id, reqId: reqId(head) },
+    { method: 'GET', status: 404 },
+    { method: 'GET', status: 400, address: '127.0.0.1', reqId: /-/ },
+    { method: 'GET', route: '/authors/:author', status: 304, bytes: 0 }
+  ])
+  t.notMatch(text(), /hidden/)
+  t.notOk(text().includes(slug), 'nor which author')
+})
+
+t.test('a request that is no HTTP, is late, or is cut off has its line too', async (t) => {
+  const { server, url, told } = await logged(t, { ACCESS_LOG: 'on', REQUEST_TIMEOUT: 1 })
+  const malformed = await open(t, url)
+  malformed.write(MALFORMED)
+  await once(malformed, 'close')
+  const tunnel = await open(t, url)
+  tunnel.write('CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n')
+  await once(tunnel, 'close')
+  t.match(await told('request', 2), [
+    { status: 400, address: '127.0.0.1', reqId: /-/ },
+    { method: 'CONNECT', status: 405, address: '127.0.0.1', reqId: /-/ }
+  ])
+
+  const { id, headers } = await signIn(server)
+  const leaving = await open(t, url)
+  leaving.write(request('GET /changes/stream', headers))
+  await once(leaving, 'data')
+  leaving.destroy()
+  t.match((await told('request', 3))[2], {
+    route: '/changes/stream',
+    status: 200,
+    cut_off: true,
+    user_id: id,
+    address: '127.0.0.1',
+    bytes: Number
+  })
+
+  const slow = await open(t, url)
+  slow.write(
+    'POST /register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{'
+  )
+  await once(slow, 'close')
+  const [late, ...more] = (await told('request', 4)).slice(3)
+  t.match(late, { method: 'POST', route: '/register', status: 408 })
+  t.strictSame(more, [])
+})
+
+t.test('requests that come at once on one connection have a line each, with their own bytes', async (t) => {
+  const { url, told } = await logged(t, { ACCESS_LOG: 'on' })
+  const socket = await open(t, url)
+  socket.write(request('GET /health/live').repeat(3) + request('GET /authors'))
+  await answersOf(socket, 4)
+  const requests = await told('request', 4)
+  t.equal(new Set(requests.map(({ reqId }) => reqId)).size, 4)
+  const [first, ...others] = requests.map(({ bytes }) => bytes)
+  t.strictSame(others.slice(0, 2), [first, first])
+})
+
+t.test('the lines tell the client’s own address behind a proxy', async (t) => {
+  const { url, told } = await logged(t, { ACCESS_LOG: 'on', TRUST_PROXY: 'loopback' })
+  const headers = { 'x-forwarded-for': '203.0.113.77' }
+  await fetch(`${url}/health/live`, { headers })
+  await fetch(`${url}/nowhere`, { headers })
+  t.match(await told('request', 2), [{ address: '203.0.113.77' }, { address: '203.0.113.77' }])
+})
+
+t.test('without ACCESS_LOG, or where the level leaves it out, there are no lines of requests', async (t) => {
+  for (const settings of [{}, { ACCESS_LOG: 'on', LOG_LEVEL: 'warn' }] as const) {
+    const { url, lines } = await logged(t, settings)
+    await fetch(`${url}/health/live`)
+    const malformed = await open(t, url)
+    malformed.write(MALFORMED)
+    await once(malformed, 'close')
+    t.strictSame(
+      lines.filter(({ event }) => event === 'request'),
+      []
+    )
+  }
+})
