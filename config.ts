@@ -49,6 +49,11 @@ export const Config = Type.Object({
   LOG_LEVEL: OneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
   LOG_FORMAT: OneOf(['auto', 'json', 'text'], 'auto'),
   ACCESS_LOG: OneOf(['on', 'off'], 'off'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.String({
+    pattern: '^(https?://[^\\s?#]+)?$',
+    default: '',
+    description: 'empty, or the http:// or https:// URL of a collector, such as http://127.0.0.1:4318'
+  }),
   ACCESS_TOKEN_TTL: Whole(1, 86400, 600, ' of seconds'),
   SESSION_IDLE_TTL: Whole(1, 31_536_000, 604_800, ' of seconds'),
   SESSION_TTL: Whole(1, 31_536_000, 2_592_000, ' of seconds'),

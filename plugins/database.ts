@@ -61,13 +61,14 @@ const LONGEST_CHECK_MS = 500
 
 /** `fastify.db` and `fastify.run`: the migrated database that DATABASE_URL names, closed with the service. Throws `DatabaseRefused`. */
 async function databasePlugin(fastify: FastifyInstance) {
-  const { config, isJoining, metrics, operator } = fastify
+  const { config, isJoining, metrics, operator, tracing } = fastify
   const countEvent = countEngineEvents(metrics)
   const database = await openDatabase(config.DATABASE_URL, {
     isInUse: isJoining,
     spoolDir: config.SPOOL_DIR,
     signal: (event) => {
       countEvent(event)
+      if ('commitMs' in event) tracing?.noteBatch(event)
       logEvent(fastify, event)
     }
   })
@@ -86,7 +87,8 @@ async function databasePlugin(fastify: FastifyInstance) {
     const credential = caller === 'service' ? undefined : credentialOf(caller)
     try {
       const own = callOf(command, input, credential, form)
-      return await database.run(operator === undefined ? own : { ...own, operator })
+      const run = () => database.run(operator === undefined ? own : { ...own, operator })
+      return await (tracing === undefined ? run() : tracing.traceWrite(command.name, run))
     } catch (error) {
       if (isUnavailable(error)) refused.add()
       if (!(error instanceof Problem)) throw error
@@ -146,4 +148,4 @@ function logEvent({ log }: FastifyInstance, event: DatabaseEvent): void {
   else if (event.event === 'writer_ended') log.error(event, 'the writer thread ended; another one begins')
 }
 
-export default fp(databasePlugin, { name: 'database', dependencies: ['metrics'] })
+export default fp(databasePlugin, { name: 'database', dependencies: ['metrics', 'tracing'] })

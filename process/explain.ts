@@ -5,6 +5,7 @@ import { ConfigRefused } from '../config.ts'
 import { DatabaseRefused, describeDatabase, isUnavailable, remedyFor } from '../db/dialect.ts'
 import { FileLocked } from '../db/file-lock.ts'
 import { KeysRefused } from '../plugins/signing-keys/index.ts'
+import { TracingRefused } from '../plugins/tracing/tracer.ts'
 
 /** By which settings an address was named. */
 interface Settings {
@@ -21,7 +22,7 @@ type SystemError = NodeJS.ErrnoException & {
 
 const OWN_SETTINGS: Settings = { host: 'HOST', port: 'PORT' }
 
-const REFUSALS = [ConfigRefused, DatabaseRefused, FileLocked, KeysRefused, WorkerFailed]
+const REFUSALS = [ConfigRefused, DatabaseRefused, FileLocked, KeysRefused, TracingRefused, WorkerFailed]
 const WHO_LISTENS: Partial<Record<NodeJS.Platform, (port: number) => string>> = {
   win32: (port) => `netstat -ano | findstr :${port}`,
   linux: (port) => `ss -ltnp 'sport = :${port}'`

@@ -6,7 +6,7 @@ import { app, serverOptions } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { newDatabase } from './engines.ts'
 import { AUTHOR, signIn } from './helpers.ts'
-import { answersOf, open, request } from './plugins/http/sockets.ts'
+import { answersOf, ask, open, request } from './plugins/http/sockets.ts'
 
 interface Line extends Record<string, unknown> {
   event?: string
@@ -82,12 +82,8 @@ t.test('with ACCESS_LOG each request is one line, with the template of its route
 
 t.test('a request that is no HTTP, is late, or is cut off has its line too', async (t) => {
   const { server, url, told } = await logged(t, { ACCESS_LOG: 'on', REQUEST_TIMEOUT: 1 })
-  const malformed = await open(t, url)
-  malformed.write(MALFORMED)
-  await once(malformed, 'close')
-  const tunnel = await open(t, url)
-  tunnel.write('CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n')
-  await once(tunnel, 'close')
+  await ask(t, url, MALFORMED)
+  await ask(t, url, 'CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n')
   t.match(await told('request', 2), [
     { status: 400, address: '127.0.0.1', reqId: /-/ },
     { method: 'CONNECT', status: 405, address: '127.0.0.1', reqId: /-/ }
@@ -111,7 +107,7 @@ t.test('a request that is no HTTP, is late, or is cut off has its line too', asy
   slow.write(
     'POST /register HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{'
   )
-  await once(slow, 'close')
+  t.match(await answersOf(slow), [{ status: 408 }])
   const [late, ...more] = (await told('request', 4)).slice(3)
   t.match(late, { method: 'POST', route: '/register', status: 408 })
   t.strictSame(more, [])
@@ -140,12 +136,52 @@ t.test('without ACCESS_LOG, or where the level leaves it out, there are no lines
   for (const settings of [{}, { ACCESS_LOG: 'on', LOG_LEVEL: 'warn' }] as const) {
     const { url, lines } = await logged(t, settings)
     await fetch(`${url}/health/live`)
-    const malformed = await open(t, url)
-    malformed.write(MALFORMED)
-    await once(malformed, 'close')
+    await ask(t, url, MALFORMED)
     t.strictSame(
       lines.filter(({ event }) => event === 'request'),
       []
     )
   }
+})
+
+t.test('files, deletions and restores have events, with their counts and who did it', async (t) => {
+  const { server, url, told, lines } = await logged(t)
+  const { id, headers } = await signIn(server)
+  const send = (route: string, type: string, body: string) =>
+    fetch(`${url}${route}`, { method: 'POST', headers: { ...headers, 'content-type': type }, body })
+  const rows = ['Amos Oz', 'Han Kang'].map((name) => JSON.stringify({ name }))
+  await send('/authors/import?mode=partial', 'application/x-ndjson', [...rows, '{}'].join('\n'))
+  await send('/authors/import', 'application/x-ndjson', '{}')
+  await (await fetch(`${url}/authors/export`, { headers })).text()
+  await fetch(`${url}/authors/amos-oz`, { method: 'DELETE', headers })
+  await fetch(`${url}/authors/nobody`, { method: 'DELETE', headers })
+  await fetch(`${url}/authors/amos-oz/restore`, { method: 'POST', headers })
+  await told('author_restored', 1)
+  t.match(
+    lines.filter(({ event }) => /^(author|import|export)_/.test(event ?? '')),
+    [
+      { event: 'import_began', mode: 'partial', dry_run: false, user_id: id, reqId: String },
+      { event: 'import_done', created: 2, unchanged: 0, refused: 1, user_id: id },
+      { event: 'import_began', mode: 'all' },
+      { event: 'import_failed', level: 40, code: 'IMPORT_REFUSED', refused: 1, user_id: id },
+      { event: 'export_began', media_type: 'text/csv', user_id: id },
+      { event: 'export_done', rows: 2, user_id: id },
+      { event: 'author_deleted', author: 'amos-oz', user_id: id },
+      { event: 'author_restored', author: 'amos-oz', user_id: id }
+    ]
+  )
+})
+
+t.test('an export whose client has gone has failed', async (t) => {
+  const { server, url, told } = await logged(t)
+  const { headers } = await signIn(server)
+  const content = (index: number) => ({ name: `Name ${index}`, note: 'long'.repeat(400) })
+  const body = Array.from({ length: 3000 }, (_, index) => JSON.stringify(content(index))).join('\n')
+  const type = { 'content-type': 'application/x-ndjson' }
+  await fetch(`${url}/authors/import`, { method: 'POST', headers: { ...headers, ...type }, body })
+  const leaving = await open(t, url)
+  leaving.write(request('GET /authors/export', headers))
+  await once(leaving, 'data')
+  leaving.destroy()
+  t.match(await told('export_failed', 1), [{ level: 40, rows: Number }])
 })

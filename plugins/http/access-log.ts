@@ -65,11 +65,12 @@ export class AccessLog {
 
   /** Notes an answer that the socket was sent without a response: to the request that is still coming in, or to what never became one. */
   noteBare(bare: BareAnswer, socket: HttpSocket): void {
-    if (bare.status === undefined) return
+    // To one that is ended already nothing more is sent.
+    if (bare.status === undefined || !socket.writable) return
     const pending = socket._httpMessage?.req
     const entry = pending?.complete === false ? entries.get(pending) : undefined
     if (entry === undefined) this.#tellBare(bare, socket)
-    else entry.bare = bare
+    else entry.bare ??= bare
   }
 
   #openOf(socket: Socket): Set<Entry> {
@@ -99,6 +100,7 @@ export class AccessLog {
         bytes: bytesOf(entry),
         address: parseAddress(entry.address),
         user_id: request?.user?.id,
+        trace_id: request?.traceId,
         ...(isCutOff && { cut_off: true })
       },
       'request'
