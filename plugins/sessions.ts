@@ -104,6 +104,7 @@ async function sessionsPlugin(fastify: FastifyInstance) {
     }
     if (refreshed.outcome !== 'rotated') throw new InvalidRefreshToken()
     const { userId, at } = refreshed
+    fastify.log.info({ event: 'token_refreshed', user_id: userId, session_id: sessionId }, 'token refreshed')
     return pair({ userId, sessionId, family, secret: nextSecret(secret, refreshed.salt), at })
   }
 

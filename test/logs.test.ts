@@ -4,8 +4,9 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { app, serverOptions } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
+import { COMMANDS } from '../scripts/user/commands.ts'
 import { newDatabase } from './engines.ts'
-import { AUTHOR, signIn } from './helpers.ts'
+import { AUTHOR, basic, signIn } from './helpers.ts'
 import { answersOf, ask, open, request } from './plugins/http/sockets.ts'
 
 interface Line extends Record<string, unknown> {
@@ -69,6 +70,7 @@ t.test('with ACCESS_LOG each request is one line, with the template of its route
       bytes: Buffer.byteLength(author),
       address: '127.0.0.1',
       user_id: id,
+      auth: 'token',
       reqId: reqId(created)
     },
     { method: 'HEAD', route: '/authors/:author', status: 200, bytes: 0, user_id: id, reqId: reqId(head) },
@@ -184,4 +186,64 @@ t.test('an export whose client has gone has failed', async (t) => {
   await once(leaving, 'data')
   leaving.destroy()
   t.match(await told('export_failed', 1), [{ level: 40, rows: Number }])
+})
+
+t.test('no line of a whole walk has a password, a token, a code or a key', async (t) => {
+  const { server, url, told, lines, text } = await logged(t, { ACCESS_LOG: 'on', LOG_LEVEL: 'trace' })
+  const secrets: string[] = []
+  let token = ''
+  const keep = (...some: string[]) => secrets.push(...some)
+  async function send(line: string, body?: object, authorization = `Bearer ${token}`) {
+    const [method = '', route] = line.split(' ')
+    const answer = await fetch(`${url}${route}`, {
+      method,
+      headers: { authorization, ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) })
+    })
+    return answer.headers.get('content-type')?.includes('json') ? answer.json() : answer.text()
+  }
+  const logIn = async (password: string) => {
+    const authorization = basic('olga', password)
+    keep(password, authorization.slice('Basic '.length))
+    const pair = await send('POST /login', undefined, authorization)
+    if (pair.access_token) keep(pair.access_token, pair.refresh_token)
+    return pair
+  }
+  const [first, second, third] = [
+    'an old house by the lake',
+    'a new house on the hill',
+    'no house at all, a boat'
+  ]
+  await send('POST /register', { username: 'olga', password: first })
+  await logIn('not the password of olga')
+  const pair = await logIn(first as string)
+  const next = await send('POST /refresh', { refresh_token: pair.refresh_token })
+  keep(next.access_token, next.refresh_token)
+  await send('POST /refresh', { refresh_token: `${next.refresh_token.slice(0, -2)}xx` })
+  token = next.access_token
+  const { key } = await send('POST /me/keys', { name: 'k', scope: 'write' })
+  keep(key)
+  await send('POST /authors', AUTHOR, `Bearer ${key}`)
+  await send('GET /me', undefined, `Bearer ${key}x`)
+  await send(`GET /me?access_token=${key}`)
+  await send('PUT /me/password', { current_password: 'wrong, and a secret too', new_password: second })
+  await send('PUT /me/password', { current_password: first, new_password: second })
+  keep('wrong, and a secret too', second as string, third as string)
+  const code = /the code (\S+)$/.exec(
+    (await COMMANDS['reset-password']?.(server, 'olga')) ?? ''
+  )?.[1] as string
+  keep(code, code.replaceAll('-', ''))
+  await send('POST /password-reset', { username: 'olga', code: code.toUpperCase(), new_password: 'short' })
+  await send('POST /password-reset', { username: 'olga', code, new_password: third })
+  token = (await logIn(third as string)).access_token
+  await send('DELETE /me', { password: second })
+  await send('DELETE /me', { password: third })
+  await told('user_deleted', 1)
+  t.ok(secrets.length > 14 && secrets.every((secret) => secret?.length > 10))
+  t.ok(lines.length > 40, 'it is talkative')
+  t.match(
+    lines.filter(({ route }) => route === '/authors'),
+    [{ auth: 'key' }]
+  )
+  for (const secret of secrets) t.notOk(text().includes(secret), secret)
 })

@@ -100,6 +100,7 @@ export class AccessLog {
         bytes: bytesOf(entry),
         address: parseAddress(entry.address),
         user_id: request?.user?.id,
+        auth: authOf(request?.user),
         trace_id: request?.traceId,
         ...(isCutOff && { cut_off: true })
       },
@@ -111,6 +112,13 @@ export class AccessLog {
     const address = parseAddress(socket.remoteAddress)
     this.#log.info({ event: 'request', reqId: id, method, status, address }, 'request')
   }
+}
+
+/** How the user was known. */
+function authOf(user: FastifyRequest['user'] | null | undefined): string | undefined {
+  if (user?.keyHash !== undefined) return 'key'
+  if (user?.sessionId !== undefined) return 'token'
+  return user?.passwordHash === undefined ? undefined : 'password'
 }
 
 /** What still waits in the process of an answer that was cut off has not been sent. */
