@@ -120,7 +120,7 @@ t.test('without an endpoint nothing of OpenTelemetry is loaded, and with one it 
       DATABASE_URL: `${temporaryFolder(t)}/library.db`,
       OTEL_EXPORTER_OTLP_ENDPOINT: endpoint
     }
-    const args = ['--input-type=module', '--eval', script]
+    const args = ['-e', script]
     return (await promisify(execFile)(process.execPath, args, { cwd: ROOT, env })).stdout
   }
   t.equal(await run(''), 'true false\n')
