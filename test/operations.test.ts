@@ -1,7 +1,9 @@
 /** What docs/operations.md names is there, and what is there it names. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { Config } from '../config.ts'
 import { ROOT } from './helpers.ts'
@@ -52,6 +54,39 @@ t.test('each command is explained, and no other', async (t) => {
   )
   t.ok(listed.length > 5)
   t.strictSame(sorted(firstCells('Commands')), sorted(listed))
+})
+
+const OF_USERS = ['start', 'authors', 'seed']
+
+t.test('each command of the operator ends with a line that tells it', async (t) => {
+  // Beneath a file no command can do anything.
+  const DATABASE_URL = path.join(t.testdir({ file: '' }), 'file/no.db')
+  const folder = path.dirname(DATABASE_URL)
+  const commands = firstCells('Commands').filter((command) => !OF_USERS.includes(command))
+  const more: Record<string, string[]> = {
+    user: ['unlock', 'salman'],
+    keys: ['list'],
+    move: [DATABASE_URL, `${DATABASE_URL}.copy`],
+    'db migrate': ['latest'],
+    backup: [folder],
+    verify: [folder],
+    restore: [folder]
+  }
+  const env = { ...process.env, LOG_LEVEL: 'info', DATABASE_URL }
+  const told = commands.map(async (command) => {
+    const words = [...command.split(' '), ...(more[command] ?? [])]
+    const child = spawn(process.execPath, ['bin/library.js', ...words], { cwd: ROOT, env })
+    const [lines] = await Promise.all([text(child.stderr), child.stdout.resume(), once(child, 'close')])
+    return JSON.parse(lines.trim().split('\n').at(-1) as string)
+  })
+  const expected = commands.map((command) => ({
+    event: 'operator_command',
+    command: new RegExp(`^${command}( |$)`),
+    operator: /^.+@.+$/,
+    exit_code: 1
+  }))
+  t.ok(commands.length > 8)
+  t.match(await Promise.all(told), expected)
 })
 
 /** `db migrate|check` is two; `authors import|export` is one with two uses. */

@@ -7,6 +7,7 @@ import { backupFolderOf } from '../../db/backups/settings.ts'
 import { explain } from '../../process/explain.ts'
 import { Failure } from '../client/failures.ts'
 import { run, type Terminal } from '../client/run.ts'
+import { recordOperation } from '../command-line/operation.ts'
 import { type Options, UsageError } from '../command-line/options.ts'
 import { readCommandLine } from '../command-line/read.ts'
 
@@ -29,6 +30,11 @@ export async function runOnBackups(
   await run(usage, async (terminal) => {
     const { positionals: words, values } = readCommandLine({ begin, options, words: 1 })
     if (words.length > 1) throw new UsageError('Only one folder can be named.')
+    const [folder] = words
+    recordOperation(
+      begin.replace('npx library ', ''),
+      folder === undefined ? {} : { folder: path.resolve(folder) }
+    )
     let databaseUrl: string | undefined
     try {
       const config = loadConfig(process.env, { dotenv: true })

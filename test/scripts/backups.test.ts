@@ -17,7 +17,7 @@ interface Outcome {
 }
 
 function library(DATABASE_URL: string, ...args: string[]): Promise<Outcome> {
-  const options = { cwd: ROOT, env: { ...process.env, DATABASE_URL } }
+  const options = { cwd: ROOT, env: { ...process.env, LOG_LEVEL: 'warn', DATABASE_URL } }
   return new Promise((resolve) => {
     execFile(process.execPath, ['bin/library.js', ...args], options, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : (error.code as number), stdout, stderr })
@@ -126,7 +126,7 @@ async function killedAt(part: string, file: string, backups: string): Promise<bo
   const watcher = watch(backups, { recursive: true })
   const child = spawn(process.execPath, ['scripts/backup.ts', backups], {
     cwd: ROOT,
-    env: { ...process.env, DATABASE_URL: file }
+    env: { ...process.env, LOG_LEVEL: 'warn', DATABASE_URL: file }
   })
   watcher.on('change', (_event, name) => {
     if (String(name).endsWith(part)) child.kill('SIGKILL')
@@ -173,7 +173,7 @@ t.test('on a full disk no backup is made, and none is left', async (t) => {
     const limits = `unset NODE_OPTIONS NODE_V8_COVERAGE; trap '' XFSZ; ulimit -f ${blocks}`
     const outcome = await new Promise<Outcome>((resolve) => {
       const command = `${limits}; exec ${process.execPath} scripts/backup.ts ${backups}`
-      const options = { cwd: ROOT, env: { ...process.env, DATABASE_URL: file } }
+      const options = { cwd: ROOT, env: { ...process.env, LOG_LEVEL: 'warn', DATABASE_URL: file } }
       execFile('bash', ['-c', command], options, (error, stdout, stderr) =>
         resolve({ code: Number(error?.code ?? 0), stdout, stderr })
       )
