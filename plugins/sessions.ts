@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { openSession, refreshSession } from '../db/commands/sessions.ts'
 import { InvalidRefreshToken } from '../schemas/errors.ts'
@@ -17,9 +17,9 @@ export interface Sessions {
   open(user: { id: string; passwordHash?: string }, userAgent: string | undefined): Promise<TokenPair>
   /**
    * The next pair. The token of the last refresh gives the same answer again for 30 seconds, for clients that lost it or
-   * refresh twice at once; any older one ends the session (RFC 9700 section 4.14). Throws `InvalidRefreshToken`.
+   * refresh twice at once; any older one ends the session (RFC 9700 section 4.14). `log` is the request's. Throws `InvalidRefreshToken`.
    */
-  refresh(refreshToken: string): Promise<TokenPair>
+  refresh(refreshToken: string, log: FastifyBaseLogger): Promise<TokenPair>
 }
 
 declare module 'fastify' {
@@ -83,7 +83,7 @@ async function sessionsPlugin(fastify: FastifyInstance) {
     return pair({ userId, ...opened, family, secret })
   }
 
-  async function refresh(refreshToken: string): Promise<TokenPair> {
+  async function refresh(refreshToken: string, log: FastifyBaseLogger): Promise<TokenPair> {
     const [, sessionId, family, secret] = REFRESH_TOKEN.exec(refreshToken) ?? []
     if (sessionId === undefined || family === undefined || secret === undefined)
       throw new InvalidRefreshToken()
@@ -97,14 +97,14 @@ async function sessionsPlugin(fastify: FastifyInstance) {
       idleExpiresAt: inFuture(config.SESSION_IDLE_TTL)
     })
     if (refreshed.outcome === 'reused') {
-      fastify.log.warn(
+      log.warn(
         { event: 'refresh_token_reused', user_id: refreshed.userId, session_id: sessionId },
         'refresh token reused'
       )
     }
     if (refreshed.outcome !== 'rotated') throw new InvalidRefreshToken()
     const { userId, at } = refreshed
-    fastify.log.info({ event: 'token_refreshed', user_id: userId, session_id: sessionId }, 'token refreshed')
+    log.info({ event: 'token_refreshed', user_id: userId, session_id: sessionId }, 'token refreshed')
     return pair({ userId, sessionId, family, secret: nextSecret(secret, refreshed.salt), at })
   }
 

@@ -241,6 +241,11 @@ t.test('no line of a whole walk has a password, a token, a code or a key', async
   await send('DELETE /me', { password: second })
   await send('DELETE /me', { password: third })
   await told('user_deleted', 1)
+  const refreshes = lines.filter(({ event }) => event?.includes('refresh'))
+  t.match(refreshes, [
+    { event: 'token_refreshed', reqId: String },
+    { event: 'refresh_token_reused', reqId: String }
+  ])
   t.ok(secrets.length > 14 && secrets.every((secret) => secret?.length > 10))
   t.ok(lines.length > 40, 'it is talkative')
   t.match(

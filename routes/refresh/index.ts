@@ -27,7 +27,7 @@ const refresh: FastifyPluginAsyncTypebox = async (fastify) => {
     config: { errors: [InvalidRefreshToken, TooManyRequests] },
     handler: async (request, reply) => {
       reply.rateLimit(await rateLimits.refresh.consume(request.clientAddress)).cacheControl('no-store')
-      return sessions.refresh(request.body.refresh_token)
+      return sessions.refresh(request.body.refresh_token, request.log)
     }
   })
 }

@@ -36,7 +36,7 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
         version,
         commit,
         node: process.version,
-        engine: databaseState.engineName,
+        engine: fastify.asksServer ? 'PostgreSQL' : 'SQLite',
         started_at: startedAt,
         uptime_seconds: Math.floor(process.uptime()),
         database: await sizesOf(databaseState),

@@ -13,7 +13,9 @@ const KEPT = readdirSync(FOLDER).map((file) => file.replace('.db.gz', ''))
 
 const MIGRATIONS = readdirSync(path.join(ROOT, 'migrations')).map((file) => file.replace('.ts', ''))
 /** Those after it are newer than the last release. */
-const LAST_KEPT = '0016-refold'
+const LAST_KEPT = '0018-create-account-log'
+/** From it on nothing is lost on the way down. */
+const LOSSLESS_FROM = '0016-refold'
 
 function unpack(t: Test, name: string): string {
   const file = path.join(temporaryFolder(t), 'library.db')
@@ -72,7 +74,7 @@ for (const name of KEPT) {
     while ((await lastMigrationOf(file)) !== name) await upkeep.migrateDown({})
     t.strictSame(schemaIn(file), old, 'as it was')
     t.match(countsIn(file), before, `with ${Object.keys(others).join(', ')}`)
-    if (name !== LAST_KEPT) return
+    if (name < LOSSLESS_FROM) return
     await upkeep.migrateToLatest({})
     t.strictSame(contentsOf(file), newest, 'and nothing is lost on the way')
   })

@@ -33,6 +33,16 @@ const asks =
     })
   }
 
+/** What the history of an account has, the oldest first: each action, by whom, and of which key. */
+async function historyOf(server: FastifyInstance, headers: Headers, id: string) {
+  const { data } = (await server.inject({ url: `/users/${id}/history?limit=100`, headers })).json()
+  return data
+    .map(({ action, actor_id, key_id }: Record<string, string>) =>
+      key_id === null ? [action, actor_id] : [action, actor_id, key_id]
+    )
+    .toReversed()
+}
+
 /** Each thing that is for admins: what is asked of the user `{id}`, the answer, and what it needs first. */
 const ACTS: { line: string; payload?: object; status: number; event?: string }[] = [
   { line: 'GET /users?q=san', status: 200, event: 'users_searched' },
@@ -48,7 +58,8 @@ const ACTS: { line: string; payload?: object; status: number; event?: string }[]
   { line: 'DELETE /users/{id}/sessions', status: 204, event: 'user_sessions_ended' },
   { line: 'GET /users/{id}/keys', status: 200, event: 'user_keys_listed' },
   { line: 'DELETE /users/{id}/keys/{key}', status: 204, event: 'user_keys_revoked' },
-  { line: 'DELETE /users/{id}/keys', status: 204, event: 'user_keys_revoked' }
+  { line: 'DELETE /users/{id}/keys', status: 204, event: 'user_keys_revoked' },
+  { line: 'GET /users/{id}/history', status: 200, event: 'user_history_listed' }
 ]
 
 /** The service with its log. */
@@ -153,7 +164,7 @@ test('users are found by the beginning of their names, role and whether they are
 
 test('an admin creates a user, who sets a password with the code', async (t) => {
   const server = await buildApp(t, { REGISTRATION: 'closed' })
-  const { headers } = await signInAdmin(server)
+  const { headers, id: adminId } = await signInAdmin(server)
   const post = asks(server, headers)
   const keyed = { 'idempotency-key': 'once' }
   const answer = await post('POST /users', { username: 'Vikram', role: 'reader' }, keyed)
@@ -181,6 +192,14 @@ test('an admin creates a user, who sets a password with the code', async (t) => 
   for (const [payload, status, code] of refusals)
     t.match((await post('POST /users', payload)).json(), { status, code }, JSON.stringify(payload))
 
+  t.strictSame(
+    await historyOf(server, headers, user.id),
+    [
+      ['created', adminId],
+      ['reset_code_created', adminId]
+    ],
+    'once, by whom'
+  )
   const payload = { username: 'vikram', code, new_password: 'a suitable boy, unread' }
   t.equal((await server.inject({ method: 'POST', url: '/password-reset', payload })).statusCode, 204)
   t.equal((await logIn(server, 'vikram', payload.new_password)).statusCode, 200)
@@ -218,6 +237,7 @@ test('an admin makes reset codes, unlocks, and ends sessions and keys', async (t
   const keys = (await ask(`GET /users/${user.id}/keys`)).json()
   t.match(keys.data, [{ id: write.id }, { id: read.id }])
   t.notOk(JSON.stringify(keys).includes(read.key))
+  const spare = await keyOf(server, fresh)
   t.equal((await ask(`DELETE /users/${user.id}/keys/${read.id}`)).statusCode, 204)
   t.strictSame([(await by(read)).statusCode, (await by(write)).statusCode], [401, 200])
   t.match((await ask(`DELETE /users/${user.id}/keys/${read.id}`)).json(), { code: 'KEY_NOT_FOUND' })
@@ -239,6 +259,27 @@ test('an admin makes reset codes, unlocks, and ends sessions and keys', async (t
     })
   t.match((await reset(first.reset_code)).json(), { code: 'INVALID_RESET_CODE' }, 'the last one counts')
   t.equal((await reset(code)).statusCode, 204)
+  for (const nothing of ['unlock', 'keys', 'sessions'])
+    await ask(`${nothing === 'unlock' ? 'POST' : 'DELETE'} /users/${user.id}/${nothing}`)
+  t.strictSame(
+    await historyOf(server, headers, user.id),
+    [
+      ['registered', user.id],
+      ['unlocked', adminId],
+      ['sessions_ended', adminId],
+      ['key_created', user.id, read.id],
+      ['key_created', user.id, write.id],
+      ['key_created', user.id, spare.id],
+      ['key_revoked', adminId, read.id],
+      ['key_revoked', adminId, write.id],
+      ['key_revoked', adminId, spare.id],
+      ['sessions_ended', adminId],
+      ['reset_code_created', adminId],
+      ['reset_code_created', adminId],
+      ['password_reset', user.id]
+    ],
+    'what was refused, or changed nothing, is no entry'
+  )
 })
 
 t.test('nothing of it locks the last admin out', async (t) => {

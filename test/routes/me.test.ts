@@ -359,11 +359,22 @@ test('GET /me/export gives all that is kept about me, and nothing of others', as
     ],
     sessions: [{ current: false }, { id: String, current: true }],
     api_keys: [{ name: 'nightly' }],
+    account_log: [
+      { action: 'reset_code_created', actor_id: null, operator: null },
+      { action: 'key_created', actor_id: me.id, key_id: data.api_keys[0].id },
+      { action: 'registered', actor_id: me.id, new_role: 'editor' }
+    ],
     answers: [{ idempotency_key: 'once', status: 201, author: created }]
   })
   t.strictSame(
-    [data.sessions.length, data.api_keys.length, data.answers.length, data.limits.length],
-    [2, 1, 1, 2]
+    [
+      data.sessions.length,
+      data.api_keys.length,
+      data.account_log.length,
+      data.answers.length,
+      data.limits.length
+    ],
+    [2, 1, 3, 1, 2]
   )
   const authors = data.authors as { id: string; owner_id: string }[]
   t.equal(authors.length, 230)
