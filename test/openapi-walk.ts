@@ -325,6 +325,7 @@ async function walkAdministration(send: Send, { admin, editor, key }: Tokens) {
   for (const [what, id] of Object.entries(await credentialsOf(send, json.username, reset.reset_code)))
     for (const line of [`GET /users/${user.id}/${what}?limit=1`, `DELETE /users/${user.id}/${what}/${id}`])
       await send(line, admin)
+  await send(`GET /users/${user.id}/history?limit=1`, admin)
 }
 
 /** A session and a key of a new user, who has two of each. */
