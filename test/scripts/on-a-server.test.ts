@@ -172,7 +172,7 @@ t.test('a server or a database that cannot be used is told in one sentence', onS
   }
   t.match(await library({ DATABASE_URL: nowhere }, 'db', 'check'), { code: 1, stderr: /^PostgreSQL at / })
   t.match(await library({ DATABASE_URL: nowhere }, 'keys', 'list'), { code: 1, stderr: /^PostgreSQL at / })
-  t.match(await library({ DATABASE_URL: nowhere }, 'start'), {
+  t.match(await library({ DATABASE_URL: nowhere, LOG_LEVEL: 'info' }, 'start'), {
     code: 1,
     stdout: /^\{.+"event":"service_starting",.+\}\n$/,
     stderr: /^PostgreSQL at /
