@@ -113,7 +113,8 @@ t.test('a start that cannot be is ended with one sentence that says what to do',
     [{ HOST: 'http://127.0.0.1' }, /^HOST is .* without a scheme or a port/]
   ]
   for (const [variables, message] of cases) {
-    const { exited, output, folder } = await startServer(t, variables)
+    // Above the level of the log's first line, which names the version.
+    const { exited, output, folder } = await startServer(t, { LOG_LEVEL: 'warn', ...variables })
     t.equal(await exited, 1, JSON.stringify(variables))
     const text = output().trim()
     t.match(text, message)
@@ -493,6 +494,7 @@ t.test(
     t.strictSame(
       events.filter((event) => !event.startsWith('signing')),
       [
+        'service_starting',
         'data_opened',
         'user_registered',
         'login_succeeded',

@@ -36,7 +36,7 @@ const service: FastifyPluginAsyncTypebox = async (fastify) => {
         version,
         commit,
         node: process.version,
-        engine: fastify.asksServer ? 'PostgreSQL' : 'SQLite',
+        engine: databaseState.engineName,
         started_at: startedAt,
         uptime_seconds: Math.floor(process.uptime()),
         database: await sizesOf(databaseState),
