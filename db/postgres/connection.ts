@@ -2,7 +2,7 @@ import pg from 'pg'
 import { DatabaseUnavailable } from '../refusals.ts'
 import { AnswerTimes } from './answer-times.ts'
 import { isLost, isOfServer, isStale, isUnavailable } from './errors.ts'
-import type { Server } from './server.ts'
+import type { Server, Settings } from './server.ts'
 import type { Address } from './server-url.ts'
 import { StatementNames } from './statement-names.ts'
 import { storable, TYPES } from './values.ts'
@@ -31,7 +31,7 @@ export interface ConnectionUse {
   /** For logs and `pg_stat_activity`. */
   name: string
   /** Of the server, for all that the connection does. */
-  settings?: Record<string, string | number>
+  settings?: Settings
 }
 
 /** No connection could be made; the cause says why. */
@@ -81,12 +81,12 @@ export class Connection {
   }
 
   static async #openAt(server: Server, address: Address, use: ConnectionUse): Promise<Connection> {
-    const config = { ...server.configFor(address, use.name, use.settings), pipeline: true, types: TYPES }
+    const config = { ...server.configFor(address, use.name), pipeline: true, types: TYPES }
     const client = new pg.Client(config as pg.ClientConfig)
     const connection = new Connection(client, server.prepares)
     try {
       await client.connect()
-      await connection.#refuseStandby(server.connectTimeoutMs)
+      await connection.#begin(server.settingsFor(use.settings), server.connectTimeoutMs)
       return connection
     } catch (error) {
       connection.giveUp((error as Error).message)
@@ -187,8 +187,9 @@ export class Connection {
     return promise
   }
 
-  async #refuseStandby(longestMs: number): Promise<void> {
-    const { rows } = await this.runAll(['select pg_is_in_recovery() as standby'], longestMs)
+  /** Throws for a standby. */
+  async #begin(settings: string[], longestMs: number): Promise<void> {
+    const { rows } = await this.runAll([...settings, 'select pg_is_in_recovery() as standby'], longestMs)
     if ((rows[0] as { standby: boolean }).standby)
       throw new DatabaseUnavailable('it is a standby, which takes no writes')
   }

@@ -10,6 +10,8 @@ const KEEP_ALIVE = {
   tcp_user_timeout: 60_000
 }
 
+export type Settings = Record<string, string | number>
+
 /** Where connections lead, and how they are made. */
 export class Server {
   /** As the configuration has it. */
@@ -47,13 +49,20 @@ export class Server {
     this.#addresses.unshift(address)
   }
 
-  /** What the driver takes. The settings hold for the connection as a whole, which a pooler does not keep together. */
-  configFor({ host, port }: Address, name: string, settings: Record<string, string | number> = {}) {
-    const { user, password, database, applicationName, prepares, bindsChannel } = this.#url
-    const parts = prepares
-      ? [optionsOf(KEEP_ALIVE), this.#url.options, optionsOf(settings)]
-      : [this.#url.options]
-    const options = parts.filter(Boolean).join(' ')
+  /**
+   * Statements for settings that hold for a connection as a whole, which a pooler in transaction mode does not keep together. They are no
+   * `options` of its start, which PgBouncer refuses before 1.20. What the URL has as options stays.
+   */
+  settingsFor(settings: Settings = {}): string[] {
+    if (!this.#url.prepares) return []
+    const { options = '' } = this.#url
+    const byDefault = Object.entries(KEEP_ALIVE).filter(([name]) => !options.includes(name))
+    return [...byDefault, ...Object.entries(settings)].map(([name, value]) => `set ${name} = ${value}`)
+  }
+
+  /** What the driver takes. */
+  configFor({ host, port }: Address, name: string) {
+    const { user, password, database, applicationName, options, bindsChannel } = this.#url
     return {
       host,
       port,
@@ -66,7 +75,7 @@ export class Server {
       connectionTimeoutMillis: this.connectTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 5000,
-      ...(options !== '' && { options })
+      ...(options && { options })
     }
   }
 
@@ -83,12 +92,6 @@ export class Server {
       ...(cert !== undefined && { cert: read(cert), key: read(key) })
     } as ConnectionOptions
   }
-}
-
-function optionsOf(settings: Record<string, string | number>): string {
-  return Object.entries(settings)
-    .map(([key, value]) => `-c ${key}=${value}`)
-    .join(' ')
 }
 
 /** Throws an error that says what is wrong with the URL. */

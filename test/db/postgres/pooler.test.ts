@@ -24,6 +24,20 @@ t.test(
   }
 )
 
+t.test('in session mode nothing needs to be set', { context, skip }, async (t) => {
+  const url = await newDatabase(t)
+  const DATABASE_URL = await startPgBouncer(t, url, 'session')
+  const one = await buildApp(t, { DATABASE_URL })
+  const other = await buildApp(t, { DATABASE_URL })
+  const { headers } = await signIn(one)
+  const waiting = other.changesFeed.waitFor(0, 10_000)
+  const created = await one.inject({ method: 'POST', url: '/authors', headers, payload: AUTHOR })
+  t.equal(created.statusCode, 201)
+  t.ok(await waiting)
+  const found = await other.inject({ url: created.headers.location as string, headers })
+  t.strictSame(found.json(), created.json())
+})
+
 t.test('the service by way of PgBouncer', { context, skip }, async (t) => {
   const url = await newDatabase(t)
   const DATABASE_URL = await startPgBouncer(t, url)

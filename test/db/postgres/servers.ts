@@ -130,7 +130,11 @@ export function ownedCopies(t: Test): { ssl: string; ssl_cert_file: string; ssl_
 export const HAS_PGBOUNCER = spawnSync('pgbouncer', ['--version']).status === 0
 
 /** The same database by way of PgBouncer, which gives each transaction one of three connections. */
-export async function startPgBouncer(t: Test, databaseUrl: string): Promise<string> {
+export async function startPgBouncer(
+  t: Test,
+  databaseUrl: string,
+  mode: 'transaction' | 'session' = 'transaction'
+): Promise<string> {
   const url = new URL(databaseUrl)
   const folder = mkdtempSync(path.join(tmpdir(), 'library-pgbouncer-'))
   const port = await freePort()
@@ -145,9 +149,9 @@ listen_addr = 127.0.0.1
 listen_port = ${port}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
+pool_mode = ${mode}
 server_round_robin = 1
-default_pool_size = 3
+default_pool_size = ${mode === 'transaction' ? 3 : 50}
 `
   )
   chmodSync(folder, 0o755)
@@ -159,7 +163,7 @@ default_pool_size = 3
   })
   await connectable(port)
   url.port = String(port)
-  return `${url.href}?prepare=off`
+  return mode === 'transaction' ? `${url.href}?prepare=off` : url.href
 }
 
 async function connectable(port: number): Promise<void> {
