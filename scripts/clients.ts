@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { WITHOUT_PROFILE } from './bash.ts'
 import { type Recipe, readPage } from './clients/page.ts'
 import { runRecipe } from './clients/run.ts'
 import { helpIfAsked } from './command-line/read.ts'
@@ -46,5 +47,5 @@ async function tryOut(recipe: Recipe, expected: string): Promise<void> {
 }
 
 function isThere(command: string): boolean {
-  return spawnSync('bash', ['-c', `command -v ${command}`]).status === 0
+  return spawnSync('bash', [...WITHOUT_PROFILE, `command -v ${command}`]).status === 0
 }

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { WITHOUT_PROFILE } from '../scripts/bash.ts'
 import { readPage } from '../scripts/clients/page.ts'
 import { runRecipe } from '../scripts/clients/run.ts'
 import { type Document, type Media, routesOf } from '../scripts/fuzz/document.ts'
@@ -74,7 +75,11 @@ async function run(command: string, folder: string): Promise<string> {
   // Without tap's variables, which would measure the coverage of the compiler.
   const options = { cwd: folder, env: { PATH: places.join(path.delimiter) } }
   try {
-    const { stdout } = await promisify(execFile)('bash', ['-c', command.replace(/^npx /, '')], options)
+    const { stdout } = await promisify(execFile)(
+      'bash',
+      [...WITHOUT_PROFILE, command.replace(/^npx /, '')],
+      options
+    )
     return stdout
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string }

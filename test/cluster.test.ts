@@ -193,7 +193,7 @@ t.test('several workers are one service', async (t) => {
       [{ PORT: new URL(url).port }, /^Port \d+ of 127\.0\.0\.1 is already in use \(EADDRINUSE\)/]
     ]
     const refuse = async ([variables, message]: (typeof cases)[number]) => {
-      const refused = await startServer(t, { WORKERS: '2', ...variables })
+      const refused = await startServer(t, { WORKERS: '2', LOG_LEVEL: 'warn', ...variables })
       t.equal(await refused.exited, 1)
       t.match(refused.output().trim(), message)
       t.equal(refused.output().trim().split('\n').length, 1)

@@ -1,6 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { WITHOUT_PROFILE } from '../scripts/bash.ts'
 import { clientOf, toCurl } from '../scripts/fuzz/client.ts'
 import { type Document, PROBLEM, wholeDocument } from '../scripts/fuzz/document.ts'
 import { describe, fuzz } from '../scripts/fuzz.ts'
@@ -69,7 +70,7 @@ t.test('a request is shown as a line that sends it', async (t) => {
     const client = clientOf(url)
     const { status, text } = await client.send(sent)
     client.close()
-    const { stdout } = await promisify(execFile)('bash', ['-c', toCurl(url, sent)])
+    const { stdout } = await promisify(execFile)('bash', [...WITHOUT_PROFILE, toCurl(url, sent)])
     t.match(stdout, `HTTP/1.1 ${status} `)
     const pointers = (document: string) => document.match(/"pointer":"[^"]+"/g)
     t.strictSame(pointers(stdout), pointers(text))

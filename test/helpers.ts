@@ -23,6 +23,7 @@ import { ConnectionDialect } from '../db/sqlite/dialect.ts'
 import { PAGE_BYTES } from '../db/sqlite/open.ts'
 import type { Tables } from '../db/tables.ts'
 import { ARGON2 } from '../plugins/passwords/hashes.ts'
+import { WITHOUT_PROFILE } from '../scripts/bash.ts'
 import { engineOf, newDatabase } from './engines.ts'
 import './lean-children.ts'
 import './memory-folder.ts'
@@ -102,7 +103,7 @@ export async function signInAdmin(server: FastifyInstance, username = 'indira') 
 export async function startServer(t: Test, variables: Record<string, string> = {}, limits = 'true') {
   const folder = temporaryFolder(t)
   const DATABASE_URL = engineOf(t) === 'sqlite' ? path.join(folder, 'library.db') : await newDatabase(t)
-  const child = spawn('bash', ['-c', `${limits}; exec "$0" server.js`, process.execPath], {
+  const child = spawn('bash', [...WITHOUT_PROFILE, `${limits}; exec "$0" server.js`, process.execPath], {
     cwd: ROOT,
     env: { ...process.env, PORT: '0', DATABASE_URL, ...variables }
   })

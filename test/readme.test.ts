@@ -4,6 +4,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Config } from '../config.ts'
+import { WITHOUT_PROFILE } from '../scripts/bash.ts'
 import { test } from './engines.ts'
 import { buildApp, listen, ROOT, temporaryFolder } from './helpers.ts'
 
@@ -73,7 +74,11 @@ async function runBlocks(t: Test, blocks: Block[]) {
   const env = { ...process.env, NOTES: notes, DATABASE_URL: server.config.DATABASE_URL }
   const options = { cwd: folderWithOurFiles(t), env, timeout: 100_000 }
   const script = toScript(blocks, url)
-  const { stdout, stderr, code = 0 } = await run('bash', ['-c', script], options).catch((error) => error)
+  const {
+    stdout,
+    stderr,
+    code = 0
+  } = await run('bash', [...WITHOUT_PROFILE, script], options).catch((error) => error)
   return { code, stderr, printed: stdout.split('\f').slice(1) as string[], calls: readCalls(notes) }
 }
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { WITHOUT_PROFILE } from '../bash.ts'
 import type { Recipe } from './page.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
@@ -39,7 +40,7 @@ async function run(commands: string, folder: string): Promise<string> {
   const env = { PATH: places.join(path.delimiter), HOME, GOFLAGS: '-mod=mod' }
   try {
     const script = `set -e\n${commands.replaceAll(/^npx /gm, '')}`
-    const { stdout } = await promisify(execFile)('bash', ['-c', script], {
+    const { stdout } = await promisify(execFile)('bash', [...WITHOUT_PROFILE, script], {
       cwd: folder,
       env,
       maxBuffer: 2 ** 26

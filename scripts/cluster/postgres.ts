@@ -7,6 +7,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { WITHOUT_PROFILE } from '../bash.ts'
 import { fillDataFolder, type PostgresServer, startPostgres } from '../postgres-server.ts'
 
 const USER = 'library'
@@ -151,7 +152,7 @@ async function copyFolder(from: string, to: string): Promise<void> {
   const excluded = NOT_COPIED.map((name) => `--exclude=./${name}`).join(' ')
   const quiet = '--warning=no-file-changed --warning=no-file-removed --ignore-failed-read'
   const copy = `tar -C "$0" ${quiet} ${excluded} -cf - . | tar -C "$1" -xpf -`
-  await promisify(execFile)('bash', ['-c', copy, from, to])
+  await promisify(execFile)('bash', [...WITHOUT_PROFILE, copy, from, to])
 }
 
 /** None where it has ended by itself. */

@@ -7,6 +7,7 @@ import t from 'tap'
 import { restore } from '../../db/backups/index.ts'
 import { readManifest } from '../../db/backups/manifest.ts'
 import { openDatabase } from '../../db/database.ts'
+import { WITHOUT_PROFILE } from '../../scripts/bash.ts'
 import { type Headers, signIn, startService } from '../../scripts/service-process.ts'
 import { ROOT, temporaryFolder } from '../helpers.ts'
 
@@ -174,7 +175,7 @@ t.test('on a full disk no backup is made, and none is left', async (t) => {
     const outcome = await new Promise<Outcome>((resolve) => {
       const command = `${limits}; exec ${process.execPath} scripts/backup.ts ${backups}`
       const options = { cwd: ROOT, env: { ...process.env, LOG_LEVEL: 'warn', DATABASE_URL: file } }
-      execFile('bash', ['-c', command], options, (error, stdout, stderr) =>
+      execFile('bash', [...WITHOUT_PROFILE, command], options, (error, stdout, stderr) =>
         resolve({ code: Number(error?.code ?? 0), stdout, stderr })
       )
     })

@@ -5,6 +5,7 @@ import path from 'node:path'
 import t, { type Test } from 'tap'
 import { createKeyFile } from '../../plugins/signing-keys/key-file.ts'
 import { newKey, rotate, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
+import { WITHOUT_PROFILE } from '../../scripts/bash.ts'
 import { keys as keysIn } from '../../scripts/keys/commands.ts'
 import { buildApp, ROOT, signIn, temporaryFolder } from '../helpers.ts'
 
@@ -149,7 +150,7 @@ t.test('a rotation on a full disk leaves the keys as they were, and no half file
   const text = readFileSync(file, 'utf8')
   const fullDisk = "unset NODE_OPTIONS NODE_V8_COVERAGE; trap '' XFSZ; ulimit -f 0"
   const command = `${fullDisk}; exec ${process.execPath} scripts/keys.ts rotate`
-  t.match(await run('bash', ['-c', command], database), {
+  t.match(await run('bash', [...WITHOUT_PROFILE, command], database), {
     code: 1,
     stdout: '',
     stderr: /library\.db\.keys\.json cannot be written \(EFBIG: .+\n$/

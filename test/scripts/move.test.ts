@@ -19,6 +19,7 @@ import { MOVED_TABLES } from '../../db/moving/tables.ts'
 import { holding, SideConnection } from '../../db/sqlite/move-side.ts'
 import { changeKeys } from '../../plugins/signing-keys/key-file.ts'
 import { newKey, rotate } from '../../plugins/signing-keys/key-set.ts'
+import { WITHOUT_PROFILE } from '../../scripts/bash.ts'
 import { moveAll } from '../../scripts/move/move-all.ts'
 import { contentsOf, differences } from '../../scripts/movetest/contents.ts'
 import {
@@ -742,7 +743,7 @@ t.test('what the target cannot do is told of the target', async (t) => {
   const [from, to] = [source(t), inFile(t)]
   const fullDisk = "unset NODE_OPTIONS NODE_V8_COVERAGE NODE_COMPILE_CACHE; trap '' XFSZ; ulimit -f 100"
   const command = `${fullDisk}; exec ${process.execPath} bin/library.js move ${from} ${to}`
-  const child = spawn('bash', ['-c', command], QUIET)
+  const child = spawn('bash', [...WITHOUT_PROFILE, command], QUIET)
   let told = ''
   child.stderr.on('data', (data) => {
     told += data
