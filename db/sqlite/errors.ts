@@ -5,8 +5,8 @@ export { DatabaseRefused, DatabaseUnavailable }
 
 /** Of a file beside the database. */
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EROFS'])
-/** Node's errors about threads and modules hold the system's own only in their texts. */
-const NO_FILES = /\bEMFILE\b|\bENFILE\b|too many open files/
+/** Errors about threads, modules and libraries hold the system’s own only in their texts, in its words or in Node’s. */
+const NO_FILES = /\bEMFILE\b|\bENFILE\b|too many open files/i
 const UNAVAILABLE = /^SQLITE_(BUSY|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/
 
 /** Whether the engine could not do it now though nothing is wrong with the request: locked, full, not writable, gone, damaged. */

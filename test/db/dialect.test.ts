@@ -183,6 +183,16 @@ t.test('more statements than are kept as prepared do no harm', async (t) => {
   for (let i = 0; i < 1200; i++) await sql`select ${sql.lit(i)} as n`.execute(db)
 })
 
+t.test('whoever says that no more files can be opened, the service cannot do it now', async (t) => {
+  const said = [
+    'EMFILE: too many open files, open ‘/tmp/x’',
+    'Worker initialization failure: EMFILE',
+    '/opt/lib/better_sqlite3.node: cannot open shared object file: Too many open files'
+  ]
+  for (const message of said) t.ok(isUnavailable(new Error(message)), message)
+  t.notOk(isUnavailable(new Error('There are too many files.')))
+})
+
 function thrownBy(work: () => unknown): unknown {
   try {
     work()
