@@ -109,9 +109,10 @@ const editing: FastifyPluginAsyncTypebox = async (fastify) => {
 
   /** Gives the id of what was erased. */
   async function purge({ user }: Pick<FastifyRequest, 'user'>, target: Target): Promise<string> {
-    const purgeSome = () => fastify.run(user, purgeAuthor, target)
-    let purged = await purgeSome()
-    while (!purged.isDone) purged = await purgeSome()
+    const purgeSome = (more: Partial<Target>) => fastify.run(user, purgeAuthor, { ...target, ...more })
+    let purged = await purgeSome({})
+    // By the id, since the slug may be forgotten by then, or another author's.
+    while (!purged.isDone) purged = await purgeSome({ idOrSlug: purged.id })
     const authorId = purged.id
     for (let after: number | undefined = 0; after !== undefined; )
       after = await fastify.run('service', purgeAnswersOf, { authorId, after })

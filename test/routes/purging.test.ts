@@ -300,3 +300,16 @@ test('an author that was deleted is purged too, as is one with a long history', 
   t.match(text, `"version":453,"actor_id"`)
   t.equal((await send('POST', '/authors', ACHEBE)).json().slug, 'chinua-achebe')
 })
+
+test('a purge that has taken the slug of a deleted author with a slice goes on to its end', async (t) => {
+  const server = await buildApp(t)
+  const aged = await AgedCatalogue.open(server.config.DATABASE_URL, 1)
+  const { id } = await aged.create(ACHEBE)
+  // With its deletion one version more than a slice: all of them are let go in the first one.
+  await Promise.all(Array.from({ length: 199 }, (_, edit) => aged.edit(id, `edit ${edit}`)))
+  await aged.delete(id)
+  await aged.close()
+  const { send, get } = client(server, (await signInAdmin(server)).headers)
+  t.equal((await send('DELETE', '/authors/chinua-achebe?purge=true')).statusCode, 204)
+  t.match((await get('/changes?since=0')).data, [{ author_id: id, operation: 'purged', version: 202 }])
+})
