@@ -1,6 +1,7 @@
 /** The folder that holds backups, each in a folder of its own by whose name it is known to be whole. */
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { latestCredible } from '../clock.ts'
 import { type HeldLock, tryLock } from '../file-lock.ts'
 import { makeFolder } from '../folders.ts'
 import { DatabaseRefused } from '../refusals.ts'
@@ -80,6 +81,11 @@ export function momentOf(name: string): Date {
   return new Date(`${day}T${time.replaceAll('-', ':')}`)
 }
 
+/** Whether that may have been: what a clock that was ahead has written tells nothing until its time comes. */
+export function isCredible(at: Date, now = new Date()): boolean {
+  return Number(at) <= Date.parse(latestCredible(now.toISOString()))
+}
+
 /** What may be the backup that is meant: the folder itself, or those in it, the newest first. Throws `DatabaseRefused` when there is none. */
 export function candidatesIn(folder: string): string[] {
   if (!existsSync(folder)) throw new DatabaseRefused(`There is no ${folder}.`)
@@ -90,6 +96,14 @@ export function candidatesIn(folder: string): string[] {
   if (names.length === 0)
     throw new DatabaseRefused(`${folder} has no backups: name a folder that \`npx library backup\` has made.`)
   return names.map((name) => path.join(folder, name))
+}
+
+/** Throws `DatabaseRefused` where nobody can tell which of several is the newest. */
+export function refuseUnclear([first = '', ...others]: readonly string[]): void {
+  if (others.length === 0 || isCredible(momentOf(path.basename(first)))) return
+  throw new DatabaseRefused(
+    `${first} is of a time that is still to come, because a clock was wrong then or is now: name the backup that you want.`
+  )
 }
 
 /** What the system says of the folder, in a sentence. */

@@ -2,7 +2,7 @@
 import { copyCheckerOf, upkeepOf } from '../dialect.ts'
 import { knownMigrations } from '../migrator.ts'
 import type { Restored, Tell } from './copies.ts'
-import { candidatesIn } from './folder.ts'
+import { candidatesIn, refuseUnclear } from './folder.ts'
 import { type Made, type MakeOptions, makeBackup } from './make.ts'
 import { restoreBackup } from './restore.ts'
 import { type Verified, verifyBackup } from './verify.ts'
@@ -26,6 +26,7 @@ export async function verify(
 ): Promise<void> {
   const options = await optionsFor(databaseUrl, tell)
   const candidates = candidatesIn(folder)
+  if (!all) refuseUnclear(candidates)
   for (const candidate of all ? candidates : candidates.slice(0, 1))
     hear(await verifyBackup(candidate, options).catch((error: Error) => error))
 }
@@ -37,7 +38,9 @@ export async function restore(
 ): Promise<Restored & Verified> {
   const { copies } = await upkeepOf(databaseUrl)
   const options = await optionsFor(databaseUrl, tell)
-  return restoreBackup({ ...options, copies, candidates: candidatesIn(folder), hear })
+  const candidates = candidatesIn(folder)
+  refuseUnclear(candidates)
+  return restoreBackup({ ...options, copies, candidates, hear })
 }
 
 async function optionsFor(databaseUrl: string, tell: Tell) {

@@ -1,7 +1,7 @@
 /** Which backups are kept: fewer, the older they are. */
 import { rmSync } from 'node:fs'
 import path from 'node:path'
-import { listBackups } from './folder.ts'
+import { isCredible, listBackups } from './folder.ts'
 import { readManifest } from './manifest.ts'
 
 /** Of so many hours, days and weeks the last backup is kept. */
@@ -43,7 +43,7 @@ export function surplusOf<B extends Aged>(backups: readonly B[], keep: Keep): B[
   return newestFirst.filter((backup) => !kept.has(backup))
 }
 
-/** Deletes the backups of a folder that need not be kept, and gives their names. What has no manifest that can be read is left to the operator. */
+/** Deletes the backups of a folder that need not be kept, and gives their names. What has no manifest that can be read, or a time that is still to come, is left to the operator. */
 export function prune(folder: string, keep: Keep): string[] {
   const surplus = surplusOf(agedIn(folder), keep)
   for (const { folder } of surplus) rmSync(folder, { recursive: true, force: true })
@@ -56,7 +56,8 @@ function agedIn(folder: string): Aged[] {
 
 function agedOf(folder: string): Aged | undefined {
   try {
-    return { folder, at: new Date(readManifest(folder).made_at) }
+    const at = new Date(readManifest(folder).made_at)
+    return isCredible(at) ? { folder, at } : undefined
   } catch {
     return undefined
   }

@@ -1,7 +1,7 @@
 /** What a folder of backups says of the last one, and of a failure since: all processes that share the folder see the same. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { backupsAmong, momentOf } from './folder.ts'
+import { backupsAmong, isCredible, momentOf } from './folder.ts'
 
 const FAILURE = '.failed.json'
 
@@ -27,8 +27,20 @@ export function timesOf({ lastAt, failure }: BackupState) {
 
 /** Throws when the folder is there and cannot be read. */
 export async function readState(folder: string): Promise<BackupState> {
-  const [newest] = backupsAmong(await namesIn(folder))
-  return { lastAt: newest === undefined ? undefined : momentOf(newest), failure: await failureIn(folder) }
+  const moments = backupsAmong(await namesIn(folder)).map(momentOf)
+  const lastAt = moments.find((at) => isCredible(at))
+  return { lastAt, failure: lastFailure([await failureIn(folder)], lastAt) }
+}
+
+/** The last of these that came after the last backup. */
+export function lastFailure(
+  failures: readonly (Failure | undefined)[],
+  lastAt: Date | undefined
+): Failure | undefined {
+  return failures
+    .filter((failure) => failure !== undefined)
+    .filter(({ at }) => isCredible(at) && !(lastAt !== undefined && at < lastAt))
+    .toSorted((one, other) => Number(other.at) - Number(one.at))[0]
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -5,6 +5,7 @@ import {
   type BackupState,
   type Failure,
   forgetFailure,
+  lastFailure,
   noteFailure,
   readState
 } from '../../db/backups/state.ts'
@@ -51,8 +52,7 @@ export class Schedule {
   /** A folder that cannot be read is told by the backup that fails there. */
   async #look(): Promise<void> {
     const { lastAt, failure } = await readState(this.#folder).catch(() => this.state)
-    const failures = [failure, this.#failure].filter((each) => each !== undefined)
-    this.state = { lastAt, failure: failures.toSorted((one, other) => Number(other.at) - Number(one.at))[0] }
+    this.state = { lastAt, failure: lastFailure([failure, this.#failure], lastAt) }
   }
 
   #isDue(): boolean {

@@ -16,11 +16,12 @@ import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import type { BackedUpFile, Progress } from '../../db/backups/copies.ts'
 import { hashFiles } from '../../db/backups/files.ts'
-import { listBackups, nameOf, whileAlone } from '../../db/backups/folder.ts'
+import { listBackups, momentOf, nameOf, whileAlone } from '../../db/backups/folder.ts'
 import { backUp, restore, verify } from '../../db/backups/index.ts'
 import { prune, surplusOf } from '../../db/backups/keeping.ts'
 import { type Manifest, readManifest, sealed } from '../../db/backups/manifest.ts'
 import { everyMsOf, keepOf } from '../../db/backups/settings.ts'
+import { noteFailure, readState } from '../../db/backups/state.ts'
 import { openDatabase } from '../../db/database.ts'
 import { tryLock } from '../../db/file-lock.ts'
 import { READY } from '../../db/sqlite/finish-restore.ts'
@@ -466,6 +467,38 @@ t.test('backups are kept by their age', async (t) => {
   mkdirSync(path.join(folder, 'library-2025-01-01T00-00-00Z'))
   t.strictSame(prune(folder, keepOf({ BACKUP_KEEP: 'daily=2' })), ['library-2026-01-01T00-00-00Z'])
   t.strictSame(listBackups(folder).at(-1), 'library-2025-01-01T00-00-00Z', 'what is no backup is left alone')
+})
+
+t.test('what a clock that was ahead has made counts for nothing until its time comes', async (t) => {
+  const folder = temporaryFolder(t)
+  const ahead = 'library-2999-01-01T00-00-00Z'
+  cpSync(good, path.join(folder, ahead), { recursive: true })
+  await reseal(path.join(folder, ahead), { made_at: '2999-01-01T00:00:00.000Z' })
+  t.equal((await readState(folder)).lastAt, undefined, 'the next one is not put off')
+  const { folder: made } = await make(file, folder)
+  t.strictSame(prune(folder, keepOf({ BACKUP_KEEP: 'hourly=1' })), [], 'and is the last of its hour')
+  t.strictSame((await readState(folder)).lastAt, momentOf(path.basename(made)))
+  const refusal = { message: /2999-01-01T00-00-00Z is of a time that is still to come.+name the backup/ }
+  await t.rejects(restoreTo(path.join(temporaryFolder(t), 'library.db'), folder), refusal)
+  await t.rejects(refusalsOf(folder), refusal)
+  t.strictSame(await refusalsOf(folder, true), ['good', 'good'])
+  t.strictSame(await refusalsOf(path.join(folder, ahead)), ['good'])
+})
+
+t.test('a failure counts until there is a backup that began after it', async (t) => {
+  const folder = temporaryFolder(t)
+  const lastAt = new Date('2026-01-02T03:04:05Z')
+  mkdirSync(path.join(folder, nameOf(lastAt)))
+  mkdirSync(path.join(folder, 'library-2026-13-41T00-00-00Z'))
+  const failed = (at: string) => ({ at: new Date(at), reason: 'the disk was full' })
+  for (const [at, isSeen] of [
+    ['2026-01-02T03:04:04Z', false],
+    ['2026-01-02T03:04:06Z', true],
+    ['2999-01-01T00:00:00Z', false]
+  ] as const) {
+    await noteFailure(folder, failed(at))
+    t.strictSame(await readState(folder), { lastAt, failure: isSeen ? failed(at) : undefined }, at)
+  }
 })
 
 t.test('what the settings mean', async (t) => {

@@ -1,9 +1,9 @@
 /** Backups that the service makes by itself. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { listBackups, momentOf } from '../../db/backups/folder.ts'
+import { listBackups, momentOf, nameOf } from '../../db/backups/folder.ts'
 import { readManifest } from '../../db/backups/manifest.ts'
 import { SeparateBackups } from '../../db/backups/separate.ts'
 import { listen, startServer, temporaryFolder } from '../helpers.ts'
@@ -80,6 +80,19 @@ t.test('a failure is seen by all who share the folder, until there is a backup',
   t.match(server.backups.status(), { failure: { reason: 'the disk was full' } })
   await until(async () => (await readyOf(url)).backups?.last_failed_at === null)
   t.notOk(existsSync(failed))
+})
+
+t.test('a failure is forgotten by the process that had it when another one makes a backup', async (t) => {
+  const folder = temporaryFolder(t)
+  const BACKUP_DIR = path.join(folder, 'backups')
+  writeFileSync(BACKUP_DIR, 'in the way')
+  const { url } = await listen(t, { BACKUP_DIR, BACKUP_EVERY: '2s' })
+  await until(async () => (await readyOf(url)).backups?.last_failed_at !== null)
+  rmSync(BACKUP_DIR)
+  // As another process makes it; this one need not make any for years.
+  mkdirSync(path.join(BACKUP_DIR, nameOf(new Date(Date.now() + 30_000))), { recursive: true })
+  await until(async () => (await readyOf(url)).backups?.last_verified_at !== null)
+  t.equal((await readyOf(url)).backups?.last_failed_at, null)
 })
 
 t.test('without a folder nothing is said of backups', async (t) => {
