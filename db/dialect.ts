@@ -1,9 +1,11 @@
 /** The engine, and the only door to it: how it is opened, what its errors mean, and what only it can say in SQL. */
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type Dialect, Kysely } from 'kysely'
 import type { CopyChecker } from './backups/copies.ts'
 import { BASE_FOLDER } from './base-folder.ts'
 import type { Engine, EngineOptions } from './engine.ts'
+import { withoutLink } from './folders.ts'
 import type { MoveSource, MoveTarget, OpenTarget } from './moving/side.ts'
 import { isUnavailable as isUnavailablePostgres } from './postgres/errors.ts'
 import { describeServer } from './postgres/server-url.ts'
@@ -64,10 +66,16 @@ export function remedyFor(url: string): string {
     : 'See to its disk, or restore it from a backup.'
 }
 
-/** The file beside the database that has its signing keys; undefined where the database itself has them. */
+/** The file beside the database that has its signing keys; undefined where the database itself has them. Throws `DatabaseRefused`. */
 export function keyFileOf(url: string): string | undefined {
-  const file = fileOf(url)
-  return file === undefined ? undefined : `${file}.keys.json`
+  if (isServer(url)) return undefined
+  const [named, file] = [namedFile(url), databaseFile(url)]
+  const [stray, keys] = [`${named}.keys.json`, `${file}.keys.json`]
+  if (named !== file && existsSync(stray))
+    throw new DatabaseRefused(
+      `${named} is a link to ${file}, but ${stray} is beside the link: move it to ${keys}.`
+    )
+  return keys
 }
 
 /** The absolute path of the file that a `DATABASE_URL` names; undefined where it names a server. */
@@ -75,8 +83,13 @@ export function fileOf(url: string): string | undefined {
   return isServer(url) ? undefined : databaseFile(url)
 }
 
-/** The absolute path of the file that a `DATABASE_URL` names: a path, or a URL that begins with `sqlite:`. */
+/** The absolute path of the file that a `DATABASE_URL` names. Where that is a link, SQLite has its log beside the file that it leads to, and all else is there too. */
 export function databaseFile(url: string): string {
+  return withoutLink(namedFile(url))
+}
+
+/** A path, or a URL that begins with `sqlite:`. */
+function namedFile(url: string): string {
   return path.resolve(BASE_FOLDER, url.replace(/^sqlite:(\/\/)?/, ''))
 }
 

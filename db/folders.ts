@@ -1,4 +1,13 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  realpathSync
+} from 'node:fs'
 import path from 'node:path'
 
 /** Makes a folder for its owner alone, step by step: Node's own recursive mkdir never ends where folders cannot be made, as below /proc. */
@@ -20,5 +29,16 @@ export function sync(fileOrFolder: string): void {
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/** Where a link leads, also to where nothing is yet. What is none, or leads nowhere at all, is left to who opens it. */
+export function withoutLink(file: string, mostLinks = 40): string {
+  try {
+    if (mostLinks === 0 || !lstatSync(file).isSymbolicLink()) return file
+    if (existsSync(file)) return realpathSync(file)
+    return withoutLink(path.resolve(realpathSync(path.dirname(file)), readlinkSync(file)), mostLinks - 1)
+  } catch {
+    return file
   }
 }

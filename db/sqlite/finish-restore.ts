@@ -2,7 +2,7 @@
  * The last part of a restore. All that is to come lies ready in a folder beside the file; from the moment that the folder has its name it is
  * decided, and who opens the file next ends what was cut short. So a kill or a power cut leaves the old file or the new one.
  */
-import { existsSync, lstatSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { whileLocked } from '../file-lock.ts'
 import { sync } from '../folders.ts'
@@ -17,8 +17,7 @@ export const ASIDE = 'aside'
 const LOCK = 'lock'
 
 /** Ends a restore that was cut short, if there is one; gives the new name of what was there. */
-export function finishRestore(fileOrLink: string): string | undefined {
-  const file = withoutLink(fileOrLink)
+export function finishRestore(file: string): string | undefined {
   const ready = file + READY
   if (!existsSync(ready)) return undefined
   return whileLocked(path.join(ready, LOCK), () => {
@@ -45,10 +44,4 @@ function replace(replacement: string, file: string, aside: string, companions: s
     if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix)
   }
   renameSync(replacement, file)
-}
-
-/** Where a link leads, also to where nothing is. */
-export function withoutLink(file: string): string {
-  const isLink = lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()
-  return isLink ? withoutLink(path.resolve(path.dirname(file), readlinkSync(file))) : file
 }

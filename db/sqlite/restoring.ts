@@ -6,7 +6,7 @@ import { copyFiles, sizeOf } from '../backups/files.ts'
 import { holdLock, releaseLock } from '../file-lock.ts'
 import { makeFolder, sync } from '../folders.ts'
 import { DatabaseRefused, fileRefused } from './errors.ts'
-import { ASIDE, finishRestore, KEYS, READY, withoutLink } from './finish-restore.ts'
+import { ASIDE, finishRestore, KEYS, READY } from './finish-restore.ts'
 import { likeFile } from './rebuild/replacing.ts'
 
 const NOT_READY = '.restoring-partial'
@@ -19,16 +19,14 @@ interface Source {
 }
 
 /** Throws `DatabaseRefused` while a service has the file. */
-export function refuseUsed(path: string): void {
-  const file = withoutLink(path)
-  if (!existsSync(path)) return
+export function refuseUsed(file: string): void {
+  if (!existsSync(file)) return
   hold(file)
   releaseLock(lockOf(file))
 }
 
 /** Throws `DatabaseRefused`, and all is as it was then. */
-export async function restoreFile(path: string, source: Source): Promise<Restored> {
-  const file = withoutLink(path)
+export async function restoreFile(file: string, source: Source): Promise<Restored> {
   refuseOther(file)
   makeFolderOf(file)
   hold(file)

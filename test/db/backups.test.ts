@@ -287,6 +287,30 @@ t.test('what was there is kept with its log, and can still be used', async (t) =
   )
 })
 
+t.test('where DATABASE_URL names a link, all is beside the file that it leads to', async (t) => {
+  const [folder, disk] = [temporaryFolder(t), temporaryFolder(t)]
+  const [link, real] = [path.join(folder, 'link.db'), path.join(disk, 'real.db')]
+  const by = path.join(temporaryFolder(t), 'by')
+  symlinkSync(folder, by)
+  symlinkSync(path.relative(folder, real), link)
+  const server = await buildApp(t, { DATABASE_URL: path.join(by, 'link.db') })
+  const { headers } = await signIn(server)
+  await server.close()
+  const { folder: backup, manifest } = await make(link, path.join(disk, 'backups'))
+  t.equal(manifest.files.length, 2, 'the keys are in it')
+  for (const suffix of ['', '.keys.json']) rmSync(real + suffix)
+  t.match(await restoreTo(link, backup), { place: real, setAside: undefined })
+  const again = await buildApp(t, { DATABASE_URL: link })
+  t.equal((await again.inject({ url: '/me', headers })).statusCode, 200)
+  await again.close()
+  t.strictSame(readdirSync(folder), ['link.db'])
+  writeFileSync(`${link}.keys.json`, 'of an older version')
+  await t.rejects(buildApp(t, { DATABASE_URL: link }), {
+    message:
+      /link\.db is a link to .+real\.db, but .+link\.db\.keys\.json is beside the link: move it to .+real\.db\.keys\.json\.$/
+  })
+})
+
 t.test('a restore leaves all as it was when it fails', async (t) => {
   const target = path.join(temporaryFolder(t), 'library.db')
   writeFileSync(target, 'what was there')

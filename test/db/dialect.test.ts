@@ -1,6 +1,6 @@
 // On SQLite alone: how its file is opened, checked and refused.
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
@@ -20,6 +20,9 @@ t.test('a DATABASE_URL is a path or an sqlite: URL', async (t) => {
   t.equal(databaseFile('sqlite:data/x.db'), path.resolve('data/x.db'))
   t.equal(databaseFile('sqlite:///srv/x.db'), '/srv/x.db')
   t.equal(databaseFile('sqlite:/srv/x.db'), '/srv/x.db')
+  const circle = path.join(temporaryFolder(t), 'circle.db')
+  symlinkSync(circle, circle)
+  t.equal(databaseFile(circle), circle)
 })
 
 t.test('a new database is opened with the settings that keep what was acknowledged', async (t) => {
