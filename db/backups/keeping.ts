@@ -1,7 +1,7 @@
 /** Which backups are kept: fewer, the older they are. */
-import { rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { isCredible, listBackups } from './folder.ts'
+import { isCredible, listBackups, PARTIAL } from './folder.ts'
 import { readManifest } from './manifest.ts'
 
 /** Of so many hours, days and weeks the last backup is kept. */
@@ -43,10 +43,14 @@ export function surplusOf<B extends Aged>(backups: readonly B[], keep: Keep): B[
   return newestFirst.filter((backup) => !kept.has(backup))
 }
 
-/** Deletes the backups of a folder that need not be kept, and gives their names. What has no manifest that can be read, or a time that is still to come, is left to the operator. */
+/** Deletes the backups of a folder that need not be kept, and gives their names. What has no manifest that can be read, or a time that is still to come, is left to the operator. Only while alone. */
 export function prune(folder: string, keep: Keep): string[] {
   const surplus = surplusOf(agedIn(folder), keep)
-  for (const { folder } of surplus) rmSync(folder, { recursive: true, force: true })
+  for (const { folder } of surplus) {
+    // A kill in the middle leaves nothing that has the name of a backup, and the next one deletes the rest.
+    renameSync(folder, folder + PARTIAL)
+    rmSync(folder + PARTIAL, { recursive: true, force: true })
+  }
   return surplus.map(({ folder }) => path.basename(folder))
 }
 

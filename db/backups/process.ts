@@ -1,6 +1,7 @@
 /** A process that makes one backup for a service: what stops its thread or keeps its processor busy disturbs nobody who is served. */
 import { constants, setPriority } from 'node:os'
 import { DatabaseRefused } from '../refusals.ts'
+import { whileAlone } from './folder.ts'
 import { backUp } from './index.ts'
 import { prune } from './keeping.ts'
 import { BackupBusy } from './make.ts'
@@ -29,7 +30,8 @@ async function carryOut({ databaseUrl, folder, version, everyMs, keep }: Order):
         folder: made.folder,
         bytes,
         authors: manifest.counts.authors ?? 0,
-        deleted: prune(folder, keep)
+        // Where another process makes the next one already, it is left to that.
+        deleted: (await whileAlone(folder, async () => prune(folder, keep))) ?? []
       }
     }
   } catch (error) {

@@ -1,4 +1,5 @@
 /** What becomes of backups of a file: refused where they are spoilt, restored whole or not at all, and kept by their age. */
+import { once } from 'node:events'
 import {
   cpSync,
   existsSync,
@@ -9,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync
 } from 'node:fs'
 import path from 'node:path'
@@ -492,6 +494,27 @@ t.test('backups are kept by their age', async (t) => {
   t.strictSame(prune(folder, keepOf({ BACKUP_KEEP: 'daily=2' })), ['library-2026-01-01T00-00-00Z'])
   t.strictSame(listBackups(folder).at(-1), 'library-2025-01-01T00-00-00Z', 'what is no backup is left alone')
 })
+
+t.test(
+  'a backup that is to go loses its name first, so that half of it is never taken for one',
+  async (t) => {
+    const folder = temporaryFolder(t)
+    const [old = '', last = ''] = ['01', '02'].map((day) => nameOf(new Date(`2026-01-${day}`)))
+    for (const [name, made_at] of [
+      [old, '2026-01-01T00:00:00.000Z'],
+      [last, '2026-01-02T00:00:00.000Z']
+    ] as const) {
+      cpSync(good, path.join(folder, name), { recursive: true })
+      await reseal(path.join(folder, name), { made_at })
+    }
+    const watcher = watch(folder)
+    t.teardown(() => watcher.close())
+    t.strictSame(prune(folder, keepOf({ BACKUP_KEEP: 'daily=1' })), [old])
+    t.match(await once(watcher, 'change'), ['rename', old])
+    t.match(await once(watcher, 'change'), ['rename', `${old}.partial`])
+    t.strictSame(readdirSync(folder), [last])
+  }
+)
 
 t.test('what a clock that was ahead has made counts for nothing until its time comes', async (t) => {
   const folder = temporaryFolder(t)
