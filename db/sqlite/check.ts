@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { halfMoved, MARK } from '../moving/mark.ts'
 import { asRefusal, DatabaseRefused } from './errors.ts'
+import { finishRestore } from './finish-restore.ts'
 
 const PATIENCE_MS = 2000
 
@@ -38,8 +39,9 @@ function refuseHalfMoved(database: Sqlite.Database): void {
   if (isMarked) throw halfMoved(database.prepare(`select source from ${MARK}`).pluck().get() as string)
 }
 
-/** What reads only would leave a log behind, where there was none. */
+/** What reads only would leave a log behind, where there was none. A restore that was cut short is ended first. */
 export function openUnchanged(path: string): Sqlite.Database {
+  finishRestore(path)
   if (!existsSync(path)) throw new DatabaseRefused(`There is no ${path}.`)
   const database = new Sqlite(path, { readonly: existsSync(`${path}-wal`), timeout: PATIENCE_MS })
   database.pragma('query_only = 1')

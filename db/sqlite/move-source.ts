@@ -7,6 +7,7 @@ import type { Db, Tables } from '../tables.ts'
 import type { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { DatabaseRefused } from './errors.ts'
+import { finishRestore } from './finish-restore.ts'
 import { FileSide, holding, lockOf, refusing, SideConnection } from './move-side.ts'
 import { refuseForeignFile } from './open.ts'
 import { patiently } from './patience.ts'
@@ -16,6 +17,7 @@ const PATIENCE_MS = 2000
 /** Throws `DatabaseRefused`. Nothing of the file is changed, and until it is closed nobody can write to it. */
 export async function openSource(path: string): Promise<MoveSource> {
   return refusing(path, () => {
+    finishRestore(path)
     if (!existsSync(path)) throw new DatabaseRefused(`There is no ${path}.`)
     const file = realpathSync(path)
     refuseForeignFile(file)

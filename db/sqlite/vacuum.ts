@@ -14,6 +14,7 @@ import Sqlite from 'better-sqlite3'
 import { releaseLock } from '../file-lock.ts'
 import type { TellVacuum, Vacuumed } from '../upkeep.ts'
 import { DatabaseRefused, damaged } from './errors.ts'
+import { finishRestore } from './finish-restore.ts'
 import { holding, lockOf, refusing } from './move-side.ts'
 import { openDatabase, prepareFile, refuseForeignFile } from './open.ts'
 import { patiently } from './patience.ts'
@@ -24,9 +25,10 @@ const IS_WORD_INDEX = "select 1 from sqlite_schema where name = 'author_words' a
 
 /** Nobody else may have the file meanwhile. Throws `DatabaseRefused`. */
 export function vacuumFile(path: string, tell: TellVacuum): Vacuumed {
-  if (!existsSync(path)) throw new DatabaseRefused(`There is no ${path}.`)
-  const file = realpathSync(path)
-  return refusing(file, () => {
+  return refusing(path, () => {
+    finishRestore(path)
+    if (!existsSync(path)) throw new DatabaseRefused(`There is no ${path}.`)
+    const file = realpathSync(path)
     refuseForeignFile(file)
     return holding(file, () => {
       const vacuumed = vacuumAlone(file, tell)

@@ -25,6 +25,7 @@ import { type Manifest, readManifest, sealed } from '../../db/backups/manifest.t
 import { everyMsOf, keepOf } from '../../db/backups/settings.ts'
 import { noteFailure, readState } from '../../db/backups/state.ts'
 import { openDatabase } from '../../db/database.ts'
+import { openMoveSource, upkeepOf } from '../../db/dialect.ts'
 import { tryLock } from '../../db/file-lock.ts'
 import { READY } from '../../db/sqlite/finish-restore.ts'
 import { openMigrated } from '../../db/sqlite/migrating.ts'
@@ -368,6 +369,23 @@ t.test('a restore that is cut short after all lay ready is ended by who opens th
   mkdirSync(path.join(folder, `library.db${READY}`))
   t.equal(await authorsIn(path.join(folder, 'library.db')), 0, 'one that was ended but for its folder')
   t.notOk(existsSync(path.join(folder, `library.db${READY}`)))
+})
+
+t.test('and also by each command that the operator runs next', async (t) => {
+  const commands: Record<string, (file: string) => Promise<unknown>> = {
+    backup: async (file) => t.equal((await make(file, temporaryFolder(t))).manifest.counts.authors, 2),
+    check: async (file) => t.strictSame((await (await upkeepOf(file)).check()).faults, []),
+    vacuum: async (file) => (await upkeepOf(file)).vacuum(silent),
+    move: async (file) => (await openMoveSource(file)).close()
+  }
+  for (const [name, command] of Object.entries(commands)) {
+    const target = path.join(temporaryFolder(t), 'library.db')
+    cpSync(good, target + READY, { recursive: true })
+    writeFileSync(path.join(target + READY, 'aside'), 'before-then')
+    await command(target)
+    t.notOk(existsSync(target + READY), name)
+    t.equal(await authorsIn(target), 2, name)
+  }
 })
 
 t.test('a backup of an older version is restored, and the next start migrates it', async (t) => {
