@@ -35,12 +35,12 @@ const HISTORIES_EVERY_MS = 3_600_000
 const PAUSE_MS = 10
 const PURGES = [purgeAnswers, purgePoints, purgeSessions, purgeAccountChanges]
 
-/** `fastify.housekeeping`: it runs as soon as the service listens, and every minute from then on. */
+/** `fastify.housekeeping`: it runs as soon as the service listens, and every minute from then on; histories are looked at every hour. */
 async function housekeepingPlugin(fastify: FastifyInstance) {
   const { config, db, log } = fastify
   const keep = readHistoryKeep(config.HISTORY_KEEP)
   const deletions = new Map<string, Promise<void>>()
-  let timer: NodeJS.Timeout | undefined
+  const timers = new Map<() => Promise<void>, NodeJS.Timeout>()
   let isClosing = false
 
   async function continueToEnd(userId: string): Promise<void> {
@@ -96,22 +96,22 @@ async function housekeepingPlugin(fastify: FastifyInstance) {
     if (keep !== undefined) await attempt(() => trim(keep))
   }
 
-  async function runAgainAndAgain(trimmedAt = Number.NEGATIVE_INFINITY): Promise<void> {
-    await run()
-    const isDue = performance.now() - trimmedAt >= HISTORIES_EVERY_MS
-    if (isDue) await trimHistories()
-    const next = isDue ? performance.now() : trimmedAt
-    if (!isClosing) timer = setTimeout(runAgainAndAgain, EVERY_MS, next).unref()
+  /** So long after its end the chore begins once more. */
+  async function repeat(chore: () => Promise<void>, everyMs: number): Promise<void> {
+    await chore()
+    if (!isClosing) timers.set(chore, setTimeout(repeat, everyMs, chore, everyMs).unref())
   }
 
   fastify.decorate('housekeeping', { finishDeletion, run, trimHistories })
   // Not for a script, which has this service for a moment only.
   fastify.addHook('onListen', async () => {
-    runAgainAndAgain()
+    repeat(run, EVERY_MS)
+    // By itself: the first time it may take hours, in which the rest is done all the same.
+    repeat(trimHistories, HISTORIES_EVERY_MS)
   })
   fastify.addHook('preClose', async () => {
     isClosing = true
-    clearTimeout(timer)
+    for (const timer of timers.values()) clearTimeout(timer)
   })
 }
 

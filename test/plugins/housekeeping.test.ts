@@ -7,6 +7,7 @@ import { loadConfig } from '../../config.ts'
 import { insertDeletion } from '../../db/account-deletions.ts'
 import type { Tables } from '../../db/tables.ts'
 import { numberOfUser } from '../../db/user-numbers.ts'
+import { AgedCatalogue } from '../../scripts/growth/aged-catalogue.ts'
 import { engineOf, newDatabase, test } from '../engines.ts'
 import { AUTHOR, basic, buildApp, directly, numberOf, openDirectly, PASSWORD, signIn } from '../helpers.ts'
 
@@ -128,10 +129,11 @@ test('an end of the service in the middle of a purge is an end', async (t) => {
 /** The service, listening, with the lines of its log. */
 async function listenLogging(
   t: Test,
-  DATABASE_URL: string
+  DATABASE_URL: string,
+  variables: Record<string, string> = {}
 ): Promise<{ server: FastifyInstance; lines: string[] }> {
   const lines: string[] = []
-  const config = { ...loadConfig({ DATABASE_URL }), HOST: '127.0.0.1', PORT: 0 }
+  const config = { ...loadConfig({ DATABASE_URL, ...variables }), HOST: '127.0.0.1', PORT: 0 }
   const options = serverOptions(config)
   const logger = { ...(options.logger as object), stream: { write: (line: string) => void lines.push(line) } }
   const server = Fastify({ ...options, logger } as typeof options)
@@ -152,6 +154,22 @@ async function breakDeletionsOfUsers(t: Test, db: Kysely<Tables>): Promise<void>
     'begin raise exception ''broken''; end'`.execute(db)
   await sql`create trigger broken before delete on users for each row execute function broken()`.execute(db)
 }
+
+test('neither histories nor the rest wait for each other', async (t) => {
+  const DATABASE_URL = await newDatabase(t)
+  const before = await buildApp(t, { DATABASE_URL })
+  const { id } = await signIn(before)
+  await before.close()
+  const db = openDirectly(t, DATABASE_URL)
+  await addSessions(db, id, 'old', 5000, { idle: daysAgo(31) })
+  const aged = await AgedCatalogue.open(DATABASE_URL, 9)
+  const { id: authorId } = await aged.create({ name: 'Ama Ata Aidoo', book: 'Changes' })
+  for (const note of ['a', 'b', 'c']) await aged.edit(authorId, note)
+  await aged.close()
+  await listenLogging(t, DATABASE_URL, { HISTORY_KEEP: '1d' })
+  while ((await db.selectFrom('changes').select('version').execute()).length > 1) await turn()
+  t.ok(((await left(db, 'sessions', 'id')).old ?? 0) > 0)
+})
 
 test('a chore that fails is logged, and the others are done all the same', async (t) => {
   const DATABASE_URL = await newDatabase(t)
