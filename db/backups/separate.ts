@@ -29,7 +29,14 @@ export class SeparateBackups {
   /** Never rejects. */
   async make(order: Order): Promise<Outcome> {
     if (this.#isEnding) return 'not wanted'
-    const child = fork(PROGRAM, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    try {
+      return await this.#makeBy(fork(PROGRAM, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }), order)
+    } catch (error) {
+      return { failed: (error as Error).message }
+    }
+  }
+
+  async #makeBy(child: ChildProcess, order: Order): Promise<Outcome> {
     this.#child = child
     let outcome: Outcome | undefined
     child.once('message', (message: Outcome) => {
@@ -39,7 +46,8 @@ export class SeparateBackups {
       child.once('error', (error) => resolve(error.message))
       child.once('exit', (code, signal) => resolve(`its process ended with ${signal ?? `exit code ${code}`}`))
     })
-    child.send(order, () => {})
+    // Where there is no room for its pipes, it is not even connected.
+    if (child.connected) child.send(order, () => {})
     const end = await ended
     this.#child = undefined
     return outcome ?? (this.#isEnding ? 'not wanted' : { failed: end })

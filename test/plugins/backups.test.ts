@@ -120,6 +120,10 @@ t.test('a process that dies is a failure, and one that is ended is none', async 
   t.equal(await backups.make(order(t)), 'not wanted')
   await backups.end(temporaryFolder(t))
   const crashing = new SeparateBackups()
+  // More than the system hands to a process.
+  process.env.TOO_LARGE = 'x'.repeat(2 ** 22)
+  const unstarted = await crashing.make(order(t)).finally(() => delete process.env.TOO_LARGE)
+  t.match(unstarted, { failed: /E2BIG/ })
   const { NODE_OPTIONS = '' } = process.env
   t.teardown(() => Object.assign(process.env, { NODE_OPTIONS }))
   process.env.NODE_OPTIONS = `${NODE_OPTIONS} --import=data:text/javascript,process.exit(7)`
