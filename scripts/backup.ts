@@ -1,8 +1,9 @@
 /** `npx library backup DIR`: a verified copy of the database that DATABASE_URL names, while the service runs or not. */
 
 import { backUp } from '../db/backups/index.ts'
+import { giveWay } from '../db/backups/priority.ts'
 import packageJson from '../package.json' with { type: 'json' }
-import { backupFolder, lowerPriority, runOnBackups, sizeText, summaryOf, tellerOf } from './backup/shared.ts'
+import { backupFolder, runOnBackups, sizeText, summaryOf, tellerOf } from './backup/shared.ts'
 
 const USAGE = `usage: npx library backup [DIR]
   copies the database that DATABASE_URL names, with the keys that sign tokens, to a new folder in DIR, and verifies the
@@ -10,13 +11,13 @@ const USAGE = `usage: npx library backup [DIR]
   Who can read a backup can read everything: passwords are hashed in it, but the signing keys are not.`
 
 await runOnBackups(USAGE, { begin: 'npx library backup' }, async ({ config, words, terminal }) => {
-  lowerPriority('copying')
+  giveWay('copying')
   const folder = backupFolder(words[0], config)
   const made = await backUp(config.DATABASE_URL, {
     folder,
     version: packageJson.version,
     tell: tellerOf(terminal),
-    whenCopied: () => lowerPriority('verifying')
+    whenCopied: () => giveWay('verifying')
   })
   terminal.progress.clear()
   if (made === undefined) {

@@ -1,7 +1,8 @@
 /** `npx library verify DIR`: whether a backup is good. */
 import { verify } from '../db/backups/index.ts'
+import { giveWay } from '../db/backups/priority.ts'
 import { explain } from '../process/explain.ts'
-import { backupFolder, lowerPriority, runOnBackups, summaryOf, tellerOf } from './backup/shared.ts'
+import { backupFolder, runOnBackups, summaryOf, tellerOf } from './backup/shared.ts'
 
 const USAGE = `usage: npx library verify [DIR] [--all]
   whether a backup is good: its files are those of its manifest, and it can be opened and leads to all that it should have.
@@ -13,7 +14,7 @@ await runOnBackups(
   USAGE,
   { begin: 'npx library verify', options: OPTIONS },
   async ({ config, words, values, terminal }) => {
-    lowerPriority('verifying')
+    giveWay('verifying')
     const folder = backupFolder(words[0], config)
     let spoilt = 0
     await verify(

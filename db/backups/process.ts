@@ -1,14 +1,12 @@
 /** A process that makes one backup for a service: what stops its thread or keeps its processor busy disturbs nobody who is served. */
-import { constants, setPriority } from 'node:os'
 import { DatabaseRefused } from '../refusals.ts'
 import { whileAlone } from './folder.ts'
 import { backUp } from './index.ts'
 import { prune } from './keeping.ts'
 import { BackupBusy } from './make.ts'
+import { giveWay } from './priority.ts'
 import type { Order, Outcome } from './separate.ts'
 import { readState } from './state.ts'
-
-const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority
 
 async function carryOut({ databaseUrl, folder, version, everyMs, keep }: Order): Promise<Outcome> {
   async function isWanted(): Promise<boolean> {
@@ -21,7 +19,7 @@ async function carryOut({ databaseUrl, folder, version, everyMs, keep }: Order):
       version,
       tell: () => {},
       isWanted,
-      whenCopied: () => setPriority(PRIORITY_LOW)
+      whenCopied: () => giveWay('verifying')
     })
     if (made === undefined) return 'not wanted'
     const { manifest, bytes } = made
@@ -41,8 +39,7 @@ async function carryOut({ databaseUrl, folder, version, everyMs, keep }: Order):
   }
 }
 
-// The log of the database grows until all is copied, so that this must not wait for everybody.
-setPriority(PRIORITY_BELOW_NORMAL)
+giveWay('copying')
 // Without the service nobody knows of the backup, and nobody ends this process.
 process.once('disconnect', () => process.exit(1))
 process.once('message', async (order: Order) => {

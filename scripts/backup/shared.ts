@@ -1,5 +1,4 @@
 /** What the commands on backups have in common. */
-import { constants, setPriority } from 'node:os'
 import path from 'node:path'
 import { type Config, loadConfig } from '../../config.ts'
 import type { Progress, Tell } from '../../db/backups/index.ts'
@@ -52,12 +51,6 @@ export function backupFolder(word: string | undefined, config: Config): string {
   if (word !== undefined) return path.resolve(word)
   if (config.BACKUP_DIR !== '') return backupFolderOf(config)
   throw new UsageError('Name a folder, or set BACKUP_DIR.')
-}
-
-/** Others who want the processor come first; for as long as something is copied, not by as much: the log of the database grows meanwhile. */
-export function lowerPriority(what: 'copying' | 'verifying'): void {
-  const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority
-  setPriority(what === 'copying' ? PRIORITY_BELOW_NORMAL : PRIORITY_LOW)
 }
 
 /** Tells how far a command is: by a bar in a terminal, elsewhere in lines, some seconds apart. Ends it where somebody wants that. */

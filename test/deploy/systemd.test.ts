@@ -21,6 +21,7 @@ t.test('it runs the package, and gives it the time that it may take to end', asy
   t.match(text, /^ExecReload=\/bin\/kill -HUP \$MAINPID$/m)
   t.equal(setting('Restart'), 'on-failure')
   t.ok(setting('EnvironmentFile'))
+  t.match(text, /^SystemCallFilter=setpriority$/m, 'backups may give way')
 })
 
 t.test('systemd finds nothing wrong with it', { skip }, async (t) => {

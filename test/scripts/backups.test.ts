@@ -2,7 +2,9 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { restore } from '../../db/backups/index.ts'
 import { readManifest } from '../../db/backups/manifest.ts'
@@ -209,3 +211,21 @@ t.test('the commands say what is wrong, and which folder they want', async (t) =
   rmSync(path.join(options.BACKUP_DIR, backupsIn(options.BACKUP_DIR)[0] as string, 'library.db'))
   t.match(await library(file, 'verify'), { code: 1, stderr: /is spoilt: its library\.db is missing\.\n$/ })
 })
+
+t.test(
+  'a process that has given way by more than a backup would, and may not take it back, makes backups',
+  async (t) => {
+    const file = path.join(temporaryFolder(t), 'library.db')
+    // The machine's first user could take it back.
+    const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
+    const child = spawn('nice', ['-n', '19', process.execPath, 'bin/library.js', 'backup', tmpdir()], {
+      cwd: ROOT,
+      env: { ...process.env, DATABASE_URL: file },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      ...nobody
+    })
+    const closed = once(child, 'close')
+    t.match(await text(child.stderr), new RegExp(`^There is no ${file}`))
+    t.equal((await closed)[0], 1)
+  }
+)
