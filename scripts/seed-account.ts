@@ -1,6 +1,7 @@
-/** The account that `npm run seed` has made, for its next run: beside the default database, readable by its owner alone. */
+/** The account that `npx library seed` has made, for its next run: beside the default database, readable by its owner alone. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { BASE_FOLDER } from '../db/base-folder.ts'
 import type { Service } from './client/http.ts'
 
 export interface SeedAccount {
@@ -8,7 +9,7 @@ export interface SeedAccount {
   password: string
 }
 
-export const SEED_ACCOUNT_FILE = path.join(import.meta.dirname, '../data/seed-account.json')
+export const SEED_ACCOUNT_FILE = path.join(BASE_FOLDER, 'data/seed-account.json')
 
 /** The account of an earlier run at this service, if it is still good. */
 export async function findSeedAccount({ url }: Pick<Service, 'url'>): Promise<SeedAccount | undefined> {

@@ -82,10 +82,12 @@ t.test('the package runs where it is installed, and keeps its data outside of no
     body: csv
   })
   t.match(await imported.json(), { created: 1 }, 'threads of its own are there too')
+  t.match((await library('seed', '--url', url)).stdout, /^60 authors created/m)
   child.kill('SIGTERM')
   t.equal((await exited)[0], 0)
 
   t.match(readdirSync(path.join(folder, 'data')), ['library.db', 'library.db.keys.json'])
+  t.ok(existsSync(path.join(folder, 'data/seed-account.json')), 'and the account that was made')
   t.ok(existsSync(path.join(folder, 'uploads')), 'other relative paths begin there too')
   t.strictSame(globSync('{,dist/}{data,uploads}', { cwd: package_ }), [])
   t.match((await library('db', 'check')).stdout, `${path.join(folder, 'data/library.db')} is sound`)
