@@ -32,9 +32,8 @@ async function admit(trx: Db, { caller }: Command<object, unknown>, { credential
   if (credential === undefined) throw new Problem('INVALID_TOKEN', [])
   const user = await findBearer(trx, credential, stamp.at)
   if (user?.id !== credential.id) throw new Problem('INVALID_TOKEN', [])
-  if (caller === 'admin or operator' && credential.keyHash !== undefined)
-    throw new Problem('ACCESS_TOKEN_ONLY', [])
   const role = caller === 'admin or operator' ? 'admin' : caller
+  if (role === 'admin' && credential.keyHash !== undefined) throw new Problem('ACCESS_TOKEN_ONLY', [])
   if (!hasRole(user, role)) throw new Problem('ROLE_REQUIRED', [role])
   // A key of an admin is an editor's.
   const actor: Actor = {

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
+import { deleteUser } from '../../db/commands/account-deletions.ts'
 import { changeUser } from '../../db/commands/users.ts'
 import { engineOf, test } from '../engines.ts'
 import { AUTHOR, basic, buildApp, directly, PASSWORD, signIn, signInAdmin } from '../helpers.ts'
@@ -306,6 +307,7 @@ t.test('whose role ends while a request is under way does nothing more; neither 
   await t.rejects(server.run(session, changeUser, input), { code: 'ROLE_REQUIRED' })
   const byKey = { id: admin.id, role: 'admin' as const, keyHash: server.apiKeys.hash(key) as string }
   await t.rejects(server.run(byKey, changeUser, input), { code: 'ACCESS_TOKEN_ONLY' })
+  await t.rejects(server.run(byKey, deleteUser, { userId: plain.id }), { code: 'ACCESS_TOKEN_ONLY' })
 })
 
 async function sessionOf(t: Test, server: FastifyInstance, userId: string) {
