@@ -9,6 +9,7 @@ import { copiesOfServer } from './copies.ts'
 import { asRefusal } from './errors.ts'
 import { refuseUnfit } from './fitness.ts'
 import { withMigrations } from './migrating.ts'
+import { refuseUsed, refusing } from './move-side.ts'
 import { BEGINNING } from './schema.ts'
 import { describeServer } from './server-url.ts'
 import { vacuumServer } from './vacuum.ts'
@@ -19,12 +20,14 @@ export function upkeepOfServer(url: string): Upkeep {
   return {
     migrateToLatest: (options) =>
       upkeep(server, async (db) => (await migrateInPlace(db, { tellNews: newsFor(options) })).applied),
-    migrateDown: (options) =>
-      upkeep(server, async (db) => {
-        await refuseNewerSchema(db)
+    async migrateDown(options) {
+      await upkeep(server, refuseNewerSchema)
+      await refuseServed(url)
+      return upkeep(server, async (db) => {
         await refuseBeginning(db)
         return stepDown(db, newsFor(options))
-      }),
+      })
+    },
     listMigrations: () =>
       upkeep(server, async (db) => {
         await refuseNewerSchema(db)
@@ -48,6 +51,14 @@ async function upkeep<T>(server: Server, work: (db: Db) => Promise<T>): Promise<
   } catch (error) {
     throw asRefusal(error, server.url)
   }
+}
+
+/** A service would go on with tables that it does not know. */
+async function refuseServed(url: string): Promise<void> {
+  await refusing(url, async (connection) => {
+    await refuseUsed(connection, describeServer(url))
+    await connection.close()
+  })
 }
 
 async function refuseBeginning(db: Db): Promise<void> {

@@ -1,4 +1,6 @@
+import { existsSync, realpathSync } from 'node:fs'
 import { Kysely } from 'kysely'
+import { releaseLock } from '../file-lock.ts'
 import { createMigrator, refuseNewerSchema } from '../migrator.ts'
 import type { Tables } from '../tables.ts'
 import type { Upkeep } from '../upkeep.ts'
@@ -7,6 +9,7 @@ import { Connection } from './connection.ts'
 import { copiesOfFile } from './copies.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { migrateDown, migrateToLatest } from './migrating.ts'
+import { holding, lockOf } from './move-side.ts'
 import { openDatabase } from './open.ts'
 import { vacuumFile } from './vacuum.ts'
 
@@ -14,7 +17,7 @@ import { vacuumFile } from './vacuum.ts'
 export function upkeepOfFile(file: string): Upkeep {
   return {
     migrateToLatest: (options) => migrateToLatest(file, options),
-    migrateDown: (options) => migrateDown(file, options),
+    migrateDown: (options) => whileHeld(file, () => migrateDown(file, options)),
     async listMigrations() {
       const db = new Kysely<Tables>({
         dialect: new ConnectionDialect(() => new Connection(openDatabase(file)))
@@ -33,5 +36,17 @@ export function upkeepOfFile(file: string): Upkeep {
     }),
     vacuum: async (tell) => vacuumFile(file, tell),
     copies: copiesOfFile(file)
+  }
+}
+
+/** Throws `DatabaseRefused` when a service has the file: it would go on with tables that it does not know. */
+async function whileHeld<T>(file: string, work: () => Promise<T>): Promise<T> {
+  if (!existsSync(file)) return work()
+  const path = realpathSync(file)
+  holding(path, () => {})
+  try {
+    return await work()
+  } finally {
+    releaseLock(lockOf(path))
   }
 }

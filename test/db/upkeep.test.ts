@@ -5,6 +5,7 @@ import path from 'node:path'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../db/database.ts'
 import { upkeepOf } from '../../db/dialect.ts'
+import { tryLock } from '../../db/file-lock.ts'
 import { BEGINNING } from '../../db/postgres/schema.ts'
 import { refuseWithoutRoom } from '../../db/sqlite/vacuum.ts'
 import { asAdmin, ENGINES, engineOf, newDatabase, newEmptyDatabase, test } from '../engines.ts'
@@ -47,6 +48,21 @@ t.test('of a file the last migration is undone, and done again', async (t) => {
   t.strictSame(await upkeep.migrateDown({}), [{ ...last, direction: 'down' }])
   t.equal((await upkeep.listMigrations()).at(-1)?.executedAt, undefined)
   t.strictSame(await upkeep.migrateToLatest({}), [last])
+})
+
+test('nothing is undone under a service that runs', async (t) => {
+  const url = await newDatabase(t)
+  const upkeep = await upkeepOf(url)
+  const isFile = engineOf(t) === 'sqlite'
+  await upkeep.migrateToLatest({})
+  // As its process does.
+  const lock = isFile ? tryLock(`${url}.lock`) : undefined
+  const server = await buildApp(t, { DATABASE_URL: url })
+  await t.rejects(upkeep.migrateDown({}), { name: 'DatabaseRefused', message: /is in use/ })
+  t.ok((await upkeep.listMigrations()).at(-1)?.executedAt)
+  await server.close()
+  lock?.release()
+  t.equal((await upkeep.migrateDown({})).length, 1)
 })
 
 t.test('on a server nothing is undone that databases there begin with', onServer, async (t) => {
