@@ -12,6 +12,7 @@ import { checkWriting } from '../db/commands/checking.ts'
 import { countInSlices } from '../db/contents.ts'
 import type { DatabaseEvent } from '../db/database.ts'
 import { measureBackups } from '../plugins/metrics/backups.ts'
+import { countedSeldom } from '../plugins/metrics/data.ts'
 import { countEngineEvents } from '../plugins/metrics/engine.ts'
 import { Instruments } from '../plugins/metrics/instruments.ts'
 import { serveMetrics } from '../plugins/metrics/server.ts'
@@ -370,6 +371,45 @@ t.test('only GET and HEAD of /metrics are served', async (t) => {
     serveMetrics('127.0.0.1', Number(new URL(url).port), async () => []),
     { code: 'EADDRINUSE', settings: { host: 'METRICS_HOST', port: 'METRICS_PORT' } }
   )
+})
+
+t.test('silent connections are not held for long, though they are all that there may be', async (t) => {
+  const url = await serveMetrics('127.0.0.1', 0, async () => [[]], 100)
+  const sockets = Array.from({ length: 40 }, () => connect(Number(new URL(url).port), '127.0.0.1'))
+  t.teardown(() => sockets.map((socket) => socket.destroy()))
+  for (const socket of sockets) socket.on('error', () => {}).write('GET /metrics HTTP/1.1\r\nhost: ')
+  const ask = () => fetch(url).then(({ status }) => status, nextTurn)
+  let status = await ask()
+  while (status !== 200) status = await ask()
+  t.equal(status, 200)
+})
+
+t.test('what takes too long to find out is not known, and keeps nothing else back', async (t) => {
+  const metrics = new Instruments((await buildApp(t)).log, 50)
+  metrics.gauge({ name: 'x_slow', help: 'Slow.' }, () => new Promise(() => {}))
+  metrics.gauge({ name: 'x_quick', help: 'Quick.' }, () => 7)
+  t.match(await metrics.read(), [
+    { name: 'x_slow', values: [] },
+    { name: 'x_quick', values: [{ value: 7 }] }
+  ])
+})
+
+t.test('a count is not begun while it is under way, and what has failed is tried again', async (t) => {
+  const counts: PromiseWithResolvers<number>[] = []
+  const read = countedSeldom(() => {
+    const count = Promise.withResolvers<number>()
+    counts.push(count)
+    return count.promise
+  })
+  const [first, second] = [read(), read()]
+  t.equal(counts.length, 1, 'the first, for two who ask')
+  counts[0]?.reject(new Error('no connection'))
+  await t.rejects(Promise.all([first, second]), { message: 'no connection' })
+  const third = read()
+  counts[1]?.resolve(3)
+  t.equal(await third, 3)
+  t.equal(await read(), 3)
+  t.equal(counts.length, 2, 'it is as it was a moment ago')
 })
 
 t.test('OpenMetrics is sent to those who ask for it', async (t) => {

@@ -13,7 +13,7 @@ export function measureData(fastify: FastifyInstance): void {
   const size = (name: string, help: string, of: Countable) =>
     metrics.gauge(
       { name, help: `${help}, counted once a minute at the most.`, isOfService: true },
-      counter(fastify, of)
+      countedSeldom(() => countInSlices(fastify.db, of))
     )
   size('library_authors', 'Authors', 'authors')
   size('library_users', 'Accounts', 'users')
@@ -45,32 +45,31 @@ export function measureData(fastify: FastifyInstance): void {
   disks(fastify)
 }
 
-/** The count, made in slices beside the event loop's other work: the last one while another is being made, and at first the first. */
-function counter(fastify: FastifyInstance, what: Countable): () => Promise<number> {
-  let count: Promise<number> | undefined
+/** What `count` gives, which is made beside other work: the last one while another is being made, and at first the first. */
+export function countedSeldom(count: () => Promise<number>): () => number | Promise<number> | undefined {
+  let last: number | undefined
+  let underWay: Promise<number> | undefined
   let staleAt = 0
 
   async function countNow(): Promise<number> {
     const begun = performance.now()
-    const counted = await countInSlices(fastify.db, what)
-    const now = performance.now()
-    staleAt = now + Math.max(RECOUNT_AFTER_MS, REST * (now - begun))
-    return counted
+    try {
+      last = await count()
+      const now = performance.now()
+      staleAt = now + Math.max(RECOUNT_AFTER_MS, REST * (now - begun))
+      return last
+    } finally {
+      underWay = undefined
+    }
   }
 
   return () => {
-    if (performance.now() < staleAt && count !== undefined) return count
-    staleAt = Number.POSITIVE_INFINITY
-    const next = countNow()
-    next.then(
-      () => {
-        count = next
-      },
-      () => {
-        staleAt = 0
-      }
-    )
-    return count ?? next
+    if (underWay === undefined && performance.now() >= staleAt) {
+      underWay = countNow()
+      // What has failed is tried again by the next who asks.
+      underWay.catch(() => {})
+    }
+    return last ?? underWay
   }
 }
 

@@ -1,5 +1,9 @@
 /** What is counted, and what is looked at when somebody asks, as plain data: nothing here knows who collects it. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+
+/** Who asks has not much longer to wait. */
+const LONGEST_READ_MS = 2500
 
 export interface Sample {
   value: number
@@ -88,7 +92,8 @@ export class Distribution {
 
 interface Source {
   isOfService: boolean
-  read(): Family | Promise<Family>
+  /** What is not known when it is `late` is left out. */
+  read(late: Promise<undefined>): Family | Promise<Family>
 }
 
 /** All that one process has to tell. To count costs an addition, whether somebody asks or not. */
@@ -96,11 +101,13 @@ export class Instruments {
   /** Learns of a request that was answered before any hook could see it. */
   noteUnrouted: (method: string, status: number) => void = () => {}
   readonly #log: FastifyBaseLogger
+  readonly #longestReadMs: number
   readonly #sources: Source[] = []
   readonly #others: (() => Promise<Family[]>)[] = []
 
-  constructor(log: FastifyBaseLogger) {
+  constructor(log: FastifyBaseLogger, longestReadMs = LONGEST_READ_MS) {
     this.#log = log
+    this.#longestReadMs = longestReadMs
   }
 
   /** Makes a number that only grows. */
@@ -150,7 +157,10 @@ export class Instruments {
   /** All of them as they are now, without the numbers that are of the whole service unless those are wanted too. */
   async read({ withService = true } = {}): Promise<Family[]> {
     const sources = this.#sources.filter(({ isOfService }) => withService || !isOfService)
-    const own = await Promise.all(sources.map(({ read }) => read()))
+    const ended = new AbortController()
+    const late = sleep(this.#longestReadMs, undefined, { signal: ended.signal }).catch(() => undefined)
+    const own = await Promise.all(sources.map(({ read }) => read(late)))
+    ended.abort()
     const others = await Promise.all(this.#others.map((read) => read()))
     return [...own, ...others.flat()]
   }
@@ -158,8 +168,8 @@ export class Instruments {
   #addRead({ isOfService = false, ...about }: AboutGauge & Pick<Family, 'type'>, read: Read): void {
     const { name, help, type, label = '', labels = {} } = about
     const aggregator = isOfService ? 'first' : (about.aggregator ?? 'sum')
-    const source = async (): Promise<Family> => {
-      const reading = await this.#tryTo(name, read)
+    const source = async (late: Promise<undefined>): Promise<Family> => {
+      const reading = await this.#tryTo(name, read, late)
       const byValue = typeof reading === 'object' ? Object.entries(reading) : [['', reading] as const]
       const values = byValue.flatMap(([of, value]) =>
         value === undefined ? [] : [{ value, labels: of === '' ? labels : { ...labels, [label]: of } }]
@@ -170,9 +180,9 @@ export class Instruments {
   }
 
   /** What cannot be known now is no reason to know nothing. */
-  async #tryTo(name: string, read: Read): Promise<Reading> {
+  async #tryTo(name: string, read: Read, late: Promise<undefined>): Promise<Reading> {
     try {
-      return await read()
+      return await Promise.race([read(), late])
     } catch (err) {
       this.#log.debug({ err, metric: name }, 'a metric could not be read')
       return undefined

@@ -6,7 +6,8 @@ import type { Family } from './instruments.ts'
 
 /** More than all that scrape a service at once, and few enough to do no harm. */
 const MOST_CONNECTIONS = 32
-const REQUEST_TIMEOUT_MS = 10_000
+/** So long nothing may come or go on a connection. */
+const PATIENCE_MS = 10_000
 
 /** The metrics of each process of the service. */
 export type Scrape = () => Promise<Family[][]>
@@ -15,11 +16,18 @@ export type Scrape = () => Promise<Family[][]>
  * Serves `GET /metrics` and nothing else on an address of its own: it asks nobody who they are, so that it must be where only those come
  * who may see it. Ends with the process. Gives the address. Throws what Node does when it cannot listen, with the names of the settings.
  */
-export async function serveMetrics(host: string, port: number, scrape: Scrape): Promise<string> {
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) =>
+export async function serveMetrics(
+  host: string,
+  port: number,
+  scrape: Scrape,
+  patienceMs = PATIENCE_MS
+): Promise<string> {
+  const server = createServer({ requestTimeout: PATIENCE_MS }, (request, response) =>
     answer(request, response, scrape)
   )
   server.maxConnections = MOST_CONNECTIONS
+  // Those who read nothing, too.
+  server.setTimeout(patienceMs)
   await listen(server, host, port)
   // The service decides how long the process lives.
   server.unref()
