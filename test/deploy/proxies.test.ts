@@ -157,6 +157,9 @@ for (const proxy of PROXIES) {
     t.match(plain, { statusCode: 308, headers: { location: 'https://library.example.org/library/authors' } })
     const root = await ask('/library')
     t.match(root, { statusCode: 308, headers: { location: /\/library\/$/ } })
+    const outside = await ask('/authors')
+    t.equal(outside.statusCode, 404, 'beside the path there is nothing')
+    outside.resume()
     const ready = await ask('/library/health/ready')
     t.match(ready.headers, { 'strict-transport-security': /max-age/ }, 'the service knows of TLS')
 
