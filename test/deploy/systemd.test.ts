@@ -24,6 +24,12 @@ t.test('it runs the package, and gives it the time that it may take to end', asy
   t.match(text, /^SystemCallFilter=setpriority$/m, 'backups may give way')
 })
 
+t.test('backups may lower their priority', async (t) => {
+  const [, forbidden = '', allowed = ''] = text.match(/^SystemCallFilter=.+$/gm) ?? []
+  t.match(forbidden, '~')
+  t.match(allowed, '=setpriority')
+})
+
 t.test('systemd finds nothing wrong with it', { skip }, async (t) => {
   const file = path.join(temporaryFolder(t), 'library.service')
   // Where it is tested, node is elsewhere.

@@ -186,6 +186,19 @@ t.test('on a full disk no backup is made, and none is left', async (t) => {
   }
 })
 
+t.test('where a sandbox forbids to lower it, a backup is made all the same', async (t) => {
+  const file = path.join(temporaryFolder(t), 'library.db')
+  await (await openDatabase(file)).close()
+  const forbidden = `import os from 'node:os'
+    import { syncBuiltinESMExports } from 'node:module'
+    os.setPriority = () => { throw Object.assign(new Error('not permitted'), { code: 'ERR_SYSTEM_ERROR' }) }
+    syncBuiltinESMExports()`
+  const { NODE_OPTIONS = '' } = process.env
+  t.teardown(() => Object.assign(process.env, { NODE_OPTIONS }))
+  process.env.NODE_OPTIONS = `${NODE_OPTIONS} --import=data:text/javascript,${encodeURIComponent(forbidden)}`
+  t.match(await library(file, 'backup', path.join(temporaryFolder(t), 'backups')), { code: 0, stderr: '' })
+})
+
 t.test('the commands say what is wrong, and which folder they want', async (t) => {
   const folder = temporaryFolder(t)
   const file = path.join(folder, 'library.db')
