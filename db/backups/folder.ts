@@ -1,5 +1,5 @@
 /** The folder that holds backups, each in a folder of its own by whose name it is known to be whole. */
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { latestCredible } from '../clock.ts'
 import { type HeldLock, tryLock } from '../file-lock.ts'
@@ -89,6 +89,8 @@ export function isCredible(at: Date, now = new Date()): boolean {
 /** What may be the backup that is meant: the folder itself, or those in it, the newest first. Throws `DatabaseRefused` when there is none. */
 export function candidatesIn(folder: string): string[] {
   if (!existsSync(folder)) throw new DatabaseRefused(`There is no ${folder}.`)
+  if (!statSync(folder).isDirectory())
+    throw new DatabaseRefused(`${folder} is no folder: name that of a backup, or one with backups in it.`)
   if (folder.endsWith(PARTIAL))
     throw new DatabaseRefused(`${folder} was cut short while it was made: take another backup.`)
   if (existsSync(path.join(folder, MANIFEST)) || NAME.test(path.basename(folder))) return [folder]

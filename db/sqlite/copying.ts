@@ -1,5 +1,5 @@
 /** Copies a file page by page, all of one moment, while others read and write. */
-import { chmodSync, closeSync, copyFileSync, existsSync, fsyncSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, copyFileSync, existsSync, fsyncSync, openSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { CompiledQuery, Kysely } from 'kysely'
@@ -9,7 +9,7 @@ import type { Tables } from '../tables.ts'
 import { openUnchanged } from './check.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
-import { asRefusal, isBusy, isDamage } from './errors.ts'
+import { asRefusal, DatabaseRefused, isBusy, isDamage } from './errors.ts'
 import { COPY, KEYS } from './finish-restore.ts'
 
 /** Half a megabyte, which takes less than a millisecond. */
@@ -88,9 +88,21 @@ function copyKeys(file: string, folder: string): Pick<Copied, 'files' | 'notes'>
   if (!existsSync(file + KEYS))
     return { files: [COPY], notes: [`no signing keys were there: ${file}${KEYS} is missing`] }
   const copy = path.join(folder, COPY + KEYS)
+  if (!holdsKeys(file + KEYS))
+    throw new DatabaseRefused(
+      `${file}${KEYS} does not hold signing keys, without which the service would not start from a backup: restore it from an earlier one, or delete it and run \`npx library keys create\`.`
+    )
   copyFileSync(file + KEYS, copy)
   chmodSync(copy, 0o600)
   return { files: [COPY, COPY + KEYS], notes: [] }
+}
+
+function holdsKeys(file: string): boolean {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')).keys.length > 0
+  } catch {
+    return false
+  }
 }
 
 /** The tables whose rows can be counted: no views, and none of those that the word index keeps for itself. */

@@ -234,6 +234,9 @@ t.test('where no backup is meant, that is said', async (t) => {
     message: `There is no ${path.join(folder, 'none')}.`
   })
   await t.rejects(refusalsOf(folder), { message: /has no backups: name a folder that `npx library backup`/ })
+  await t.rejects(refusalsOf(path.join(good, 'manifest.json')), {
+    message: `${path.join(good, 'manifest.json')} is no folder: name that of a backup, or one with backups in it.`
+  })
   const partial = `${copyOf(t)}.partial`
   mkdirSync(partial)
   await t.rejects(refusalsOf(partial), { message: /was cut short while it was made: take another backup/ })
@@ -437,6 +440,15 @@ t.test('what cannot be backed up is told, and leaves nothing behind', async (t) 
   ]
   for (const [name, message] of cases)
     await t.rejects(make(name, folder), { name: 'DatabaseRefused', message }, name)
+  const keyless = madeBy('keyless.db', () => {})
+  for (const text of ['', '{}', '{"keys":[]}', 'null']) {
+    writeFileSync(`${keyless}.keys.json`, text)
+    await t.rejects(
+      make(keyless, folder),
+      { message: /keyless\.db\.keys\.json does not hold signing keys/ },
+      text
+    )
+  }
   t.strictSame(readdirSync(folder), ['.lock'])
   await t.rejects(make(file, '/proc/none'), { message: /^Backups cannot be kept in \/proc\/none \(/ })
   await t.rejects(make(file, file), {

@@ -134,7 +134,7 @@ async function killedAt(part: string, file: string, backups: string): Promise<bo
   watcher.on('change', (_event, name) => {
     if (String(name).endsWith(part)) child.kill('SIGKILL')
   })
-  writeFileSync(`${file}.keys.json`, '{}', { mode: 0o600 })
+  writeFileSync(`${file}.keys.json`, '{"keys":[{}]}', { mode: 0o600 })
   await once(child, 'close')
   watcher.close()
   return backupsIn(backups).length === 0
