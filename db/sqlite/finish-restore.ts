@@ -15,18 +15,31 @@ export const READY = '.restoring'
 /** In the folder: the name that what was there gets, and a lock for those who end a restore. */
 export const ASIDE = 'aside'
 const LOCK = 'lock'
+/** What is left of the folder, to be deleted. */
+const DONE = '.restoring-done'
 
 /** Ends a restore that was cut short, if there is one; gives the new name of what was there. */
 export function finishRestore(file: string): string | undefined {
   const ready = file + READY
-  if (!existsSync(ready)) return undefined
-  return whileLocked(path.join(ready, LOCK), () => {
-    const aside = path.join(ready, ASIDE)
-    // Another process may have ended it meanwhile.
-    const setAside = existsSync(aside) ? putInPlace(file, readFileSync(aside, 'utf8')) : undefined
-    rmSync(ready, { recursive: true, force: true })
-    return setAside
-  })
+  while (existsSync(ready)) {
+    try {
+      return whileLocked(path.join(ready, LOCK), () => finish(file, ready))
+    } catch (error) {
+      // Another process may have ended it meanwhile.
+      if (existsSync(ready)) throw error
+    }
+  }
+  return undefined
+}
+
+function finish(file: string, ready: string): string | undefined {
+  const aside = path.join(ready, ASIDE)
+  const setAside = existsSync(aside) ? putInPlace(file, readFileSync(aside, 'utf8')) : undefined
+  rmSync(file + DONE, { recursive: true, force: true })
+  // In one step, for others may come to look into it.
+  renameSync(ready, file + DONE)
+  rmSync(file + DONE, { recursive: true, force: true })
+  return setAside
 }
 
 function putInPlace(file: string, name: string): string | undefined {

@@ -374,6 +374,24 @@ t.test('a restore that is cut short after all lay ready is ended by who opens th
   t.notOk(existsSync(path.join(folder, `library.db${READY}`)))
 })
 
+t.test(
+  "what is left of one that was ended is in nobody's way, and one that cannot be ended is told",
+  async (t) => {
+    const target = path.join(temporaryFolder(t), 'library.db')
+    cpSync(good, `${target}.restoring-done`, { recursive: true })
+    mkdirSync(path.join(target + READY, 'lock'), { recursive: true })
+    writeFileSync(path.join(target + READY, 'aside'), 'before-then')
+    await t.rejects(openDatabase(target), { name: 'DatabaseRefused', message: /cannot be used \(EISDIR/ })
+    rmSync(path.join(target + READY, 'lock'), { recursive: true })
+    cpSync(good, target + READY, { recursive: true })
+    t.equal(await authorsIn(target), 2)
+    t.strictSame(
+      readdirSync(path.dirname(target)).filter((name) => name.includes('restoring')),
+      []
+    )
+  }
+)
+
 t.test('and also by each command that the operator runs next', async (t) => {
   const commands: Record<string, (file: string) => Promise<unknown>> = {
     backup: async (file) => t.equal((await make(file, temporaryFolder(t))).manifest.counts.authors, 2),
