@@ -21,9 +21,14 @@ export async function findSeedAccount({ url }: Pick<Service, 'url'>): Promise<Se
   return ok ? { username, password } : undefined
 }
 
+/** Where it can be kept. */
 export function keepSeedAccount({ url }: Pick<Service, 'url'>, { username, password }: SeedAccount): void {
-  mkdirSync(path.dirname(SEED_ACCOUNT_FILE), { recursive: true, mode: 0o700 })
-  writeFileSync(SEED_ACCOUNT_FILE, `${JSON.stringify({ url, username, password })}\n`, { mode: 0o600 })
+  try {
+    mkdirSync(path.dirname(SEED_ACCOUNT_FILE), { recursive: true, mode: 0o700 })
+    writeFileSync(SEED_ACCOUNT_FILE, `${JSON.stringify({ url, username, password })}\n`, { mode: 0o600 })
+  } catch {
+    // In an image nothing can be written there: the next run registers another one.
+  }
 }
 
 function read(): (SeedAccount & { url: string }) | undefined {

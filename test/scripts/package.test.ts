@@ -1,7 +1,16 @@
 /** What `npm pack` packs, as it is installed and run in a folder of its own. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -83,6 +92,13 @@ t.test('the package runs where it is installed, and keeps its data outside of no
   })
   t.match(await imported.json(), { created: 1 }, 'threads of its own are there too')
   t.match((await library('seed', '--url', url)).stdout, /^60 authors created/m)
+  const cwd = temporaryFolder(t)
+  writeFileSync(path.join(cwd, 'data'), 'no folder, so that nothing can be kept in it')
+  const again = await run(process.execPath, [path.join(package_, bin.library), 'seed', '--url', url], {
+    cwd,
+    env: variables
+  })
+  t.match(again.stdout, /^Registered .+\n0 authors created, 60 unchanged/)
   child.kill('SIGTERM')
   t.equal((await exited)[0], 0)
 
