@@ -40,6 +40,10 @@ async function installed(t: Test): Promise<string> {
   return folder
 }
 
+interface Ready {
+  backups: { last_verified_at: string | null; last_failed_at: string | null }
+}
+
 /** The service of this folder, once it listens. */
 async function start(t: Test, folder: string) {
   const child = spawn(
@@ -47,7 +51,7 @@ async function start(t: Test, folder: string) {
     [path.join(folder, 'node_modules/library-api', bin.library), 'start'],
     {
       cwd: folder,
-      env: { ...variables, PORT: '0', SPOOL_DIR: 'uploads' }
+      env: { ...variables, PORT: '0', SPOOL_DIR: 'uploads', BACKUP_DIR: 'backups', WORKERS: '2' }
     }
   )
   t.teardown(() => child.kill('SIGKILL'))
@@ -64,6 +68,15 @@ async function start(t: Test, folder: string) {
     exited.then(() => reject(new Error(output)))
   })
   return { url, child, exited }
+}
+
+/** It is made by a process of its own. */
+async function untilBackup(url: string): Promise<void> {
+  for (;;) {
+    const { backups } = (await (await fetch(`${url}/health/ready`)).json()) as Ready
+    if (backups.last_failed_at !== null) throw new Error('no backup could be made')
+    if (backups.last_verified_at !== null) return
+  }
 }
 
 t.test('the package runs where it is installed, and keeps its data outside of node_modules', async (t) => {
@@ -99,12 +112,14 @@ t.test('the package runs where it is installed, and keeps its data outside of no
     env: variables
   })
   t.match(again.stdout, /^Registered .+\n0 authors created, 60 unchanged/)
+  await untilBackup(url)
   child.kill('SIGTERM')
   t.equal((await exited)[0], 0)
 
   t.match(readdirSync(path.join(folder, 'data')), ['library.db', 'library.db.keys.json'])
   t.ok(existsSync(path.join(folder, 'data/seed-account.json')), 'and the account that was made')
   t.ok(existsSync(path.join(folder, 'uploads')), 'other relative paths begin there too')
-  t.strictSame(globSync('{,dist/}{data,uploads}', { cwd: package_ }), [])
+  t.strictSame(globSync('{,dist/}{data,uploads,backups}', { cwd: package_ }), [])
+  t.match((await library('verify', 'backups')).stdout, / is good: /)
   t.match((await library('db', 'check')).stdout, `${path.join(folder, 'data/library.db')} is sound`)
 })
