@@ -55,7 +55,7 @@ function inUse(address = '', port: number, { port: setting }: Settings): string 
   const command =
     WHO_LISTENS[process.platform] ?? ((number: number) => `lsof -nP -iTCP:${number} -sTCP:LISTEN`)
   return (
-    `Port ${port} of ${address} is already in use (EADDRINUSE). Set ${setting} to another, as in ${setting}=${anotherPort(port)} npm start, ` +
+    `Port ${port} of ${address} is already in use (EADDRINUSE). Set ${setting} to another, as in ${setting}=${anotherPort(port)} npx library start, ` +
     `or end what holds it: ${command(port)} shows it.`
   )
 }

@@ -96,6 +96,12 @@ export async function signInAdmin(server: FastifyInstance, username = 'indira') 
   return admin
 }
 
+/** The lines of a start that cannot be, without the one that tells the version, which comes first once the settings are read. */
+export function refusalIn(output: string): string[] {
+  const lines = output.trim().split('\n')
+  return lines.filter((line) => !line.includes('"event":"service_starting"'))
+}
+
 /**
  * The service as its own process, as `npm start` runs it, on a free port; `variables` add to its environment,
  * and `limits` are shell commands that come before it.
