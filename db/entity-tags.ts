@@ -14,9 +14,9 @@ function versionOf(tag: string): string {
   return tag.replace(/^W\//, '').replace(CODING, '"')
 }
 
-/** The tags of answers that had names of users in them as those of the versions: see `namedTag`. */
+/** The tags of answers that had names of users in them as those of the versions: see `namedTag`. A proxy's coding may stand behind. */
 export function withoutNames(list: string): string {
-  return list.replace(/~[\w-]{8}(?=[^"]*")/g, '')
+  return list.replace(/~[\w-]{8}(?=["\-;:_+])/g, '')
 }
 
 /** Whether it is `*` or a list of entity tags (RFC 9110 section 8.8.3); without quotes it is none. */

@@ -36,7 +36,7 @@ export async function openTracer(endpoint: string, log: FastifyBaseLogger): Prom
   const { api, resources, sdk, otlp } = await load()
   const { name, version } = readPackage()
   const exporter = new otlp.OTLPTraceExporter({
-    url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
+    url: new URL('v1/traces', endpoint.endsWith('/') ? endpoint : `${endpoint}/`).href,
     timeoutMillis: EXPORT_MS
   })
   const provider = new sdk.NodeTracerProvider({
