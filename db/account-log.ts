@@ -22,7 +22,7 @@ export type AccountAction =
 export interface AccountLogTable {
   user_number: number
   /** The first entry of an account is 1. */
-  number: number
+  entry: number
   at: string
   action: AccountAction
   /** The user who did it, also one who is gone; null where the operator did. */
@@ -62,7 +62,7 @@ export async function logAccountAction(
     .insertInto('account_log')
     .values({
       user_number: userNumber,
-      number: sql<number>`1 + coalesce((select max(number) from account_log where user_number = ${userNumber}), 0)`,
+      entry: sql<number>`1 + coalesce((select max(entry) from account_log where user_number = ${userNumber}), 0)`,
       at,
       action,
       actor_number: actor === undefined ? null : numberOfUser(actor.id),
@@ -78,16 +78,16 @@ export async function logAccountAction(
 /** Writes down that all API keys are taken from a user, in the transaction that does it and before it does: an entry for each. */
 export async function logRevokedKeys(trx: Db, userId: string, { at, actor, operator }: By): Promise<void> {
   const numberOfActor = actor === undefined ? sql<number | null>`null` : numberOfUser(actor.id)
-  const last = sql`(select max(number) from account_log where user_number = api_keys.user_number)`
+  const last = sql`(select max(entry) from account_log where user_number = api_keys.user_number)`
   await trx
     .insertInto('account_log')
-    .columns(['user_number', 'number', 'at', 'action', 'actor_number', 'operator', 'key_id'])
+    .columns(['user_number', 'entry', 'at', 'action', 'actor_number', 'operator', 'key_id'])
     .expression(
       trx
         .selectFrom('api_keys')
         .select((eb) => [
           'user_number',
-          sql<number>`coalesce(${last}, 0) + row_number() over (order by id)`.as('number'),
+          sql<number>`coalesce(${last}, 0) + row_number() over (order by id)`.as('entry'),
           eb.val(at).as('at'),
           sql.lit<AccountAction>('key_revoked').as('action'),
           numberOfActor.as('actor_number'),
@@ -110,7 +110,7 @@ export async function findUserNumber(db: ReadDb, id: string): Promise<number | u
   return found?.number
 }
 
-/** Up to `limit` entries of an account, newest first, those before the number `before`. */
+/** Up to `limit` entries of an account, newest first, those before the entry `before`. */
 export async function listAccountLog(
   db: ReadDb,
   userNumber: number,
@@ -118,11 +118,11 @@ export async function listAccountLog(
 ) {
   return db
     .selectFrom('account_log')
-    .select(['number', 'at', 'action', 'operator', 'old_role', 'new_role', 'key_id'])
+    .select(['entry', 'at', 'action', 'operator', 'old_role', 'new_role', 'key_id'])
     .select(idOfUser('account_log.actor_number').as('actor_id'))
     .where('user_number', '=', userNumber)
-    .$if(before !== undefined, (query) => query.where('number', '<', before as number))
-    .orderBy('number', 'desc')
+    .$if(before !== undefined, (query) => query.where('entry', '<', before as number))
+    .orderBy('entry', 'desc')
     .limit(limit)
     .execute()
 }
@@ -133,10 +133,10 @@ export async function eraseAccountDetails(trx: Db, userId: string, limit: number
     .updateTable('account_log')
     .set({ old_role: null, new_role: null, key_id: null })
     .where('user_number', '=', numberOfUser(userId))
-    .where('number', 'in', (rows) =>
+    .where('entry', 'in', (rows) =>
       rows
         .selectFrom('account_log')
-        .select('number')
+        .select('entry')
         .where('user_number', '=', numberOfUser(userId))
         .where((eb) =>
           eb.or([

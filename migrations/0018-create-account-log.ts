@@ -10,7 +10,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .raw(
       `create table account_log (
         user_number ${number} not null,
-        number ${number} not null,
+        entry ${number} not null,
         at ${text} not null,
         action ${text} not null,
         actor_number ${number},
@@ -18,7 +18,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
         old_role ${text},
         new_role ${text},
         key_id ${text},
-        primary key (user_number, number)
+        primary key (user_number, entry)
       ) ${end}`
     )
     .execute(db)

@@ -28,7 +28,7 @@ const IdOrNull = (description: string) =>
 
 export const AccountEntry = Type.Object(
   {
-    number: Type.Integer({
+    entry: Type.Integer({
       minimum: 1,
       maximum: Number.MAX_SAFE_INTEGER,
       description: 'The number of the entry; the first of an account is 1.'
@@ -56,7 +56,7 @@ export const AccountEntry = Type.Object(
     description: 'What was done to an account.',
     examples: [
       {
-        number: 2,
+        entry: 2,
         at: '2026-11-24T10:00:00.000Z',
         action: 'role_changed',
         actor_id: USER_EXAMPLE.id,

@@ -18,7 +18,7 @@ export const MOVED_TABLES: readonly MovedTable[] = [
   { name: 'account_deletions', key: ['user_number'] },
   { name: 'idempotency_keys', key: ['id'], isNumbered: true },
   { name: 'rate_limits', key: ['key'] },
-  { name: 'account_log', key: ['user_number', 'number'] },
+  { name: 'account_log', key: ['user_number', 'entry'] },
   { name: 'account_changes', key: ['sequence'], isNumbered: true },
   AUTHORS,
   CHANGES

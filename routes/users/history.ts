@@ -33,7 +33,7 @@ const history: FastifyPluginAsyncTypebox = async (fastify) => {
       const [before] = request.pageStart<readonly [number]>(['number']) ?? []
       const entries = await listAccountLog(db, userNumber, { limit: limit + 1, before })
       note(request, { event: 'user_history_listed', user_id: id })
-      return reply.page(entries, limit, ({ number }) => [number])
+      return reply.page(entries, limit, ({ entry }) => [entry])
     }
   })
 }

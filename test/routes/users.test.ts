@@ -187,14 +187,14 @@ test('admins read what was done to an account, when and by whom', async (t) => {
   const byAdmin = { actor_id: admin.id, operator: null, key_id: null }
   const all = (await history()).json()
   t.match(all.data, [
-    { number: 8, action: 'enabled', ...byAdmin, old_role: null },
-    { number: 7, action: 'disabled', ...byAdmin },
-    { number: 6, action: 'role_changed', ...byAdmin, old_role: 'reader', new_role: 'editor' },
-    { number: 5, action: 'password_changed', ...ownId },
-    { number: 4, action: 'key_revoked', ...ownId, key_id: key.id },
-    { number: 3, action: 'key_created', ...ownId, key_id: key.id },
-    { number: 2, action: 'role_changed', ...byAdmin, old_role: 'editor', new_role: 'reader' },
-    { number: 1, at: /^20.*Z$/, action: 'registered', ...ownId, new_role: 'editor' }
+    { entry: 8, action: 'enabled', ...byAdmin, old_role: null },
+    { entry: 7, action: 'disabled', ...byAdmin },
+    { entry: 6, action: 'role_changed', ...byAdmin, old_role: 'reader', new_role: 'editor' },
+    { entry: 5, action: 'password_changed', ...ownId },
+    { entry: 4, action: 'key_revoked', ...ownId, key_id: key.id },
+    { entry: 3, action: 'key_created', ...ownId, key_id: key.id },
+    { entry: 2, action: 'role_changed', ...byAdmin, old_role: 'editor', new_role: 'reader' },
+    { entry: 1, at: /^20.*Z$/, action: 'registered', ...ownId, new_role: 'editor' }
   ])
   t.equal(all.data.length, 8, 'what was so already is no entry')
   const first = (await history('?limit=5')).json()
@@ -220,7 +220,7 @@ test('admins read what was done to an account, when and by whom', async (t) => {
   await server.inject({ method: 'DELETE', url: `/users/${user.id}`, headers: admin.headers })
   t.equal((await server.inject({ url: `/users/${user.id}`, headers: admin.headers })).statusCode, 404)
   const left = (await history()).json().data
-  t.match(left[0], { number: 9, action: 'deleted', ...byAdmin })
+  t.match(left[0], { entry: 9, action: 'deleted', ...byAdmin })
   t.equal(left.length, 9)
   t.ok(
     left.every((entry: Record<string, unknown>) =>

@@ -79,7 +79,7 @@ const personalData: FastifyPluginAsyncTypebox = async (fastify) => {
       const rows = await listAccountLog(db, userNumber, { limit: ROWS_AT_ONCE, before })
       yield rows.map((row) => JSON.stringify(row))
       if (rows.length < ROWS_AT_ONCE) return
-      before = rows.at(-1)?.number
+      before = rows.at(-1)?.entry
     }
   }
 
