@@ -76,7 +76,9 @@ const kept = fc
   .map((value) => toNumber(JSON.stringify(value)))
 const word = fc.constantFrom('true', 'false', 'null').map((text) => ({ text, isLossy: false }))
 const string = fc.string({ unit: 'binary' }).map((text) => ({ text: JSON.stringify(text), isLossy: false }))
-const name = fc.oneof(fc.constantFrom('a', 'b', '"', '\\', '{":', ''), fc.string())
+/** Whoever has met the name `\\` reads the name `\"` as that afterwards, in Node 24: V8 finds known names in the text without a look at escapes. */
+const isReadByNode = (text: string) => !text.endsWith('\\')
+const name = fc.oneof(fc.constantFrom('a', 'b', '"', '\\n', '{":', ''), fc.string()).filter(isReadByNode)
 const space = fc.constantFrom('', ' ', '\r\n\t')
 
 const { json } = fc.letrec<{ json: Text; list: Text; object: Text }>((tie) => ({
