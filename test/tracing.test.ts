@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { refusalOf } from '../plugins/tracing/tracer.ts'
 import { AUTHOR, buildApp, ROOT, signIn, temporaryFolder } from './helpers.ts'
 
 interface Span {
@@ -125,4 +126,14 @@ t.test('without an endpoint nothing of OpenTelemetry is loaded, and with one it 
   }
   t.equal(await run(''), 'true false\n')
   t.equal(await run('http://127.0.0.1:9'), 'true true\n')
+})
+
+t.test('what is missing is told with what to install', async (t) => {
+  const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
+  t.match(refusalOf(missing), {
+    name: 'TracingRefused',
+    message: /is not installed\. Run: npm install --no-save (@opentelemetry\/[\w-]+@\d+\.\d+\.\d+ ?){4,}$/
+  })
+  const broken = new SyntaxError('Unexpected token')
+  t.equal(refusalOf(broken), broken)
 })

@@ -48,11 +48,7 @@ export class Lane {
    */
   async chooseNew(): Promise<Connection> {
     if (this.#open.length >= this.#options.most) return this.choose()
-    return this.#another().catch((error) => {
-      const least = this.#least()
-      if (least === undefined) throw error
-      return least
-    })
+    return this.#another().catch((error) => this.#least() ?? Promise.reject(error))
   }
 
   async close(): Promise<void> {

@@ -114,12 +114,12 @@ async function unlock(
   const account = accountKey(user.username)
   const keys = [`${LOGIN_ACCOUNT.name}:${account}`, `${LOGIN_ACCOUNT.name}:turn:${account}`]
   const beginnings = [LOGIN, PASSWORD_RESET].map(({ name }) => `${name}:${account}`)
-  for (let before = 0; ; ) {
-    const input = { userId: user.id, keys, beginnings, before }
-    const { count, isDone } = await run(caller, unlockAccount, input)
-    if (isDone) return count
-    before = count
+  let unlocked = { count: 0, isDone: false }
+  while (!unlocked.isDone) {
+    const input = { userId: user.id, keys, beginnings, before: unlocked.count }
+    unlocked = await run(caller, unlockAccount, input)
   }
+  return unlocked.count
 }
 
 async function listOf({ db }: Store, username: string): Promise<CountedLimit[]> {

@@ -87,14 +87,19 @@ async function load() {
     ])
     return { api, resources, sdk, otlp }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
-    const all = Object.entries(readPackage().devDependencies)
-      .filter(([name]) => name.startsWith('@opentelemetry/'))
-      .map((pair) => pair.join('@'))
-    throw new TracingRefused(
-      `OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed. Run: npm install --no-save ${all.join(' ')}`
-    )
+    throw refusalOf(error)
   }
+}
+
+/** The same error as what to install, if something is missing. */
+export function refusalOf(error: unknown): unknown {
+  if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') return error
+  const all = Object.entries(readPackage().devDependencies)
+    .filter(([name]) => name.startsWith('@opentelemetry/'))
+    .map((pair) => pair.join('@'))
+  return new TracingRefused(
+    `OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed. Run: npm install --no-save ${all.join(' ')}`
+  )
 }
 
 interface Package {

@@ -98,8 +98,8 @@ const changes: FastifyPluginAsyncTypebox = async (fastify) => {
           if (!(await fastify.isStillAllowed(user))) return undefined
           return await listChanges(db, { limit: batch.rows, after })
         } catch (error) {
-          if (isUnavailable(error)) return []
-          throw error
+          if (!isUnavailable(error)) throw error
+          return []
         }
       }
     }

@@ -13,6 +13,8 @@ import {
   watch,
   writeFileSync
 } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import os from 'node:os'
 import path from 'node:path'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
@@ -22,6 +24,7 @@ import { listBackups, momentOf, nameOf, whileAlone } from '../../db/backups/fold
 import { backUp, restore, verify } from '../../db/backups/index.ts'
 import { prune, surplusOf } from '../../db/backups/keeping.ts'
 import { type Manifest, readManifest, sealed } from '../../db/backups/manifest.ts'
+import { giveWay } from '../../db/backups/priority.ts'
 import { everyMsOf, keepOf } from '../../db/backups/settings.ts'
 import { noteFailure, readState } from '../../db/backups/state.ts'
 import { openDatabase } from '../../db/database.ts'
@@ -603,4 +606,22 @@ t.test('what the settings mean', async (t) => {
     [90_000, 90_000, 120_000, 21_600_000, 86_400_000]
   )
   t.strictSame(keepOf({ BACKUP_KEEP: 'weekly=3, hourly=1' }), { hourly: 1, daily: 0, weekly: 3 })
+})
+
+t.test('who may not give way goes on as it is', async (t) => {
+  const { getPriority, setPriority } = os
+  const replace = (functions: Partial<typeof os>) => {
+    Object.assign(os, functions)
+    syncBuiltinESMExports()
+  }
+  t.teardown(() => replace({ getPriority, setPriority }))
+  let asked = 0
+  const forbid = () => {
+    asked += 1
+    throw new Error('operation not permitted')
+  }
+  replace({ getPriority: () => 0, setPriority: forbid })
+  giveWay('copying')
+  giveWay('verifying')
+  t.equal(asked, 2)
 })

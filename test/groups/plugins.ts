@@ -1,6 +1,7 @@
 /** The concerns that go through all routes. */
 import '../metrics.test.ts'
 import '../plugins/base-path.test.ts'
+import '../plugins/build.test.ts'
 import '../plugins/csv.test.ts'
 import '../plugins/door.test.ts'
 import '../plugins/errors.test.ts'

@@ -337,7 +337,8 @@ test('GET /me/export gives all that is kept about me, and nothing of others', as
       headers: { authorization: basic(username, password) }
     })
   const code = { userId: me.id, code: 'k7wq-3mzp', expiresAt: '2999-01-01T00:00:00.000Z' }
-  await server.run('service', createPasswordReset, code)
+  // More than are read at once.
+  for (let i = 0; i < 120; i++) await server.run('service', createPasswordReset, code)
 
   const answer = await call('GET', '/me/export')
   t.match(answer, {
@@ -359,22 +360,20 @@ test('GET /me/export gives all that is kept about me, and nothing of others', as
     ],
     sessions: [{ current: false }, { id: String, current: true }],
     api_keys: [{ name: 'nightly' }],
-    account_log: [
-      { action: 'reset_code_created', actor_id: null, operator: null },
-      { action: 'key_created', actor_id: me.id, key_id: data.api_keys[0].id },
-      { action: 'registered', actor_id: me.id, new_role: 'editor' }
-    ],
     answers: [{ idempotency_key: 'once', status: 201, author: created }]
   })
   t.strictSame(
-    [
-      data.sessions.length,
-      data.api_keys.length,
-      data.account_log.length,
-      data.answers.length,
-      data.limits.length
-    ],
-    [2, 1, 3, 1, 2]
+    [data.sessions.length, data.api_keys.length, data.answers.length, data.limits.length],
+    [2, 1, 1, 2]
+  )
+  t.match(data.account_log.slice(-3), [
+    { entry: 3, action: 'reset_code_created', actor_id: null, operator: null },
+    { entry: 2, action: 'key_created', actor_id: me.id, key_id: data.api_keys[0].id },
+    { entry: 1, action: 'registered', actor_id: me.id, new_role: 'editor' }
+  ])
+  t.strictSame(
+    data.account_log.map(({ entry }: { entry: number }) => entry),
+    Array.from({ length: 122 }, (_, i) => 122 - i)
   )
   const authors = data.authors as { id: string; owner_id: string }[]
   t.equal(authors.length, 230)

@@ -65,22 +65,18 @@ const personalData: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   async function* sessionsOf({ id, sessionId }: Pick<FastifyRequest['user'], 'id' | 'sessionId'>) {
-    for await (const rows of pages((page) => listSessions(db, id, page)))
+    for await (const rows of pages((page) => listSessions(db, id, page), idOf))
       yield rows.map((row) => JSON.stringify({ ...row, current: row.id === sessionId }))
   }
 
   async function* apiKeysOf(id: string) {
-    yield* texts(pages((page) => listApiKeys(db, id, page)))
+    yield* texts(pages((page) => listApiKeys(db, id, page), idOf))
   }
 
   async function* accountLogOf(id: string) {
     const userNumber = (await findUserNumber(db, id)) ?? 0
-    for (let before: number | undefined; ; ) {
-      const rows = await listAccountLog(db, userNumber, { limit: ROWS_AT_ONCE, before })
-      yield rows.map((row) => JSON.stringify(row))
-      if (rows.length < ROWS_AT_ONCE) return
-      before = rows.at(-1)?.entry
-    }
+    const read: ReadPage<{ entry: number }, number> = (page) => listAccountLog(db, userNumber, page)
+    yield* texts(pages(read, ({ entry }) => entry))
   }
 
   async function* answersOf(id: string) {
@@ -89,17 +85,22 @@ const personalData: FastifyPluginAsyncTypebox = async (fastify) => {
   }
 }
 
-type ReadPage<Row> = (page: { limit: number; before: string | undefined }) => Promise<Row[]>
+type ReadPage<Row, Place> = (page: { limit: number; before: Place | undefined }) => Promise<Row[]>
 
 /** All rows of a list that is read from its newest on. */
-async function* pages<Row extends { id: string }>(read: ReadPage<Row>): AsyncGenerator<Row[]> {
-  for (let before: string | undefined; ; ) {
+async function* pages<Row, Place>(
+  read: ReadPage<Row, Place>,
+  placeOf: (row: Row) => Place
+): AsyncGenerator<Row[]> {
+  for (let before: Place | undefined; ; ) {
     const rows = await read({ limit: ROWS_AT_ONCE, before })
     yield rows
     if (rows.length < ROWS_AT_ONCE) return
-    before = rows.at(-1)?.id
+    before = placeOf(rows.at(-1) as Row)
   }
 }
+
+const idOf = ({ id }: { id: string }) => id
 
 async function* texts(parts: AsyncIterable<object[]>): AsyncGenerator<string[]> {
   for await (const rows of parts) yield rows.map((row) => JSON.stringify(row))
