@@ -7,12 +7,11 @@ import { refuseUsed, rowsOf } from './move-side.ts'
 import { restoreDump } from './programs.ts'
 import {
   besides,
-  createDatabase,
+  createScratch,
   databaseNameOf,
   dropDatabase,
   mayCreate,
   quoted,
-  scratchName,
   withDatabase
 } from './scratch.ts'
 import { describeServer } from './server-url.ts'
@@ -40,8 +39,8 @@ export async function restoreDatabase(url: string, file: string, tell: Tell): Pr
 
 /** To a new database, which then gets the name of the old one: both are renamed, or none. */
 async function restoreBeside(url: string, file: string): Promise<string | undefined> {
-  const [name, scratch] = [databaseNameOf(url), scratchName('restore')]
-  await besides(url, (connection) => createDatabase(connection, scratch))
+  const name = databaseNameOf(url)
+  const scratch = await createScratch(url, 'restore')
   try {
     await restoreDump(withDatabase(url, scratch), file)
     await connected(withDatabase(url, scratch), (connection) => connection.runAll(['analyze']))

@@ -8,6 +8,7 @@ import { readServerUrl } from './server-url.ts'
 
 /** Each server has it. */
 const MAINTENANCE = 'postgres'
+const DAY_MS = 86_400_000
 
 /** The same server, and another of its databases. */
 export function withDatabase(url: string, database: string): string {
@@ -45,19 +46,24 @@ export async function mayCreate(url: string): Promise<boolean> {
   })
 }
 
-/** Makes a database without tables, and gives its name. */
-export async function createDatabase(connection: Connection, name: string): Promise<void> {
-  await connection.run(
-    { sql: `create database ${quoted(name)} template template0 encoding 'UTF8'`, parameters: [] },
-    LONGEST_STATEMENT_MS
-  )
-}
-
 export async function dropDatabase(connection: Connection, name: string): Promise<void> {
   await connection.run(
     { sql: `drop database if exists ${quoted(name)} with (force)`, parameters: [] },
     LONGEST_STATEMENT_MS
   )
+}
+
+/** Makes a database without tables, and gives its name. What a kill has left of such is dropped by who comes a day later. */
+export async function createScratch(url: string, purpose: string): Promise<string> {
+  const name = scratchName(purpose, Date.now())
+  await besides(url, async (connection) => {
+    await dropForgotten(connection, purpose)
+    await connection.run(
+      { sql: `create database ${quoted(name)} template template0 encoding 'UTF8'`, parameters: [] },
+      LONGEST_STATEMENT_MS
+    )
+  })
+  return name
 }
 
 /** Does the work with the URL of a new database, which is dropped afterwards. */
@@ -66,8 +72,7 @@ export async function inScratch<T>(
   purpose: string,
   work: (url: string) => Promise<T>
 ): Promise<T> {
-  const name = scratchName(purpose)
-  await besides(url, (connection) => createDatabase(connection, name))
+  const name = await createScratch(url, purpose)
   try {
     return await work(withDatabase(url, name))
   } finally {
@@ -75,8 +80,20 @@ export async function inScratch<T>(
   }
 }
 
-export function scratchName(purpose: string): string {
-  return `library_${purpose}_${randomBytes(6).toString('hex')}`
+async function dropForgotten(connection: Connection, purpose: string): Promise<void> {
+  const forgotten = await rowsOf<{ name: string }>(
+    connection,
+    'select datname as name from pg_database where datname ~ $1 and datname < $2 and pg_get_userbyid(datdba) = current_user',
+    `^library_${purpose}_[0-9]{17}_[0-9a-f]{6}$`,
+    scratchName(purpose, Date.now() - DAY_MS)
+  )
+  for (const { name } of forgotten) await dropDatabase(connection, name)
+}
+
+/** Names are in the order of their times. */
+export function scratchName(purpose: string, now: number): string {
+  const time = new Date(now).toISOString().replaceAll(/\D/g, '')
+  return `library_${purpose}_${time}_${randomBytes(3).toString('hex')}`
 }
 
 export function quoted(name: string): string {

@@ -1,25 +1,20 @@
 /** Backups of a database on a server, with programs of its version: those of the package that the other tests use has none. */
-import { chmodSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { backUp, restore, verify } from '../../../db/backups/index.ts'
 import { readManifest, sealed } from '../../../db/backups/manifest.ts'
-import { withDatabase } from '../../../db/postgres/scratch.ts'
+import { scratchName, withDatabase } from '../../../db/postgres/scratch.ts'
 import { readServerUrl } from '../../../db/postgres/server-url.ts'
+import { POSTGRES_PROGRAMS } from '../../../scripts/postgres-programs.ts'
 import { startPostgres } from '../../../scripts/postgres-server.ts'
 import { ENGINES } from '../../engines.ts'
 import { AUTHOR, buildApp, signIn, temporaryFolder } from '../../helpers.ts'
 import { freePort } from './servers.ts'
 
 const silent = () => {}
-/** Where Debian has them, and where somebody says that they are. */
-const programs = [
-  process.env.TEST_POSTGRES_PROGRAMS ?? '',
-  ...globSync('/usr/lib/postgresql/*/bin').sort().reverse()
-].find((folder) =>
-  ['pg_dump', 'pg_restore', 'initdb', 'postgres'].every((name) => existsSync(path.join(folder, name)))
-)
+const programs = POSTGRES_PROGRAMS
 const options = {
   skip:
     (!ENGINES.includes('postgres') && 'only on a server') ||
@@ -182,6 +177,21 @@ t.test('a user who may not create databases', options, async (t) => {
   t.match(alone.manifest.verified_by, [
     /not restored anywhere: The database postgres .+permission denied for database/
   ])
+})
+
+t.test('what a killed verification has left behind is dropped a day later', options, async (t) => {
+  inPath(t, withPrograms)
+  const [old = '', recent = ''] = [25, 23].map((hours) =>
+    scratchName('verify', Date.now() - hours * 3_600_000)
+  )
+  const others = [recent, 'library_verify', 'library_verify_1']
+  for (const name of [old, ...others]) await admin.query(`create database ${name}`)
+  t.teardown(async () => {
+    for (const name of others) await admin.query(`drop database ${name}`)
+  })
+  await make(url, temporaryFolder(t))
+  const left = await databases()
+  t.strictSame(left.filter((name) => name.startsWith('library_verify')).sort(), others.sort())
 })
 
 t.test('programs that are missing or too old are named', options, async (t) => {
