@@ -78,17 +78,14 @@ export async function openTracer(endpoint: string, log: FastifyBaseLogger): Prom
 }
 
 async function load() {
-  try {
-    const [api, resources, sdk, otlp] = await Promise.all([
-      import('@opentelemetry/api'),
-      import('@opentelemetry/resources'),
-      import('@opentelemetry/sdk-trace-node'),
-      import('@opentelemetry/exporter-trace-otlp-http')
-    ])
-    return { api, resources, sdk, otlp }
-  } catch (error) {
-    throw refusalOf(error)
-  }
+  const loading = Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/sdk-trace-node'),
+    import('@opentelemetry/exporter-trace-otlp-http')
+  ])
+  const [api, resources, sdk, otlp] = await loading.catch((error) => Promise.reject(refusalOf(error)))
+  return { api, resources, sdk, otlp }
 }
 
 /** The same error as what to install, if something is missing. */
