@@ -1,5 +1,5 @@
 import AjvCompiler from '@fastify/ajv-compiler'
-import { _, type Ajv, type CodeKeywordDefinition, type KeywordCxt } from 'ajv'
+import { _, type Ajv, type CodeKeywordDefinition, type KeywordCxt, type ValidateFunction } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { isScheme, readIdentifier } from '../schemas/identifier-forms.ts'
@@ -26,20 +26,31 @@ const compilers = AjvCompiler()
 /** Nothing is dropped or made up, and nothing in a body is converted but identifiers, into the form that is kept. A query is all text, so there numbers and booleans are read. */
 export const buildValidator: ReturnType<typeof AjvCompiler> = (externalSchemas) => {
   const withDefaults = { ...OPTIONS, useDefaults: true }
-  const compile = madeOnce(
-    'validator',
-    externalSchemas,
-    compilers(externalSchemas, { customOptions: OPTIONS, onCreate: prepare })
-  )
-  const compileQuery = madeOnce(
-    'query validator',
-    externalSchemas,
-    compilers(externalSchemas, { customOptions: withDefaults, onCreate: prepare })
-  )
+  const compilerWith = (customOptions: typeof OPTIONS | typeof withDefaults) =>
+    whenNeeded(compilers(externalSchemas, { customOptions, onCreate: prepare }))
+  const compile = madeOnce('validator', externalSchemas, compilerWith(OPTIONS))
+  const compileQuery = madeOnce('query validator', externalSchemas, compilerWith(withDefaults))
   return (route) => {
     if (isFile(route as unknown as Route)) return (() => true) as never
     if ((route as unknown as Route).httpPart !== 'querystring') return compile(route)
     return readingText(compileQuery(route), (route as unknown as Route).schema)
+  }
+}
+
+type Compile = ReturnType<ReturnType<typeof AjvCompiler>>
+
+/** Each is made when the first request needs it: to make all took a fifth of the start. */
+function whenNeeded(compile: Compile): Compile {
+  return (route) => {
+    let validate: ValidateFunction | undefined
+    const validator = (data: unknown) => {
+      validate ??= compile(route) as ValidateFunction
+      const isValid = validate(data)
+      validator.errors = validate.errors
+      return isValid
+    }
+    validator.errors = null as ValidateFunction['errors']
+    return validator as never
   }
 }
 
