@@ -7,10 +7,10 @@ import { backUp, restore, verify } from '../../../db/backups/index.ts'
 import { readManifest, sealed } from '../../../db/backups/manifest.ts'
 import { scratchName, withDatabase } from '../../../db/postgres/scratch.ts'
 import { readServerUrl } from '../../../db/postgres/server-url.ts'
-import { POSTGRES_PROGRAMS } from '../../../scripts/postgres-programs.ts'
 import { startPostgres } from '../../../scripts/postgres-server.ts'
 import { ENGINES } from '../../engines.ts'
 import { AUTHOR, buildApp, signIn, temporaryFolder } from '../../helpers.ts'
+import { POSTGRES_PROGRAMS } from '../../programs.ts'
 import { freePort } from './servers.ts'
 
 const silent = () => {}

@@ -8,3 +8,8 @@ export const POSTGRES_PROGRAMS = [
   process.env.TEST_POSTGRES_PROGRAMS ?? '',
   ...globSync('/usr/lib/postgresql/*/bin').sort().reverse()
 ].find((folder) => NEEDED.every((name) => existsSync(path.join(folder, name))))
+
+const BY_PROGRAMS = ['copies', 'programs', 'restoring', 'scratch'].map((name) => `db/postgres/${name}.ts`)
+
+/** Whether only programs that are missing here run this file of the service: the tests of backups on a server are skipped then. */
+export const isLeftOut = (file: string) => POSTGRES_PROGRAMS === undefined && BY_PROGRAMS.includes(file)
