@@ -116,7 +116,7 @@ export async function isLastAdmin(db: ReadDb, user: PublicUser): Promise<boolean
 }
 
 /** Whether any admin would be left who can log in if this user were none. */
-export async function hasOtherAdmin(db: ReadDb, id: string): Promise<boolean> {
+async function hasOtherAdmin(db: ReadDb, id: string): Promise<boolean> {
   const other = await db
     .selectFrom('users')
     .select('id')

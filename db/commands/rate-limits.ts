@@ -17,7 +17,7 @@ export const forgetPoints = serviceCommand<{ key: string }, boolean>('forgetPoin
 )
 
 /** So many keys are forgotten at once; others write in between. */
-export const KEYS_A_SLICE = 500
+const KEYS_A_SLICE = 500
 
 interface Unlocking {
   userId: string

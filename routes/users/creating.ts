@@ -15,6 +15,7 @@ import {
 import { idempotency } from '../../schemas/headers.ts'
 import { answer, Ref } from '../../schemas/ref.ts'
 import { CreateUser, NewUser } from '../../schemas/users.ts'
+import { note } from './one-user.ts'
 
 const creating: FastifyPluginAsyncTypebox = async (fastify) => {
   const { db, passwords, usernames } = fastify
@@ -52,11 +53,7 @@ const creating: FastifyPluginAsyncTypebox = async (fastify) => {
       const { headers, body } = await fastify.writeOnce(request, createUser, input, 201)
       const user: PublicUser = JSON.parse(body as string)
       const isFirst = await isResetCode(db, user.id, reset.code, new Date().toISOString())
-      if (isFirst)
-        request.log.info(
-          { event: 'user_created', user_id: user.id, by: request.user.id, role },
-          'user created'
-        )
+      if (isFirst) note(request, { event: 'user_created', user_id: user.id, role })
       reply.code(201).header('location', request.basePath + headers.location)
       return {
         ...user,

@@ -15,7 +15,7 @@ import { ChangeUser, User, UserPage, UserParams, UserSearch } from '../../schema
 import creating from './creating.ts'
 import history from './history.ts'
 import keys from './keys.ts'
-import { getUser } from './one-user.ts'
+import { getUser, note } from './one-user.ts'
 import resets from './resets.ts'
 import sessions from './sessions.ts'
 
@@ -45,8 +45,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       const [before] = request.pageStart() ?? []
       const bounds = { limit: limit + 1, before }
       const users = await listUsers(fastify.db, bounds, { beginning, role, disabled })
-      if (isSearch(request.query))
-        request.log.info({ event: 'users_searched', by: request.user.id }, 'users looked for')
+      if (isSearch(request.query)) note(request, { event: 'users_searched' })
       return reply.page(users, limit)
     }
   })
@@ -85,10 +84,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
       const { id } = request.params
       const { role, disabled } = request.body
       const user = await fastify.run(request.user, changeUser, { userId: id, role, disabled })
-      request.log.info(
-        { event: 'user_changed', user_id: id, by: request.user.id, role, disabled },
-        'user changed'
-      )
+      note(request, { event: 'user_changed', user_id: id, role, disabled })
       return user
     }
   })
@@ -110,7 +106,7 @@ const users: FastifyPluginAsyncTypebox = async (fastify) => {
     handler: async (request, reply) => {
       const { id } = request.params
       await fastify.run(request.user, deleteUser, { userId: id })
-      request.log.info({ event: 'user_deleted', user_id: id, by: request.user.id }, 'user deleted')
+      note(request, { event: 'user_deleted', user_id: id })
       await fastify.housekeeping.finishDeletion(id)
       return reply.code(204).send(null)
     }
