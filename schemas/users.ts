@@ -81,7 +81,7 @@ export const UserSearch = Type.Object(
       Type.Unsafe<'reader' | 'editor' | 'admin'>({
         type: 'string',
         enum: ['reader', 'editor', 'admin'],
-        description: 'The users of this role. For admins.'
+        description: 'The users of this role: `reader`, `editor` or `admin`. For admins.'
       })
     ),
     disabled: Type.Optional(
