@@ -1,4 +1,4 @@
-import { type NotNull, sql } from 'kysely'
+import type { NotNull } from 'kysely'
 import { latestCredible } from './clock.ts'
 import { compiledOnce } from './compiled.ts'
 import type { Db, ReadDb } from './tables.ts'
@@ -179,29 +179,4 @@ export async function endSessions(
     .$if(except !== undefined, (query) => query.where('id', '!=', except as string))
     .executeTakeFirst()
   return Number(numUpdatedRows)
-}
-
-/** When a session was over, by itself or not; the index of old sessions is over just this. */
-const OVER_AT = sql<string>`(case when ended_at < idle_expires_at then ended_at else idle_expires_at end)`
-
-/** Deletes up to `limit` sessions, of whichever users, that were over before a time, the oldest first; gives how many. */
-export async function deleteOldSessions(trx: Db, before: string, limit: number): Promise<number> {
-  const { numDeletedRows } = await trx
-    .deleteFrom('sessions')
-    .where('id', 'in', (rows) =>
-      rows.selectFrom('sessions').select('id').where(OVER_AT, '<', before).orderBy(OVER_AT).limit(limit)
-    )
-    .executeTakeFirstOrThrow()
-  return Number(numDeletedRows)
-}
-
-/** Deletes up to `limit` sessions of a user; gives how many. */
-export async function deleteSessions(trx: Db, userId: string, limit: number): Promise<number> {
-  const { numDeletedRows } = await trx
-    .deleteFrom('sessions')
-    .where('id', 'in', (rows) =>
-      rows.selectFrom('sessions').select('id').where('user_number', '=', numberOfUser(userId)).limit(limit)
-    )
-    .executeTakeFirstOrThrow()
-  return Number(numDeletedRows)
 }

@@ -6,7 +6,7 @@ import { type Actor, serviceCommand, userCommand } from '../command.ts'
 import { deleteAnswersOf } from '../idempotency-keys.ts'
 import { deletePasswordReset } from '../password-resets.ts'
 import { Problem } from '../problems.ts'
-import { deleteSessions } from '../sessions.ts'
+import { deleteSessions } from '../session-removal.ts'
 import type { Db } from '../tables.ts'
 import { findUserById, isLastAdmin } from '../users.ts'
 

@@ -2,7 +2,7 @@ import { deleteOldAccountChanges } from '../account-changes.ts'
 import { serviceCommand } from '../command.ts'
 import { deleteOldAnswers } from '../idempotency-keys.ts'
 import { deleteExpiredPoints } from '../rate-limits.ts'
-import { deleteOldSessions } from '../sessions.ts'
+import { deleteOldSessions } from '../session-removal.ts'
 
 /** So many rows are deleted at once; others write in between. */
 export const ROWS_A_PURGE = 100

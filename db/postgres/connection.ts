@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { DatabaseUnavailable } from '../refusals.ts'
 import { AnswerTimes } from './answer-times.ts'
-import { isLost, isOfServer, isStale, isUnavailable } from './errors.ts'
+import { CannotConnect, isLost, isOfServer, isStale, isUnavailable } from './errors.ts'
 import type { Server, Settings } from './server.ts'
 import type { Address } from './server-url.ts'
 import { StatementNames } from './statement-names.ts'
@@ -32,14 +32,6 @@ export interface ConnectionUse {
   name: string
   /** Of the server, for all that the connection does. */
   settings?: Settings
-}
-
-/** No connection could be made; the cause says why. */
-export class CannotConnect extends DatabaseUnavailable {
-  constructor({ host, port }: Address, cause: unknown) {
-    const { message = '', code = '' } = cause as NodeJS.ErrnoException
-    super(`no connection to ${host}:${port}: ${message || code}`, { cause })
-  }
 }
 
 /** One connection, on which statements are sent without waiting for the answers of those before them. Once it is lost it stays so, so that no statement of a transaction ever runs outside of it. */

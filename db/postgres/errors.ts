@@ -1,5 +1,5 @@
 import { DatabaseRefused, DatabaseUnavailable } from '../refusals.ts'
-import { readServerUrl } from './server-url.ts'
+import { type Address, readServerUrl } from './server-url.ts'
 
 /** Of the system, for a connection that cannot be made or ends. */
 const NO_CONNECTION =
@@ -126,4 +126,12 @@ function adviceFor(error: unknown, message: string): string | undefined {
   if (TLS.test(message) || TLS.test(codeOf(error)))
     return 'See to its certificate, or correct sslmode in DATABASE_URL.'
   return isOfServer(error) ? ADVICE[codeOf(error)] : undefined
+}
+
+/** No connection could be made; the cause says why. */
+export class CannotConnect extends DatabaseUnavailable {
+  constructor({ host, port }: Address, cause: unknown) {
+    const { message = '', code = '' } = cause as NodeJS.ErrnoException
+    super(`no connection to ${host}:${port}: ${message || code}`, { cause })
+  }
 }
