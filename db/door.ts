@@ -7,30 +7,48 @@ import {
   commandNamed,
   type Representation
 } from './command.ts'
-import { type Answer, erasedIn, findKeptAnswer, keepAnswer } from './idempotency-keys.ts'
+import { type Answer, erasedIn, findKept, type Kept, keepAnswer, keptAnswerOf } from './idempotency-keys.ts'
 import { Problem } from './problems.ts'
-import type { Db } from './tables.ts'
+import type { Db, ReadDb } from './tables.ts'
 import { hasRole } from './users.ts'
+
+/** What the door asks for first. */
+export interface Foreseen {
+  bearer: Awaited<ReturnType<typeof findBearer>>
+  kept: Kept | undefined
+}
+
+/** Asks for what `runCall` asks for first, so that an engine can ask it for many calls together. */
+export async function foresee(db: ReadDb, { credential, form, stamp }: Call): Promise<Foreseen> {
+  const bearer = credential && (await findBearer(db, credential, stamp.at))
+  const kept = bearer && form?.once && (await findKept(db, bearer.number, form.once.key))
+  return { bearer, kept }
+}
 
 /**
  * Runs a call in its transaction: first looks again at who asks, for while the body came in or a password was hashed, their session
  * or role may have ended. Gives the command's output, or with a form the answer that is to be sent: that of the first
- * request, when its `Idempotency-Key` was answered before. Throws a `Problem`.
+ * request, when its `Idempotency-Key` was answered before. Throws a `Problem`. What is `foreseen` must be so in this transaction still.
  */
-export async function runCall(trx: Db, call: Call): Promise<unknown> {
+export async function runCall(trx: Db, call: Call, foreseen?: Foreseen): Promise<unknown> {
   const command = commandNamed(call.command)
-  const actor = await admit(trx, command, call)
+  const actor = await admit(trx, command, call, foreseen)
   const run = () =>
     command.run(trx, { ...call.input, ...call.stamp, actor, operator: call.operator } as never)
   if (call.form === undefined) return run()
-  return answerTo(trx, call, { actor, form: call.form }, run as () => Promise<Representation>)
+  return answerTo(trx, call, { actor, form: call.form, foreseen }, run as () => Promise<Representation>)
 }
 
-async function admit(trx: Db, { caller }: Command<object, unknown>, { credential, stamp }: Call) {
+async function admit(
+  trx: Db,
+  { caller }: Command<object, unknown>,
+  { credential, stamp }: Call,
+  foreseen: Foreseen | undefined
+) {
   if (caller === 'service') return undefined
   if (credential === undefined && caller === 'admin or operator') return undefined
   if (credential === undefined) throw new Problem('INVALID_TOKEN', [])
-  const user = await findBearer(trx, credential, stamp.at)
+  const { bearer: user } = foreseen ?? { bearer: await findBearer(trx, credential, stamp.at) }
   if (user?.id !== credential.id) throw new Problem('INVALID_TOKEN', [])
   const role = caller === 'admin or operator' ? 'admin' : caller
   if (role === 'admin' && credential.keyHash !== undefined) throw new Problem('ACCESS_TOKEN_ONLY', [])
@@ -47,12 +65,13 @@ async function admit(trx: Db, { caller }: Command<object, unknown>, { credential
 async function answerTo(
   trx: Db,
   { stamp }: Call,
-  { actor, form }: { actor: Actor | undefined; form: AnswerForm },
+  { actor, form, foreseen }: { actor: Actor | undefined; form: AnswerForm; foreseen: Foreseen | undefined },
   run: () => Promise<Representation>
 ): Promise<Answer> {
   if (form.once === undefined || actor === undefined) return toAnswer(await run(), form)
   const { key, fingerprint } = form.once
-  const kept = await findKeptAnswer(trx, actor.number, key, stamp.at)
+  const found = foreseen === undefined ? await findKept(trx, actor.number, key) : foreseen.kept
+  const kept = found && (await keptAnswerOf(trx, found, stamp.at))
   if (kept !== undefined && kept.fingerprint !== fingerprint) throw new Problem('IDEMPOTENCY_KEY_REUSED', [])
   if (kept !== undefined) return asKept(kept.answer)
   const answer = toAnswer(await run(), form)

@@ -2,7 +2,7 @@ import type { Generated } from 'kysely'
 import { latestCredible } from './clock.ts'
 import { compiledOnce } from './compiled.ts'
 import { inserter } from './insert-many.ts'
-import type { Db } from './tables.ts'
+import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
 
 /** The answers to requests that came with an `Idempotency-Key`, for their retries. */
@@ -43,10 +43,15 @@ const selectKept = compiledOnce<{ userNumber: number; key: string }>()((db, { us
     .where('key', '=', key)
 )
 
-/** What was answered to this user under this key within the 24 hours before `at`; forgets what was answered earlier. */
-export async function findKeptAnswer(trx: Db, userNumber: number, key: string, at: string) {
-  const [kept] = (await selectKept(trx, { userNumber, key })).rows
-  if (kept === undefined) return undefined
+/** What is kept for this user under this key, however old. */
+export async function findKept(db: ReadDb, userNumber: number, key: string) {
+  return (await selectKept(db, { userNumber, key })).rows[0]
+}
+
+export type Kept = NonNullable<Awaited<ReturnType<typeof findKept>>>
+
+/** What was answered within the 24 hours before `at`; forgets what was answered earlier. */
+export async function keptAnswerOf(trx: Db, kept: Kept, at: string) {
   const { id, fingerprint, status, headers, body, created_at } = kept
   if (created_at > latestCredible(at)) await dateBack(trx, [id], at)
   if (created_at > keptSince(at)) {

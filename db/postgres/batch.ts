@@ -1,8 +1,10 @@
 import { type Call, commandNamed } from '../command.ts'
+import type { Foreseen } from '../door.ts'
 import { DatabaseUnavailable } from '../refusals.ts'
 import type { Db } from '../tables.ts'
 import type { Connection } from './connection.ts'
 import { isConflict } from './errors.ts'
+import { Foresight } from './foresight.ts'
 import { Member } from './member.ts'
 import { type Prepare, Transaction } from './transaction.ts'
 
@@ -50,7 +52,7 @@ export interface BatchOptions {
   connection: Connection
   /** The calls that wait, those that waited before still first. */
   waiting: () => readonly Call[]
-  runCall: (db: Db, call: Call) => Promise<unknown>
+  runCall: (db: Db, call: Call, foreseen?: Foreseen) => Promise<unknown>
   mostCalls: number
   /** With which each transaction begins. */
   prepare?: Prepare | undefined
@@ -95,10 +97,12 @@ async function runAll(
   const end = performance.now() + LONGEST_MS
   const outcomes: Outcome[] = []
   // More may have come while others had the lock.
-  for (const call of waiting()) {
+  const calls = waiting()
+  const foresight = isGuarded ? undefined : new Foresight(transaction, calls)
+  for (const call of calls) {
     const isFull = outcomes.length === mostCalls || (outcomes.length > 0 && performance.now() > end)
     if (isFull || longestOf(call) > transaction.longestMs) break
-    const outcome = await runMember(transaction, call, { runCall, isGuarded })
+    const outcome = await runMember(transaction, call, { runCall, foresight })
     if (outcome === 'all must be undone') return undefined
     outcomes.push(outcome)
   }
@@ -108,11 +112,14 @@ async function runAll(
 async function runMember(
   transaction: Transaction,
   call: Call,
-  { runCall, isGuarded }: { runCall: BatchOptions['runCall']; isGuarded: boolean }
+  { runCall, foresight }: { runCall: BatchOptions['runCall']; foresight: Foresight | undefined }
 ): Promise<Outcome | 'all must be undone'> {
+  const isGuarded = foresight === undefined
   if (isGuarded) await transaction.setSavepoint(MEMBER)
-  const member = new Member(transaction, { longestMs: longestOf(call), isGuarded })
-  const outcome = await outcomeOf(member.within(runCall(member.db, call)))
+  const foreseen = await foresight?.of(call)
+  const noteWrite = (sql: string) => foresight?.noteWrite(sql)
+  const member = new Member(transaction, { longestMs: longestOf(call), isGuarded, noteWrite })
+  const outcome = await outcomeOf(member.within(runCall(member.db, call, foreseen)))
   await member.end()
   if (member.tookTooLong) throw new TookTooLong(call)
   const error = 'error' in outcome ? outcome.error : undefined

@@ -1,7 +1,9 @@
+import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { DatabaseUnavailable } from '../refusals.ts'
 import { AnswerTimes } from './answer-times.ts'
 import { CannotConnect, isLost, isOfServer, isStale, isUnavailable } from './errors.ts'
+import { holdsBack } from './holding-back.ts'
 import type { Server, Settings } from './server.ts'
 import type { Address } from './server-url.ts'
 import { StatementNames } from './statement-names.ts'
@@ -42,6 +44,7 @@ export class Connection {
   #lost: Error | undefined
   #whenLost = () => {}
   #warnings = 0
+  readonly #holdBack = holdsBack()
   /** As `performance.now()` says. */
   readonly openedAt = performance.now()
 
@@ -90,7 +93,6 @@ export class Connection {
     return this.#lost !== undefined
   }
 
-  /** How many statements wait for their answers. */
   get pending(): number {
     return this.#times.pending
   }
@@ -143,8 +145,7 @@ export class Connection {
   /** Does not wait for the server, which may not answer: all that waits is rejected as lost. */
   giveUp(reason: string): void {
     this.#lose(new DatabaseUnavailable(reason))
-    const { stream } = (this.#client as unknown as { connection: { stream: { destroy(): void } } }).connection
-    stream.destroy()
+    this.#stream.destroy()
   }
 
   /** Resolves when the server has answered all, or has had time enough to. */
@@ -165,6 +166,7 @@ export class Connection {
     const { promise, resolve, reject } = Promise.withResolvers<Result | Result[]>()
     const overdue = setTimeout(() => this.giveUp(`no answer within ${longestMs} ms`), longestMs)
     this.#times.noteSent()
+    this.#holdBack(this.#stream)
     this.#client.query(config as string, (error: Error | null, result: unknown) => {
       clearTimeout(overdue)
       const isGood = error === null || error === undefined
@@ -177,6 +179,10 @@ export class Connection {
       )
     })
     return promise
+  }
+
+  get #stream(): Duplex {
+    return (this.#client as unknown as { connection: { stream: Duplex } }).connection.stream
   }
 
   /** Throws for a standby. */

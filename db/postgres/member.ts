@@ -11,6 +11,13 @@ const GRACE_MS = 2000
 const STATEMENT = 'statement'
 const SENT: Result = { command: '', rowCount: null, rows: [] }
 
+export interface MemberOptions {
+  longestMs: number
+  isGuarded: boolean
+  /** Learns of each statement that has written, or may have. */
+  noteWrite: (sql: string) => void
+}
+
 /**
  * What one call of a batch does in the batch's transaction, and nothing once the call has ended. A guarded one goes on after an error of
  * the server, as on SQLite: each statement has a savepoint.
@@ -19,6 +26,7 @@ export class Member implements Runner {
   readonly db = new Kysely<Tables>({ dialect: new RunnerDialect(() => this) })
   readonly #transaction: Transaction
   readonly #isGuarded: boolean
+  readonly #tellWrite: (sql: string) => void
   readonly #longestMs: number
   readonly #until: number
   #running = 0
@@ -29,8 +37,9 @@ export class Member implements Runner {
   #isFailed = false
   #tookTooLong = false
 
-  constructor(transaction: Transaction, { longestMs, isGuarded }: { longestMs: number; isGuarded: boolean }) {
+  constructor(transaction: Transaction, { longestMs, isGuarded, noteWrite }: MemberOptions) {
     this.#transaction = transaction
+    this.#tellWrite = noteWrite
     this.#isGuarded = isGuarded
     this.#longestMs = longestMs
     this.#until = performance.now() + longestMs
@@ -59,7 +68,7 @@ export class Member implements Runner {
     this.#running += 1
     try {
       const result = await (this.#isGuarded ? this.#runInTurn(statement) : this.#transaction.run(statement))
-      if (hasWritten(statement, result)) this.#noteWrite()
+      if (hasWritten(statement, result)) this.#noteWrite(statement)
       return result
     } catch (error) {
       this.#isFailed ||= !this.#isGuarded
@@ -92,14 +101,15 @@ export class Member implements Runner {
   }
 
   #send(statement: Statement): Result {
-    this.#noteWrite()
+    this.#noteWrite(statement)
     this.#transaction.send(statement)
     return SENT
   }
 
-  #noteWrite(): void {
+  #noteWrite({ sql }: Statement): void {
     this.#hasWritten = true
     this.#transaction.noteWrite()
+    this.#tellWrite(sql)
   }
 
   #giveUp(): Error {

@@ -46,6 +46,7 @@ export class Transaction {
   ): Promise<Transaction> {
     const lockMs = prepare === undefined ? LOCK_TIMEOUT_MS : longestMs
     const settings = settingsFor(Math.max(longestMs, lockMs + GRACE_MS), lockMs)
+    if (prepare === undefined) settings.push(USE_INDEXES)
     const lock = [
       `select ${TAKE_WRITE_LOCK}`,
       `set local statement_timeout = ${longestMs}`,
@@ -146,6 +147,12 @@ export class Transaction {
 
 /** It was committed, and a switch to a standby would undo it. */
 export class NotReplicated extends DatabaseUnavailable {}
+
+/**
+ * All that a command looks up has an index. A plan that was made while a table was empty, as the one of kept answers is each night, reads all of
+ * it, and is kept until the server counts its rows again: after a minute, and some 10,000 creates.
+ */
+const USE_INDEXES = 'set local enable_seqscan = off'
 
 /** They are local, so that a pooler may give each transaction another connection. */
 function settingsFor(longestMs: number, lockMs: number): string[] {

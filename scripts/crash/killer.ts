@@ -22,7 +22,7 @@ export interface Orders {
 }
 
 const POLL_MS = 0.05
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 60_000
 
 const { pid, place, moment, afterRecovery, deletions, longestDelay }: Orders = workerData
 const deadline = performance.now() + PATIENCE_MS

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -6,8 +7,10 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { loadConfig } from '../../config.ts'
-import type { CallerCredential } from '../../db/command.ts'
+import type { AnswerForm, CallerCredential } from '../../db/command.ts'
+import { purgeAnswersOf, purgeAuthor } from '../../db/commands/author-purges.ts'
 import { createAuthor } from '../../db/commands/authors.ts'
+import { logOut } from '../../db/commands/sessions.ts'
 import { changeUser } from '../../db/commands/users.ts'
 import { newDatabase, test } from '../engines.ts'
 import { AUTHOR, buildApp, directly, ROOT, signIn, temporaryFolder } from '../helpers.ts'
@@ -52,6 +55,68 @@ test('a command runs only for who may ask for it at that moment', async (t) => {
     ['grimus']
   )
 })
+
+test('who asks is judged by what those before it have written, also those that share its commit', async (t) => {
+  const server = await buildApp(t)
+  const one = await signIn(server, 'one')
+  const other = await signIn(server, 'other')
+  const admin = await signIn(server, 'admin')
+  const db = directly(t, server)
+  await db.updateTable('users').set({ role: 'admin' }).where('id', '=', admin.id).execute()
+  const first = await credentialOf(server, one.token)
+  const second = await credentialOf(server, other.token)
+  const boss: CallerCredential = { ...(await credentialOf(server, admin.token)), role: 'admin' }
+  let books = 0
+  const create = (caller: CallerCredential, key: string = randomUUID(), book = `Book ${books++}`) =>
+    server.runToAnswer(caller, createAuthor, { content: { ...AUTHOR, book } }, formOf(key))
+  const endsOf = async (runs: Promise<unknown>[]) =>
+    (await Promise.allSettled(runs)).map((end) => (end.status === 'fulfilled' ? 'done' : end.reason.code))
+
+  t.strictSame(
+    await endsOf([
+      create(first),
+      create(second),
+      server.run(boss, changeUser, { userId: one.id, role: 'reader' }),
+      create(first),
+      create(second),
+      server.run(boss, changeUser, { userId: one.id, role: 'editor' }),
+      create(first),
+      server.run(first, logOut, { only: first.sessionId }),
+      create(first),
+      create(second)
+    ]),
+    ['done', 'done', 'done', 'ROLE_REQUIRED', 'done', 'done', 'done', 'done', 'INVALID_TOKEN', 'done']
+  )
+
+  const [original, retry, reused] = await Promise.allSettled([
+    create(second, 'a key', 'Shame'),
+    create(second, 'a key', 'Shame'),
+    server.runToAnswer(second, createAuthor, { content: AUTHOR }, formOf('a key', 'another request'))
+  ])
+  t.equal(original?.status, 'fulfilled')
+  t.strictSame(retry, original, 'a request and its repetition have one answer')
+  t.match(reused, { reason: { code: 'IDEMPOTENCY_KEY_REUSED' } })
+  const { id } = await db
+    .selectFrom('authors')
+    .select('id')
+    .where('book_key', '=', 'shame')
+    .executeTakeFirstOrThrow()
+  t.strictSame(
+    await endsOf([
+      create(second),
+      server.run(boss, purgeAuthor, { idOrSlug: id, preconditions: {} }),
+      server.run('service', purgeAnswersOf, { authorId: id, after: 0 }),
+      create(second, 'a key', 'Shame')
+    ]),
+    ['done', 'done', 'done', 'AUTHOR_PURGED'],
+    'nor is an answer kept of what was erased meanwhile'
+  )
+})
+
+/** Of a creation that can be repeated. */
+function formOf(key: string, fingerprint = 'the same request'): AnswerForm {
+  return { status: 201, preferred: undefined, once: { key, fingerprint } }
+}
 
 test('a route that would write without the door writes nothing, and is told so in its log', async (t) => {
   const lines: string[] = []
