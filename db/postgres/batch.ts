@@ -117,8 +117,8 @@ async function runMember(
   const isGuarded = foresight === undefined
   if (isGuarded) await transaction.setSavepoint(MEMBER)
   const foreseen = await foresight?.of(call)
-  const noteWrite = (sql: string) => foresight?.noteWrite(sql)
-  const member = new Member(transaction, { longestMs: longestOf(call), isGuarded, noteWrite })
+  const whenWritten = (sql: string) => foresight?.noteWrite(sql)
+  const member = new Member(transaction, { longestMs: longestOf(call), isGuarded, whenWritten })
   const outcome = await outcomeOf(member.within(runCall(member.db, call, foreseen)))
   await member.end()
   if (member.tookTooLong) throw new TookTooLong(call)

@@ -15,7 +15,7 @@ export interface MemberOptions {
   longestMs: number
   isGuarded: boolean
   /** Learns of each statement that has written, or may have. */
-  noteWrite: (sql: string) => void
+  whenWritten: (sql: string) => void
 }
 
 /**
@@ -26,7 +26,7 @@ export class Member implements Runner {
   readonly db = new Kysely<Tables>({ dialect: new RunnerDialect(() => this) })
   readonly #transaction: Transaction
   readonly #isGuarded: boolean
-  readonly #tellWrite: (sql: string) => void
+  readonly #whenWritten: (sql: string) => void
   readonly #longestMs: number
   readonly #until: number
   #running = 0
@@ -37,9 +37,9 @@ export class Member implements Runner {
   #isFailed = false
   #tookTooLong = false
 
-  constructor(transaction: Transaction, { longestMs, isGuarded, noteWrite }: MemberOptions) {
+  constructor(transaction: Transaction, { longestMs, isGuarded, whenWritten }: MemberOptions) {
     this.#transaction = transaction
-    this.#tellWrite = noteWrite
+    this.#whenWritten = whenWritten
     this.#isGuarded = isGuarded
     this.#longestMs = longestMs
     this.#until = performance.now() + longestMs
@@ -109,7 +109,7 @@ export class Member implements Runner {
   #noteWrite({ sql }: Statement): void {
     this.#hasWritten = true
     this.#transaction.noteWrite()
-    this.#tellWrite(sql)
+    this.#whenWritten(sql)
   }
 
   #giveUp(): Error {
