@@ -4,7 +4,7 @@ import { sqlOf } from '../engine.ts'
 import type { Db } from '../tables.ts'
 import { timeOf } from '../text.ts'
 import { idPlus, idsFrom } from './ids.ts'
-import { nextPlace } from './next-place.ts'
+import { nextPlace, type Place } from './next-place.ts'
 import type { StagedDb } from './staged-tables.ts'
 import { AUTHOR_COLUMNS } from './table.ts'
 
@@ -27,12 +27,6 @@ export async function countStaged(staged: StagedDb): Promise<Counts> {
   const { count: known } = await count('authors').where('number', 'is not', null).executeTakeFirstOrThrow()
   const { count: repeats } = await count('repeats').executeTakeFirstOrThrow()
   return { created: rows - known, unchanged: known + repeats }
-}
-
-/** Where the next of the new authors comes in the order of creation. */
-interface Place {
-  number: number
-  id: string
 }
 
 /** Inserts the staged authors, with their words and their places in the change log; the first gets the stamp as its id. */

@@ -16,8 +16,19 @@ const selectLast = compiledOnce<object>()((db) =>
     .$narrowType<{ id: NotNull }>()
 )
 
-/** Where the next author comes in the order of creation: its number, and an id, which is `stamp` (UUIDv7) if that is later than all. */
-export async function nextPlace(db: ReadDb, stamp: string): Promise<{ number: number; id: string }> {
+/** Where a new author comes in the order of creation. */
+export interface Place {
+  number: number
+  id: string
+}
+
+/** The place of the next author: its id is `stamp` (UUIDv7) if that is later than all. */
+export async function nextPlace(db: ReadDb, stamp: string): Promise<Place> {
   const [{ rows }, number] = await Promise.all([selectLast(db, {}), nextSequence(db)])
   return { number, id: idAfter(rows[0]?.id, stamp) }
+}
+
+/** The place after this one. */
+export function placeAfter({ number, id }: Place, stamp: string): Place {
+  return { number: number + 1, id: idAfter(id, stamp) }
 }

@@ -1,15 +1,14 @@
 import { logChanges, nextSequence, type Operation } from '../changes.ts'
 import type { Actor } from '../command.ts'
 import { sqlOf } from '../engine.ts'
-import { inserter } from '../insert-many.ts'
 import type { Db, ReadDb } from '../tables.ts'
-import { slugify, timeOf } from '../text.ts'
+import { slugify } from '../text.ts'
+import { arrivalOf, type By, insertArrivals, type NewContent } from './arrivals.ts'
 import { idPlus } from './ids.ts'
 import { nextPlace } from './next-place.ts'
 import type { StoredAuthor } from './reading.ts'
 import { findFreeSlug } from './slugs.ts'
 import {
-  AUTHOR_COLUMNS,
   type AuthorContent,
   type AuthorRecord,
   type AuthorRow,
@@ -17,7 +16,6 @@ import {
   type FoldedTexts,
   foldTexts,
   haveSameTexts,
-  type Numbers,
   parseRecord,
   toColumns,
   toRow
@@ -26,34 +24,6 @@ import { assertUnique, type Identity } from './uniqueness.ts'
 import { updateRow } from './updating.ts'
 import { termsOf } from './words.ts'
 
-/** Who makes a change, and when. */
-interface By {
-  actor: Pick<Actor, 'number'>
-  at: string
-}
-
-const insertRows = inserter('authors', AUTHOR_COLUMNS)
-
-/** What a new author is made of. */
-export interface NewContent {
-  slug: string
-  content: AuthorContent
-}
-
-/** A new author that is in no table yet; its time of creation is that of its id. */
-export function newAuthor({ content, slug }: NewContent, ownerId: string, id: string): AuthorRecord {
-  const at = timeOf(id)
-  return {
-    id,
-    slug,
-    ...completed(content),
-    owner_id: ownerId,
-    version: 1,
-    created_at: at,
-    updated_at: at
-  }
-}
-
 /** Inserts new authors of the actor's, with their words and their places in the change log; the first gets the stamp as its id. */
 export async function insertAuthors(
   trx: Db,
@@ -61,28 +31,10 @@ export async function insertAuthors(
   { stamp, actor }: { stamp: string; actor: Actor }
 ): Promise<void> {
   const first = await nextPlace(trx, stamp)
-  const authors = contents.map((content, index) => ({
-    number: first.number + index,
-    author: newAuthor(content, actor.id, idPlus(first.id, index))
-  }))
-  const rows = authors.map(({ number, author }) => toRow(author, { number, owner_number: actor.number }))
-  await insertRows(trx, rows)
-  await sqlOf(trx).addTerms(
-    trx,
-    authors.map(({ number, author }) => ({ number, terms: termsOf(author) }))
+  const arrivals = contents.map((content, index) =>
+    arrivalOf({ ...content, place: { number: first.number + index, id: idPlus(first.id, index) }, actor })
   )
-  await logChanges(
-    trx,
-    first.number,
-    rows.map(({ number, updated_at }) => ({
-      author_number: number,
-      version: 1,
-      actor_number: actor.number,
-      at: updated_at,
-      operation: 'created',
-      before: null
-    }))
-  )
+  await insertArrivals(trx, first.number, arrivals)
 }
 
 /** Inserts an author, whom the actor owns. Throws what `assertUnique` throws. */
@@ -92,45 +44,17 @@ export async function insertAuthor(
   { stamp, actor }: { stamp: string; actor: Actor }
 ): Promise<AuthorRow> {
   const folded = foldTexts(content)
-  const [{ number, id }, slug] = await Promise.all([
+  const [place, slug] = await Promise.all([
     nextPlace(trx, stamp),
     findFreeSlug(trx, slugify(content.name)),
     assertUnique(trx, identityOf(content, folded))
   ])
-  const author = newAuthor({ content, slug }, actor.id, id)
-  const change = { sequence: number, number, owner_number: actor.number, operation: 'created' } as const
-  return insertUnique(trx, { author, folded }, change, { actor, at: author.updated_at })
+  const [row] = await insertArrivals(trx, place.number, [arrivalOf({ content, folded, slug, place, actor })])
+  return row as AuthorRow
 }
 
 function identityOf({ identifiers }: AuthorContent, { name, book }: FoldedTexts): Identity {
   return { ...identifiers, name_key: name, book_key: book }
-}
-
-/** An author of whom it is known that there is no other. */
-async function insertUnique(
-  trx: Db,
-  { author, folded }: { author: AuthorRecord; folded: FoldedTexts },
-  { sequence, operation, ...numbers }: Numbers & { sequence: number; operation: 'created' | 'restored' },
-  by: By
-): Promise<AuthorRow> {
-  const row = toRow(author, numbers, folded)
-  await insertRows(trx, [row])
-  await sqlOf(trx).addTerms(trx, [{ number: row.number, terms: termsOf(author, folded) }])
-  await logChange(trx, sequence, row, { operation, before: null }, by)
-  return row
-}
-
-/** Writes down that an author has come to be of this version. */
-async function logChange(
-  trx: Db,
-  sequence: number,
-  { number, version }: Pick<AuthorRow, 'number' | 'version'>,
-  what: { operation: Operation; before: string | null },
-  { actor, at }: By
-): Promise<void> {
-  await logChanges(trx, sequence, [
-    { author_number: number, version, actor_number: actor.number, at, ...what }
-  ])
 }
 
 /** Sets what a user may write of an author, and counts its version up. Throws what `assertUnique` throws. */
@@ -149,7 +73,10 @@ export async function changeAuthor(
   await updateRow(trx, row, { ...toColumns(current, stored, before), record: stored.record })
   const terms = termsOf(author, after)
   if (terms !== termsOf(current, before)) await sqlOf(trx).replaceTerms(trx, { number: row.number, terms })
-  await logChange(trx, await nextSequence(trx), row, { operation, before: stored.record }, by)
+  const { number: author_number, version } = row
+  await logChanges(trx, await nextSequence(trx), [
+    { author_number, version, actor_number: by.actor.number, at: by.at, operation, before: stored.record }
+  ])
   return row
 }
 
@@ -176,7 +103,9 @@ export async function reinsertAuthor(
     updated_at: by.at
   }
   const numbers = { number, owner_number: owner?.number ?? null }
-  return insertUnique(trx, { author, folded }, { sequence, operation: 'restored', ...numbers }, by)
+  const arrival = { author, folded, numbers, operation: 'restored', by } as const
+  const [row] = await insertArrivals(trx, sequence, [arrival])
+  return row as AuthorRow
 }
 
 /** The owner, who may be gone. */
