@@ -7,7 +7,7 @@ import {
   commandNamed,
   type Representation
 } from './command.ts'
-import { type Answer, erasedIn, findKept, type Kept, keepAnswer, keptAnswerOf } from './idempotency-keys.ts'
+import { type Answer, erasedIn, findKept, type Kept, keepAnswers, keptAnswerOf } from './idempotency-keys.ts'
 import { Problem } from './problems.ts'
 import type { Db, ReadDb } from './tables.ts'
 import { hasRole } from './users.ts'
@@ -33,17 +33,22 @@ export async function foresee(db: ReadDb, { credential, form, stamp }: Call): Pr
 export async function runCall(trx: Db, call: Call, foreseen?: Foreseen): Promise<unknown> {
   const command = commandNamed(call.command)
   const actor = await admit(trx, command, call, foreseen)
-  const run = () =>
-    command.run(trx, { ...call.input, ...call.stamp, actor, operator: call.operator } as never)
+  const run = () => command.run(trx, inputOf(call, actor))
   if (call.form === undefined) return run()
   return answerTo(trx, call, { actor, form: call.form, foreseen }, run as () => Promise<Representation>)
 }
 
-async function admit(
+/** What a command gets. */
+export function inputOf({ input, stamp, operator }: Call, actor: Actor | undefined): never {
+  return { ...input, ...stamp, actor, operator } as never
+}
+
+/** Who may run the command by the call's credential. Throws a `Problem`. */
+export async function admit(
   trx: Db,
   { caller }: Command<object, unknown>,
   { credential, stamp }: Call,
-  foreseen: Foreseen | undefined
+  foreseen: Pick<Foreseen, 'bearer'> | undefined
 ) {
   if (caller === 'service') return undefined
   if (credential === undefined && caller === 'admin or operator') return undefined
@@ -75,7 +80,7 @@ async function answerTo(
   if (kept !== undefined && kept.fingerprint !== fingerprint) throw new Problem('IDEMPOTENCY_KEY_REUSED', [])
   if (kept !== undefined) return asKept(kept.answer)
   const answer = toAnswer(await run(), form)
-  await keepAnswer(trx, { userNumber: actor.number, key, fingerprint, at: stamp.at, answer })
+  await keepAnswers(trx, [{ userNumber: actor.number, key, fingerprint, at: stamp.at, answer }])
   return answer
 }
 
@@ -85,7 +90,10 @@ function asKept(answer: Answer): Answer {
   return answer
 }
 
-function toAnswer({ location, etag, body }: Representation, { status, preferred }: AnswerForm): Answer {
+export function toAnswer(
+  { location, etag, body }: Representation,
+  { status, preferred }: AnswerForm
+): Answer {
   const headers: Record<string, string> = {}
   if (location !== undefined) headers.location = location
   if (etag !== undefined) headers.etag = etag

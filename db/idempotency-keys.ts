@@ -2,6 +2,7 @@ import type { Generated } from 'kysely'
 import { latestCredible } from './clock.ts'
 import { compiledOnce } from './compiled.ts'
 import { inserter } from './insert-many.ts'
+import { lookUpEach } from './look-up-many.ts'
 import type { Db, ReadDb } from './tables.ts'
 import { numberOfUser } from './user-numbers.ts'
 
@@ -43,6 +44,25 @@ const selectKept = compiledOnce<{ userNumber: number; key: string }>()((db, { us
     .where('key', '=', key)
 )
 
+interface UserKey {
+  userNumber: number
+  key: string
+}
+
+const selectUsedKeys = lookUpEach<UserKey>()((db, { userNumber, key }) =>
+  db
+    .selectFrom('idempotency_keys')
+    .select(['user_number', 'key'])
+    .where('user_number', '=', userNumber)
+    .where('key', '=', key)
+)
+
+/** Those of the users' keys under which something is kept, however old. */
+export async function findUsedKeys(db: ReadDb, keys: readonly UserKey[]): Promise<UserKey[]> {
+  const rows = await selectUsedKeys(db, keys)
+  return rows.map(({ user_number, key }) => ({ userNumber: user_number, key }))
+}
+
 /** What is kept for this user under this key, however old. */
 export async function findKept(db: ReadDb, userNumber: number, key: string) {
   return (await selectKept(db, { userNumber, key })).rows[0]
@@ -61,7 +81,7 @@ export async function keptAnswerOf(trx: Db, kept: Kept, at: string) {
   return undefined
 }
 
-const insertAnswer = inserter('idempotency_keys', [
+const insertAnswers = inserter('idempotency_keys', [
   'user_number',
   'key',
   'fingerprint',
@@ -71,29 +91,24 @@ const insertAnswer = inserter('idempotency_keys', [
   'created_at'
 ])
 
-/** Keeps an answer, in the transaction of what it tells of. */
-export async function keepAnswer(
-  trx: Db,
-  {
-    userNumber,
+interface AnsweredKey extends UserKey {
+  fingerprint: string
+  at: string
+  answer: Answer
+}
+
+/** Keeps answers, in the transaction of what they tell of. */
+export async function keepAnswers(trx: Db, answered: readonly AnsweredKey[]): Promise<void> {
+  const rows = answered.map(({ userNumber, key, fingerprint, at, answer: { status, headers, body } }) => ({
+    user_number: userNumber,
     key,
     fingerprint,
-    at,
-    answer
-  }: { userNumber: number; key: string; fingerprint: string; at: string; answer: Answer }
-): Promise<void> {
-  const { status, headers, body } = answer
-  await insertAnswer(trx, [
-    {
-      user_number: userNumber,
-      key,
-      fingerprint,
-      status,
-      headers: JSON.stringify(headers),
-      body,
-      created_at: at
-    }
-  ])
+    status,
+    headers: JSON.stringify(headers),
+    body,
+    created_at: at
+  }))
+  await insertAnswers(trx, rows)
 }
 
 /** Deletes up to `limit` answers that are older than 24 hours at `at`; gives how many. Ids grow with age. */

@@ -1,6 +1,6 @@
 /** What is in a catalogue already of what an import would create. */
 import { type SelectQueryBuilder, sql } from 'kysely'
-import { lookUp } from '../look-up-many.ts'
+import { lookUp, lookUpEach } from '../look-up-many.ts'
 import type { Db, ReadDb, Tables } from '../tables.ts'
 import type { Content, Same } from './importing.ts'
 import type { StagedDb } from './staged-tables.ts'
@@ -81,11 +81,7 @@ type SelectHolder = (
 function lookUpHolders(select: SelectHolder) {
   return SCHEMES.map((scheme) => ({
     scheme,
-    find: lookUp<{ value: string }>()((db, values) =>
-      values
-        .map(({ value }) => db.selectFrom(select(db, scheme, value).as('one')).selectAll())
-        .reduce((all, one) => all.unionAll(one))
-    )
+    find: lookUpEach<{ value: string }>()((db, { value }) => select(db, scheme, value))
   }))
 }
 
@@ -105,18 +101,18 @@ async function collectHolders(
   contents: readonly Content[],
   at: (place: string) => Omit<Holder, 'name'>
 ): Promise<[string, Holder][]> {
-  const holders: [string, Holder][] = []
-  for (const { scheme, find } of select) {
+  const found = select.map(async ({ scheme, find }): Promise<[string, Holder][]> => {
     const values = new Set(contents.flatMap(({ identifiers }) => identifiers[scheme] ?? []))
-    const found = await find(
+    const holders = await find(
       db,
       [...values].map((value) => ({ value }))
     )
-    for (const { identifier, name_key, place } of found) {
-      holders.push([`${scheme} ${identifier}`, { name: name_key, ...at(place) }])
-    }
-  }
-  return holders
+    return holders.map(({ identifier, name_key, place }) => [
+      `${scheme} ${identifier}`,
+      { name: name_key, ...at(place) }
+    ])
+  })
+  return (await Promise.all(found)).flat()
 }
 
 const selectSlugs = lookUp<{ slug: string }>()((db, rows) =>

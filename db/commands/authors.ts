@@ -1,4 +1,5 @@
 import { type AuthorPatch, assertPossibleLife, patchContent } from '../authors/content.ts'
+import { insertDistinct } from '../authors/distinct.ts'
 import { assertCurrent, type Preconditions } from '../authors/preconditions.ts'
 import { findAuthor, findAuthorNumber, type StoredAuthor } from '../authors/reading.ts'
 import { removeAuthor } from '../authors/removing.ts'
@@ -24,7 +25,8 @@ export const createAuthor = userCommand<{ content: AuthorContent }, Representati
   async (trx, { content, id, actor }) => {
     assertPossibleLife(content)
     return newRepresentationOf(await insertAuthor(trx, content, { stamp: id, actor }))
-  }
+  },
+  { runTogether: async (trx, creations) => (await insertDistinct(trx, creations)).map(newRepresentationOf) }
 )
 
 /** Sets all that a user may write of an author; throws what `getEditable` throws, and what `createAuthor` throws. */

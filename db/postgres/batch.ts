@@ -1,7 +1,7 @@
 import { type Call, commandNamed } from '../command.ts'
 import type { Foreseen } from '../door.ts'
 import { DatabaseUnavailable } from '../refusals.ts'
-import type { Db } from '../tables.ts'
+import { type Groups, runTogether } from '../together.ts'
 import type { Connection } from './connection.ts'
 import { isConflict } from './errors.ts'
 import { Foresight } from './foresight.ts'
@@ -52,7 +52,7 @@ export interface BatchOptions {
   connection: Connection
   /** The calls that wait, those that waited before still first. */
   waiting: () => readonly Call[]
-  runCall: (db: Db, call: Call, foreseen?: Foreseen) => Promise<unknown>
+  groups: Groups
   mostCalls: number
   /** With which each transaction begins. */
   prepare?: Prepare | undefined
@@ -60,8 +60,8 @@ export interface BatchOptions {
 
 /**
  * Runs the first of the waiting calls in one transaction, and so with one sync of the disk (invariants 2 to 5 of docs/architecture.md). At
- * first it sets no savepoints, and waits for no answer that nobody needs: a call that throws before it has written disturbs nobody. When
- * one throws later, or what was not waited for fails, all are undone and run again, each in a savepoint that can be undone alone. Throws
+ * first it sets no savepoints, runs calls together that it can, and waits for no answer that nobody needs: a call that throws before it has
+ * written disturbs nobody. When one throws later, or what was not waited for fails, all are undone and run again, each in a savepoint that can be undone alone. Throws
  * what undid all of them, `TookTooLong`, or `CommitUnknown`.
  */
 export async function runBatch(options: BatchOptions): Promise<BatchResult> {
@@ -91,47 +91,73 @@ async function tryBatch(options: BatchOptions, isGuarded: boolean): Promise<Batc
 
 async function runAll(
   transaction: Transaction,
-  { waiting, runCall, mostCalls }: BatchOptions,
+  { waiting, groups, mostCalls }: BatchOptions,
   isGuarded: boolean
 ): Promise<Outcome[] | undefined> {
   const end = performance.now() + LONGEST_MS
   const outcomes: Outcome[] = []
   // More may have come while others had the lock.
   const calls = waiting()
-  const foresight = isGuarded ? undefined : new Foresight(transaction, calls)
-  for (const call of calls) {
-    const isFull = outcomes.length === mostCalls || (outcomes.length > 0 && performance.now() > end)
+  const foresight = new Foresight(transaction, calls)
+  const most = Math.min(calls.length, mostCalls)
+  for (let next = 0; next < most; next = outcomes.length) {
+    const call = calls[next] as Call
+    const isFull = next > 0 && performance.now() > end
     if (isFull || longestOf(call) > transaction.longestMs) break
-    const outcome = await runMember(transaction, call, { runCall, foresight })
-    if (outcome === 'all must be undone') return undefined
-    outcomes.push(outcome)
+    if (isGuarded) outcomes.push(await runInSavepoint(transaction, call))
+    else {
+      const group = groups.at(calls, next, most)
+      const foreseen = group.length === 1 ? await foresight.at(next) : undefined
+      const done = await runPlainly(transaction, group, { foresight, foreseen })
+      if (done === 'all must be undone') return undefined
+      groups.note(done, group)
+      outcomes.push(...done)
+    }
   }
   return outcomes
 }
 
-async function runMember(
+/** What became of the first calls of a group, of none when its first is special. */
+async function runPlainly(
   transaction: Transaction,
-  call: Call,
-  { runCall, foresight }: { runCall: BatchOptions['runCall']; foresight: Foresight | undefined }
-): Promise<Outcome | 'all must be undone'> {
-  const isGuarded = foresight === undefined
-  if (isGuarded) await transaction.setSavepoint(MEMBER)
-  const foreseen = await foresight?.of(call)
-  const whenWritten = (sql: string) => foresight?.noteWrite(sql)
-  const member = new Member(transaction, { longestMs: longestOf(call), isGuarded, whenWritten })
-  const outcome = await outcomeOf(member.within(runCall(member.db, call, foreseen)))
-  await member.end()
-  if (member.tookTooLong) throw new TookTooLong(call)
-  const error = 'error' in outcome ? outcome.error : undefined
-  if (transaction.isLost) throw new DatabaseUnavailable('the connection was lost', { cause: error })
-  if (isConflict(error)) throw error
-  if (!isGuarded) {
-    const isBad = member.isFailed || ('error' in outcome && member.hasWritten)
-    return isBad ? 'all must be undone' : outcome
-  }
+  group: readonly Call[],
+  { foresight, foreseen }: { foresight: Foresight; foreseen: Foreseen | undefined }
+): Promise<Outcome[] | 'all must be undone'> {
+  const [call] = group as [Call]
+  const whenWritten = (sql: string) => foresight.noteWrite(sql)
+  const member = new Member(transaction, { longestMs: longestOf(call), isGuarded: false, whenWritten })
+  const outcomes = await outcomesOf(member, call, () => runTogether(member.db, group, foreseen))
+  if (member.isFailed) return 'all must be undone'
+  const isRefused = outcomes.some((outcome) => 'error' in outcome)
+  return isRefused && (member.hasWritten || group.length > 1) ? 'all must be undone' : outcomes
+}
+
+async function runInSavepoint(transaction: Transaction, call: Call): Promise<Outcome> {
+  await transaction.setSavepoint(MEMBER)
+  const member = new Member(transaction, {
+    longestMs: longestOf(call),
+    isGuarded: true,
+    whenWritten: () => {}
+  })
+  const [outcome] = (await outcomesOf(member, call, () => runTogether(member.db, [call]))) as [Outcome]
   if ('error' in outcome) await transaction.rollBackTo(MEMBER)
   else await transaction.releaseSavepoint(MEMBER)
   return outcome
+}
+
+/** One for each call that was done, or the error that came of the first. Throws what undoes the whole batch. */
+async function outcomesOf(member: Member, call: Call, run: () => Promise<unknown[]>): Promise<Outcome[]> {
+  const outcomes = await member.within(run()).then(
+    (outputs): Outcome[] => outputs.map((output) => ({ output })),
+    (error): Outcome[] => [{ error }]
+  )
+  await member.end()
+  if (member.tookTooLong) throw new TookTooLong(call)
+  const [first] = outcomes
+  const error = first !== undefined && 'error' in first ? first.error : undefined
+  if (member.isLost) throw new DatabaseUnavailable('the connection was lost', { cause: error })
+  if (isConflict(error)) throw error
+  return outcomes
 }
 
 async function commit(transaction: Transaction, result: BatchResult): Promise<BatchResult> {
@@ -142,13 +168,6 @@ async function commit(transaction: Transaction, result: BatchResult): Promise<Ba
   } catch (error) {
     throw new CommitUnknown(transaction.id, sentAt, result, error)
   }
-}
-
-function outcomeOf(output: Promise<unknown>): Promise<Outcome> {
-  return output.then(
-    (output) => ({ output }),
-    (error) => ({ error })
-  )
 }
 
 function longestOf({ command }: Call): number {

@@ -1,5 +1,5 @@
 import { Kysely } from 'kysely'
-import type { Call } from '../command.ts'
+import { type Call, commandNamed } from '../command.ts'
 import { type Foreseen, foresee } from '../door.ts'
 import type { ReadDb, Tables } from '../tables.ts'
 import { RunnerDialect } from './dialect.ts'
@@ -19,6 +19,7 @@ export class Foresight {
   readonly #calls: readonly Call[]
   readonly #db: ReadDb
   readonly #foreseen = new Map<Call, Foreseen>()
+  /** Up to this index it has asked. */
   #next = 0
 
   /** Those that are run in this transaction, in their order. */
@@ -27,10 +28,10 @@ export class Foresight {
     this.#db = new Kysely<Tables>({ dialect: new RunnerDialect(() => transaction) })
   }
 
-  /** Of the call that is run next; undefined where it must ask itself. */
-  async of(call: Call): Promise<Foreseen | undefined> {
-    if (this.#calls[this.#next] === call) await this.#look()
-    return this.#foreseen.get(call)
+  /** Of the call at this index, which is run next; undefined where it must ask itself. */
+  async at(index: number): Promise<Foreseen | undefined> {
+    if (index >= this.#next) await this.#look(index)
+    return this.#foreseen.get(this.#calls[index] as Call)
   }
 
   /** To be called with whatever is written. */
@@ -38,10 +39,12 @@ export class Foresight {
     if (!HARMLESS.test(sql)) this.#foreseen.clear()
   }
 
-  async #look(): Promise<void> {
-    const calls = this.#calls.slice(this.#next, this.#next + CALLS_AT_ONCE)
-    this.#next += calls.length
+  async #look(index: number): Promise<void> {
+    this.#next = index + CALLS_AT_ONCE
     this.#foreseen.clear()
+    const calls = this.#calls
+      .slice(index, this.#next)
+      .filter((call, ahead) => ahead === 0 || !isForGroups(call))
     if (calls.length === 1) return
     const found = await Promise.all(calls.map((call) => foresee(this.#db, call)))
     const keys = new Set<string>()
@@ -52,4 +55,9 @@ export class Foresight {
       if (call.form?.once !== undefined) keys.add(key)
     }
   }
+}
+
+/** Those that are run together with others ask together by themselves. */
+function isForGroups({ command }: Call): boolean {
+  return commandNamed(command).runTogether !== undefined
 }

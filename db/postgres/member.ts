@@ -54,6 +54,10 @@ export class Member implements Runner {
     return this.#isFailed
   }
 
+  get isLost(): boolean {
+    return this.#transaction.isLost
+  }
+
   get tookTooLong(): boolean {
     return this.#tookTooLong
   }

@@ -1,7 +1,8 @@
 /** Which authors have which words, in a table of text search vectors (https://www.postgresql.org/docs/current/datatype-textsearch.html). */
 import { type Expression, type RawBuilder, type SelectQueryBuilder, sql } from 'kysely'
-import { compiledOnce } from '../compiled.ts'
+import { compiledOnce, rowAt } from '../compiled.ts'
 import type { Indexed, Wanted, WordIndex } from '../engine.ts'
+import { inSizes } from '../insert-many.ts'
 import type { Db, ReadDb, Tables } from '../tables.ts'
 
 /** A lexeme has 2,046 bytes at most, and a character of UTF-8 four. */
@@ -17,10 +18,12 @@ export const clippedTerms = (terms: string) =>
 
 const UNUSED = { resultIsUnused: true }
 
-const insertTerms = compiledOnce<Indexed>()(
-  (_db, { number, terms }) =>
-    sql`insert into author_words (number, words) values (${number}, ${vectorOf(terms)})`,
-  UNUSED
+const insertTerms = inSizes((size) =>
+  compiledOnce<Indexed[]>()((_db) => {
+    const rows = Array.from({ length: size }, (_, index) => rowAt<Indexed>(index))
+    const values = rows.map(({ number, terms }) => sql`(${number}, ${vectorOf(terms)})`)
+    return sql`insert into author_words (number, words) values ${sql.join(values)}`
+  }, UNUSED)
 )
 const updateTerms = compiledOnce<Indexed>()(
   (_db, { number, terms }) =>
@@ -38,9 +41,10 @@ export function termsInIndex(terms: string): string[] {
 }
 
 async function addTerms(trx: Db, authors: readonly Indexed[]): Promise<void> {
-  const insert = ({ number, terms }: Indexed) => insertTerms(trx, { number, terms: clippedTerms(terms) })
-  // They go to the server one after the other, without waiting for its answers.
-  await Promise.all(authors.map(insert))
+  await insertTerms(
+    trx,
+    authors.map(({ number, terms }) => ({ number, terms: clippedTerms(terms) }))
+  )
 }
 
 async function addStagedTerms(trx: Db, rows: Expression<Indexed>): Promise<void> {

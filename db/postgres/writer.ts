@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Call, commandNamed } from '../command.ts'
-import { runCall } from '../door.ts'
 import { DatabaseUnavailable } from '../refusals.ts'
+import { Groups } from '../together.ts'
 import { type BatchResult, CommitUnknown, runBatch, TookTooLong } from './batch.ts'
 import { CallQueue } from './call-queue.ts'
 import { Connection, type Server } from './connection.ts'
@@ -36,6 +36,7 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions
   readonly #queue = new CallQueue()
+  readonly #groups = new Groups()
   #connection: Connection | undefined
   #isClosed = false
   #work: Promise<void> = Promise.resolve()
@@ -128,7 +129,7 @@ export class Writer {
     const mostCalls = this.#alone > 0 ? 1 : Number.POSITIVE_INFINITY
     try {
       const connection = await this.#connected()
-      const result = await runBatch({ connection, waiting, runCall, mostCalls, prepare })
+      const result = await runBatch({ connection, waiting, groups: this.#groups, mostCalls, prepare })
       this.#alone = Math.max(0, this.#alone - 1)
       return result
     } catch (error) {

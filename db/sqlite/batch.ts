@@ -1,5 +1,6 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import type { Call } from '../command.ts'
+import { Groups } from '../together.ts'
 import type { Connection } from './connection.ts'
 import { DatabaseUnavailable, isFailedSync, isUnavailable } from './errors.ts'
 import { type Outcome, toFailure } from './outcome.ts'
@@ -17,7 +18,8 @@ export interface BatchResult {
   error?: unknown
 }
 
-type Run = (call: Call) => Promise<Outcome | 'all must be undone'>
+/** Runs calls together; gives the outputs of the first of them, of one at least where there is one only. */
+type RunTogether = (calls: readonly Call[]) => Promise<unknown[]>
 
 /** A savepoint of a name that no command gives to one of its own. */
 const MEMBER = '"a call of the batch"'
@@ -25,24 +27,21 @@ const MEMBER = '"a call of the batch"'
 /**
  * Runs calls in one transaction, and so with one sync of the disk (invariants 2 to 5 of docs/architecture.md).
  *
- * At first it is optimistic and sets no savepoints: a call that throws before it has written disturbs nobody. When one throws
- * later, all calls are undone and run again, each in a savepoint that can be undone alone.
+ * At first it is optimistic and sets no savepoints: a call that throws before it has written disturbs nobody, and some are run together. When
+ * one throws later, all calls are undone and run again, each in a savepoint that can be undone alone.
  */
 export class BatchRunner {
   readonly #connection: Connection
-  readonly #runCall: (call: Call) => Promise<unknown>
+  readonly #runTogether: RunTogether
+  readonly #groups = new Groups()
   readonly #mostCalls: number
   readonly #changes: () => number
   /** So many of the next calls get a commit of their own. */
   #alone = 0
 
-  constructor(
-    connection: Connection,
-    runCall: (call: Call) => Promise<unknown>,
-    mostCalls = Number.POSITIVE_INFINITY
-  ) {
+  constructor(connection: Connection, runTogether: RunTogether, mostCalls = Number.POSITIVE_INFINITY) {
     this.#connection = connection
-    this.#runCall = runCall
+    this.#runTogether = runTogether
     this.#mostCalls = mostCalls
     connection.isForBatches = true
     connection.pragma('busy_timeout = 0')
@@ -60,10 +59,10 @@ export class BatchRunner {
       this.#begin()
       const lockMs = performance.now() - asked
       const calls = waiting()
-      if (!(await this.#runAll(calls, outcomes, (call) => this.#runPlainly(call)))) {
+      if (!(await this.#runAll(calls, outcomes))) {
         this.#begin()
         outcomes.length = 0
-        await this.#runAll(calls, outcomes, (call) => this.#runInSavepoint(call))
+        await this.#runAll(calls, outcomes, { isGuarded: true })
       }
       return { outcomes, lockMs, commitMs: this.#commit(outcomes.length) }
     } catch (error) {
@@ -75,47 +74,50 @@ export class BatchRunner {
   }
 
   /** Whether all went as it should; if not, all must be undone. */
-  async #runAll(calls: readonly Call[], outcomes: Outcome[], run: Run): Promise<boolean> {
+  async #runAll(calls: readonly Call[], outcomes: Outcome[], { isGuarded = false } = {}): Promise<boolean> {
     const end = performance.now() + LONGEST_MS
-    const most = this.#alone > 0 ? 1 : this.#mostCalls
-    for (const call of calls) {
-      if (outcomes.length === most || (outcomes.length > 0 && performance.now() > end)) break
-      outcomes.push(UNKNOWN)
-      const outcome = await run(call)
-      if (outcome === 'all must be undone') return false
-      outcomes[outcomes.length - 1] = outcome
+    const most = Math.min(calls.length, this.#alone > 0 ? 1 : this.#mostCalls)
+    for (let next = 0; next < most; next = outcomes.length) {
+      if (next > 0 && performance.now() > end) break
+      const group = isGuarded ? calls.slice(next, next + 1) : this.#groups.at(calls, next, most)
+      outcomes.push(...group.map(() => UNKNOWN))
+      const done = await (isGuarded ? this.#runInSavepoint(group) : this.#runPlainly(group))
+      if (done === 'all must be undone') return false
+      outcomes.splice(next, group.length, ...done)
     }
     return true
   }
 
-  async #runPlainly(call: Call): Promise<Outcome | 'all must be undone'> {
+  async #runPlainly(group: readonly Call[]): Promise<Outcome[] | 'all must be undone'> {
     const before = this.#changes()
     try {
-      return await this.#output(call)
+      const done = await this.#outputs(group)
+      this.#groups.note(done, group)
+      return done
     } catch (error) {
       await this.#whenFailed(error)
-      return this.#changes() === before ? toFailure(error) : 'all must be undone'
+      return group.length === 1 && this.#changes() === before ? [toFailure(error)] : 'all must be undone'
     }
   }
 
-  async #runInSavepoint(call: Call): Promise<Outcome> {
+  async #runInSavepoint(group: readonly Call[]): Promise<Outcome[]> {
     this.#connection.exec(`savepoint ${MEMBER}`)
     try {
-      const outcome = await this.#output(call)
+      const done = await this.#outputs(group)
       this.#connection.exec(`release ${MEMBER}`)
-      return outcome
+      return done
     } catch (error) {
       await this.#whenFailed(error)
       this.#connection.exec(`rollback to ${MEMBER}`)
       this.#connection.exec(`release ${MEMBER}`)
-      return toFailure(error)
+      return [toFailure(error)]
     }
   }
 
-  async #output(call: Call): Promise<Outcome> {
-    const output = await this.#runCall(call)
+  async #outputs(group: readonly Call[]): Promise<Outcome[]> {
+    const outputs = await this.#runTogether(group)
     if (!this.#connection.inTransaction) throw new DatabaseUnavailable('the transaction was rolled back')
-    return { output }
+    return outputs.map((output) => ({ output }))
   }
 
   async #whenFailed(error: unknown): Promise<void> {

@@ -1,9 +1,9 @@
 /** What the thread of a `Writer` does, the only one that writes: it runs calls in batches (`BatchRunner`), and copies the log between them. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { type Call, COMMANDS, loadCommands, stagedFileOf } from '../command.ts'
-import { runCall } from '../door.ts'
 import { postAll } from '../messages.ts'
 import { collectStartupGarbageLater } from '../startup-garbage.ts'
+import { runTogether } from '../together.ts'
 import { type BatchResult, BatchRunner } from './batch.ts'
 import { asRefusal, DatabaseRefused, DatabaseUnavailable, isFailedSync } from './errors.ts'
 import { identityOf } from './identity.ts'
@@ -26,7 +26,7 @@ async function open({ file, usage, knownAs }: ThreadData) {
 
 /** Runs calls until the end; gives what hears the messages. */
 function serve({ file, mostCalls }: ThreadData, { connection, db }: Awaited<ReturnType<typeof open>>) {
-  const batches = new BatchRunner(connection, (call) => runCall(db, call), mostCalls)
+  const batches = new BatchRunner(connection, (calls) => runTogether(db, calls), mostCalls)
   const changes = connection.valueOf<number>('select total_changes()')
   const identities = identitiesOf(file)
   let queue: [number, Call][] = []

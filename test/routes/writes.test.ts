@@ -1,7 +1,7 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
-import { deleteOldAnswers, keepAnswer } from '../../db/idempotency-keys.ts'
+import { deleteOldAnswers, keepAnswers } from '../../db/idempotency-keys.ts'
 import { engineOf, test } from '../engines.ts'
 import { AUTHOR, buildApp, directly, type Held, holdWriting, listen, numberOf, signIn } from '../helpers.ts'
 
@@ -269,10 +269,10 @@ test('a key is kept for 24 hours, then forgotten', async (t) => {
   t.equal((await create(server, keyed)).statusCode, 409, 'as if there had been none')
   const answer = { status: 201, headers: {}, body: null }
   const old = { userNumber: await numberOf(db, id), fingerprint: 'x', at: new Date().toISOString(), answer }
-  for (let i = 0; i < 30; i++) await keepAnswer(db, { ...old, key: `old ${i}` })
+  for (let i = 0; i < 30; i++) await keepAnswers(db, [{ ...old, key: `old ${i}` }])
   await age(25)
   const at = new Date().toISOString()
-  await keepAnswer(db, { ...old, key: 'new', at })
+  await keepAnswers(db, [{ ...old, key: 'new', at }])
   t.strictSame([await deleteOldAnswers(db, at, 20), await deleteOldAnswers(db, at, 20)], [20, 11])
   const kept = await db.selectFrom('idempotency_keys').select('key').execute()
   t.same(kept, [{ key: 'new' }])
