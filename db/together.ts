@@ -5,7 +5,7 @@ import { type Answer, findUsedKeys, keepAnswers } from './idempotency-keys.ts'
 import { Problem } from './problems.ts'
 import type { Db, ReadDb } from './tables.ts'
 
-const MOST_CALLS = 32
+const MOST_CALLS = 64
 
 /**
  * Which calls of a batch are tried together. After some of which not all could be, the next one is run by itself, and after it twice as many each
