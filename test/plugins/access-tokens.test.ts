@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import type { SigningKey } from '../../plugins/signing-keys/key-ring.ts'
 import { newKey, type StoredKey } from '../../plugins/signing-keys/key-set.ts'
 import { test } from '../engines.ts'
@@ -61,7 +61,7 @@ function isInvalidToken(
   t.match(answer.json(), { code: 'INVALID_TOKEN' }, title)
 }
 
-t.test('a token carries what RFC 9068 asks for, and nothing secret', async (t) => {
+test('a token carries what RFC 9068 asks for, and nothing secret', async (t) => {
   const server = await buildApp(t)
   const { id, token } = await signIn(server)
   const { header, claims } = parse(token)
@@ -70,7 +70,7 @@ t.test('a token carries what RFC 9068 asks for, and nothing secret', async (t) =
   t.match(claims, { sub: id, exp: claims.iat + server.config.ACCESS_TOKEN_TTL })
 })
 
-t.test('without a bearer token the challenge is bare', async (t) => {
+test('without a bearer token the challenge is bare', async (t) => {
   const server = await buildApp(t)
   for (const authorization of [undefined, 'Basic eDp5', 'Digest x', 'token abc']) {
     const answer = await server.inject({
@@ -86,7 +86,7 @@ t.test('without a bearer token the challenge is bare', async (t) => {
   t.equal(inQuery.statusCode, 401, 'a token in the query is not looked at')
 })
 
-t.test('the scheme is taken in any case', async (t) => {
+test('the scheme is taken in any case', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   const answer = await server.inject({ url: '/me', headers: { authorization: `bearer ${token}` } })
@@ -171,7 +171,7 @@ test('every way in which a token can be bad is 401 invalid_token', async (t) => 
   t.equal((await get(server, token)).statusCode, 200, 'the good one is still good')
 })
 
-t.test('a token of 100 KB is refused by its size', async (t) => {
+test('a token of 100 KB is refused by its size', async (t) => {
   const { url } = await listen(t)
   const answer = await fetch(`${url}/me`, { headers: { authorization: `Bearer ${'x'.repeat(100_000)}` } })
   t.equal(answer.status, 431)
@@ -273,7 +273,7 @@ test('every key of the set verifies its own tokens alone', async (t) => {
   }
 })
 
-t.test('more tokens than are kept as verified are all good', async (t) => {
+test('more tokens than are kept as verified are all good', async (t) => {
   const server = await buildApp(t)
   const { token } = await signIn(server)
   const { header, claims } = goodParts(token)

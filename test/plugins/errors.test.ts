@@ -19,7 +19,7 @@ import {
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
-t.test('a problem document has every member, and its type leads to an explanation', async (t) => {
+test('a problem document has every member, and its type leads to an explanation', async (t) => {
   const server = await buildApp(t)
   const answer = await server.inject('/nowhere')
   t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
@@ -35,7 +35,7 @@ t.test('a problem document has every member, and its type leads to an explanatio
   t.match(explanation.json(), { code: 'ROUTE_NOT_FOUND', remedy: /GET \// })
 })
 
-t.test('an address that nothing is at names the one that may have been meant', async (t) => {
+test('an address that nothing is at names the one that may have been meant', async (t) => {
   const server = await buildApp(t)
   for (const [line, nearest] of [
     ['GET /author', '/authors'],
@@ -67,7 +67,7 @@ t.test('an address that nothing is at names the one that may have been meant', a
   for (const url of far) t.equal((await server.inject(url)).json().detail, `There is nothing at ${url}.`, url)
 })
 
-t.test('an unknown field or parameter names the one that may have been meant', async (t) => {
+test('an unknown field or parameter names the one that may have been meant', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const payload = { ...AUTHOR, brith_year: 1947, shoe_size: 44 }
@@ -83,7 +83,7 @@ t.test('an unknown field or parameter names the one that may have been meant', a
   ])
 })
 
-t.test('a wrong method is 405 with Allow, before anything else is looked at', async (t) => {
+test('a wrong method is 405 with Allow, before anything else is looked at', async (t) => {
   const server = await buildApp(t)
   const cases = [
     ['PUT', '/authors', 'GET, HEAD, OPTIONS, POST'],
@@ -107,7 +107,7 @@ t.test('a wrong method is 405 with Allow, before anything else is looked at', as
   }
 })
 
-t.test('OPTIONS tells the methods, and HEAD is GET without the body', async (t) => {
+test('OPTIONS tells the methods, and HEAD is GET without the body', async (t) => {
   const server = await buildApp(t)
   const options = await server.inject({ method: 'OPTIONS', url: '/authors' })
   t.match(options, { statusCode: 204, headers: { allow: 'GET, HEAD, OPTIONS, POST' }, body: '' })
@@ -121,7 +121,7 @@ t.test('OPTIONS tells the methods, and HEAD is GET without the body', async (t) 
   t.equal(head.headers['content-length'], get.headers['content-length'])
 })
 
-t.test('an address that is no URL is a problem too', async (t) => {
+test('an address that is no URL is a problem too', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   for (const url of ['/authors/%zz', '/authors/%ff']) {
@@ -140,7 +140,7 @@ t.test('an address that is no URL is a problem too', async (t) => {
   t.equal((await server.inject({ url: `/authors/${'x'.repeat(600)}`, headers })).statusCode, 414)
 })
 
-t.test('what a body must not be is told as what it is', async (t) => {
+test('what a body must not be is told as what it is', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const cases: [string, string | Buffer, object, number, string][] = [
@@ -330,7 +330,7 @@ t.test('what an operation without a body answers to one is documented', async (t
   }
 })
 
-t.test('a body of which something would be lost is refused, and why is told', async (t) => {
+test('a body of which something would be lost is refused, and why is told', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const cases: [text: string, detail: string][] = [
@@ -422,7 +422,7 @@ t.test('a body of which something would be lost is refused, and why is told', as
   t.match(answer.json(), { birth_year: -43, death_year: 17 }, 'a number may be written as one likes')
 })
 
-t.test('every wrong field is named, with a pointer and what is expected', async (t) => {
+test('every wrong field is named, with a pointer and what is expected', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const refused = async (payload: object) => {
@@ -503,7 +503,7 @@ t.test('every wrong field is named, with a pointer and what is expected', async 
   t.equal(many.length, 20, 'no more than a person can read')
 })
 
-t.test('queries are strict too', async (t) => {
+test('queries are strict too', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const cases: [string, string, RegExp][] = [
@@ -568,7 +568,7 @@ test('a database that is locked or full is 503 with Retry-After, and reads go on
   t.equal((await create()).statusCode, 201, 'and writes go on when it is over')
 })
 
-t.test('what never became a request is answered with a problem too', async (t) => {
+test('what never became a request is answered with a problem too', async (t) => {
   const { server, url } = await listen(t, { REQUEST_TIMEOUT: 1 })
   const port = Number(new URL(url).port)
   await answersRaw(t, port, 'RUBBISH\r\n\r\n', 400, 'MALFORMED_REQUEST')
@@ -587,7 +587,7 @@ t.test('what never became a request is answered with a problem too', async (t) =
   t.equal((await server.inject('/health/live')).statusCode, 200)
 })
 
-t.test('a client that sends nothing in chunks logs in', async (t) => {
+test('a client that sends nothing in chunks logs in', async (t) => {
   const { server, url } = await listen(t)
   await signIn(server, 'salman')
   const headers = { authorization: basic('salman', PASSWORD) }
@@ -597,7 +597,7 @@ t.test('a client that sends nothing in chunks logs in', async (t) => {
   t.match(await answer.json(), { token_type: 'Bearer' })
 })
 
-t.test('good requests are answered though rubbish comes behind them', async (t) => {
+test('good requests are answered though rubbish comes behind them', async (t) => {
   const { server, url } = await listen(t)
   const { headers } = await signIn(server)
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
@@ -616,7 +616,7 @@ t.test('good requests are answered though rubbish comes behind them', async (t) 
   )
 })
 
-t.test('a client that goes away does no harm', async (t) => {
+test('a client that goes away does no harm', async (t) => {
   const { server, url } = await listen(t)
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   await once(socket, 'connect')
@@ -659,7 +659,7 @@ async function answersRaw(t: Test, port: number, bytes: string, status: number, 
   t.match(JSON.parse(body), { code, status })
 }
 
-t.test('a text that is refused is told by what is wrong with it, wherever it is sent', async (t) => {
+test('a text that is refused is told by what is wrong with it, wherever it is sent', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const post = (url: string, payload: object, more = {}) =>
@@ -697,7 +697,7 @@ t.test('a text that is refused is told by what is wrong with it, wherever it is 
   }
 })
 
-t.test('another charset than UTF-8 is refused by its name, and UTF-8 is taken under any', async (t) => {
+test('another charset than UTF-8 is refused by its name, and UTF-8 is taken under any', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const send = (type: string, method: 'POST' | 'PATCH', url: string, payload: string) =>

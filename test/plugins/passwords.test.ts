@@ -52,7 +52,7 @@ t.test(
   }
 )
 
-t.test('what is guessed first is refused, and the refusal says why', async (t) => {
+test('what is guessed first is refused, and the refusal says why', async (t) => {
   const server = await buildApp(t)
   const cases: [string, string, RegExp][] = [
     ['salman', 'passwordpassword', /one of the most common ones/],
@@ -83,7 +83,7 @@ t.test('what is guessed first is refused, and the refusal says why', async (t) =
   })
 })
 
-t.test('what only contains such words, or is long enough by itself, is taken', async (t) => {
+test('what only contains such words, or is long enough by itself, is taken', async (t) => {
   const server = await buildApp(t)
   const taken = [
     PASSWORD,
@@ -101,7 +101,7 @@ t.test('what only contains such words, or is long enough by itself, is taken', a
   }
 })
 
-t.test('a password is the same in every normal form', async (t) => {
+test('a password is the same in every normal form', async (t) => {
   const { passwords } = await buildApp(t)
   const hash = await passwords.hash('ﬁne Ｗｏｒｄｓ żółw ẛ̣')
   for (const form of ['NFC', 'NFD', 'NFKC', 'NFKD'] as const) {
@@ -198,7 +198,7 @@ test('a hash that was changed in the meantime is not overwritten, and a failure 
   t.match(lines.join(''), /a password hash was not renewed/)
 })
 
-t.test('a random password is never refused, however short the parts of the username are', async (t) => {
+test('a random password is never refused, however short the parts of the username are', async (t) => {
   const { passwords } = await buildApp(t)
   const random = () => randomBytes(24).toString('base64url')
   for (let i = 0; i < 2000; i++) passwords.refuseGuessable(random(), `user-${randomUUID()}`)

@@ -289,7 +289,7 @@ test('a restart keeps the counts, and two processes share them', async (t) => {
   t.equal((await login(restarted, {})).statusCode, 429)
 })
 
-t.test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings', async (t) => {
+test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings', async (t) => {
   const server = await buildApp(t)
   const { failed, check } = server.rateLimits.login
   const cases: [string, string, string][] = [
@@ -306,7 +306,7 @@ t.test('an IPv6 client is its /64, and one in IPv4 is the same in both spellings
   }
 })
 
-t.test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
+test('X-Forwarded-For is believed from a trusted proxy alone', async (t) => {
   const from = async (TRUST_PROXY: string, remoteAddress: string, forwarded: string) => {
     const server = await buildApp(t, { TRUST_PROXY })
     await fail(server, 10, 'salman', () => '203.0.113.9')

@@ -1,6 +1,6 @@
 import argon2 from 'argon2'
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { uuidv7 } from 'uuidv7'
 import { upsertPasswordReset } from '../../db/password-resets.ts'
 import { insertUser } from '../../db/users.ts'
@@ -182,7 +182,7 @@ test('of 20 simultaneous registrations of one name one succeeds', async (t) => {
   t.strictSame(answers.map(({ statusCode }) => statusCode).sort(), [201, ...Array(19).fill(409)])
 })
 
-t.test('POST /register refuses what could not be a login', async (t) => {
+test('POST /register refuses what could not be a login', async (t) => {
   const server = await buildApp(t)
   const cases: [object, string][] = [
     [{ username: 'ab', password: PASSWORD }, '/username'],
@@ -206,7 +206,7 @@ t.test('POST /register refuses what could not be a login', async (t) => {
   }
 })
 
-t.test('POST /register refuses passwords that everybody would guess first', async (t) => {
+test('POST /register refuses passwords that everybody would guess first', async (t) => {
   const server = await buildApp(t)
   const cases = [
     ['salman', 'passwordpassword', /most common/],
@@ -322,7 +322,7 @@ test('whatever registration, a change and a reset of a password take logs in', a
     t.equal((await logIn(other)).statusCode, 401, 'nothing is cut off or passed over')
 })
 
-t.test('a password that Basic cannot carry is refused with the character that is to blame', async (t) => {
+test('a password that Basic cannot carry is refused with the character that is to blame', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const hidden = ['\u2028', '\u2029', '\n', '\u007f', '\u001b']
@@ -350,7 +350,7 @@ t.test('a password that Basic cannot carry is refused with the character that is
   }
 })
 
-t.test('credentials that are not base64 of UTF-8 are no credentials, and reach no account', async (t) => {
+test('credentials that are not base64 of UTF-8 are no credentials, and reach no account', async (t) => {
   const server = await buildApp(t)
   const password = '~~~ ??? >>> the moors'
   await server.inject({ method: 'POST', url: '/register', payload: { username: 'salman', password } })
@@ -438,7 +438,7 @@ test('every failed login is 401 with the Basic challenge, and tells nothing else
   t.strictSame({ ...wrong.json(), instance: '' }, { ...unknown.json(), instance: '' })
 })
 
-t.test('an unknown user costs the same work as a wrong password', async (t) => {
+test('an unknown user costs the same work as a wrong password', async (t) => {
   const server = await buildApp(t)
   await signIn(server)
   const hash = await argon2.hash('x', {
@@ -459,7 +459,7 @@ t.test('an unknown user costs the same work as a wrong password', async (t) => {
   t.ok(ratio > 0.5 && ratio < 2, `ratio ${ratio}: not the hundredfold of work that is left out`)
 })
 
-t.test('when too many log in at once the rest is told to come back, and the service stays', async (t) => {
+test('when too many log in at once the rest is told to come back, and the service stays', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const login = () =>

@@ -283,7 +283,7 @@ test('an admin makes reset codes, unlocks, and ends sessions and keys', async (t
   )
 })
 
-t.test('nothing of it locks the last admin out', async (t) => {
+test('nothing of it locks the last admin out', async (t) => {
   const server = await buildApp(t)
   const { headers, id } = await signInAdmin(server)
   const ask = asks(server, headers)
@@ -295,7 +295,7 @@ t.test('nothing of it locks the last admin out', async (t) => {
   t.equal((await asks(server, back)('GET /users?role=admin')).statusCode, 200, 'and in again')
 })
 
-t.test('whose role ends while a request is under way does nothing more; neither does a key', async (t) => {
+test('whose role ends while a request is under way does nothing more; neither does a key', async (t) => {
   const server = await buildApp(t)
   const admin = await signInAdmin(server)
   const plain = await signIn(server, 'plain')
@@ -435,7 +435,7 @@ t.test('SQLite finds deleted authors and users by their indexes', async (t) => {
   }
 })
 
-t.test('GET /service tells what runs here', async (t) => {
+test('GET /service tells what runs here', async (t) => {
   const server = await buildApp(t)
   const admin = await signInAdmin(server)
   for (let tries = 0; tries < 11; tries++) await logIn(server, 'indira', 'wrong, always wrong')

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify'
-import t from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
 import { test } from '../engines.ts'
 import { AUTHOR, buildApp, PASSWORD, signIn } from '../helpers.ts'
@@ -394,7 +393,7 @@ test('a tag that a compressing proxy has changed still names its version', async
   }
 })
 
-t.test('an If-Match that is no tag is told, for it would never match', async (t) => {
+test('an If-Match that is no tag is told, for it would never match', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const { id } = (await create(server, headers)).json()
@@ -548,7 +547,7 @@ test('identifiers are taken as people have them, and kept, compared and found in
   }
 })
 
-t.test('an identifier that is none is told why', async (t) => {
+test('an identifier that is none is told why', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const rounded = /number that a spreadsheet has rounded: format its column as text/

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { uuidv7 } from 'uuidv7'
 import { importRows } from '../../db/authors/importing.ts'
 import type { AuthorContent, AuthorRecord } from '../../db/authors/table.ts'
@@ -245,7 +245,7 @@ test('a cursor is for its own search and order only, and nobody can make one up'
   t.equal(first.headers.link, `<${first.json().next}>; rel="next"`)
 })
 
-t.test('a search that cannot be is told what would', async (t) => {
+test('a search that cannot be is told what would', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const cases: [string, string, RegExp][] = [

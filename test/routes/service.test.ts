@@ -1,10 +1,9 @@
-import t from 'tap'
 import type { Config } from '../../config.ts'
 import { routesOf, wholeDocument } from '../../scripts/fuzz/document.ts'
 import { engineOf, loseDatabase, test } from '../engines.ts'
 import { buildApp, holdWriting, signIn } from '../helpers.ts'
 
-t.test('GET / tells a program what is here, and every address in it answers', async (t) => {
+test('GET / tells a program what is here, and every address in it answers', async (t) => {
   const server = await buildApp(t)
   const answer = await server.inject('/')
   t.match(answer.json(), { name: 'Library API', links: { docs: '/docs', openapi: '/openapi.json' } })
@@ -14,7 +13,7 @@ t.test('GET / tells a program what is here, and every address in it answers', as
   }
 })
 
-t.test('GET / sends a browser on to the docs', async (t) => {
+test('GET / sends a browser on to the docs', async (t) => {
   const server = await buildApp(t)
   const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
   t.match(await server.inject({ url: '/', headers: { accept } }), {
@@ -55,7 +54,7 @@ test('a process whose writes wait for those of others is ready, until they fail'
   while ((await status()) === 503);
 })
 
-t.test('every answer has security headers and a request id of its own', async (t) => {
+test('every answer has security headers and a request id of its own', async (t) => {
   const server = await buildApp(t)
   const ids = new Set()
   for (const url of ['/', '/authors', '/nowhere', '/authors/%zz', '/docs', '/openapi.json']) {
@@ -72,7 +71,7 @@ t.test('every answer has security headers and a request id of its own', async (t
   t.equal(ids.size, 6)
 })
 
-t.test('HSTS is sent over TLS alone, and to subdomains only when asked for', async (t) => {
+test('HSTS is sent over TLS alone, and to subdomains only when asked for', async (t) => {
   const field = async (overrides: Partial<Config>, proto?: string, remoteAddress = '10.0.0.9') => {
     const server = await buildApp(t, overrides)
     const headers = proto === undefined ? {} : { 'x-forwarded-proto': proto }
@@ -93,13 +92,13 @@ t.test('HSTS is sent over TLS alone, and to subdomains only when asked for', asy
   t.equal(await field({ HSTS: 'subdomains' }), undefined)
 })
 
-t.test('a trailing slash does no harm', async (t) => {
+test('a trailing slash does no harm', async (t) => {
   const server = await buildApp(t)
   t.equal((await server.inject('/problems/')).statusCode, 200)
   t.equal((await server.inject('/authors/')).statusCode, 401)
 })
 
-t.test('CORS is off until origins are named, and then for these alone', async (t) => {
+test('CORS is off until origins are named, and then for these alone', async (t) => {
   const origin = 'https://app.example.org'
   const preflight = {
     origin,
@@ -139,7 +138,7 @@ t.test('CORS is off until origins are named, and then for these alone', async (t
 /** What every page may read or send without being let (https://fetch.spec.whatwg.org), and what is for proxies and clients. */
 const OPEN = ['cache-control', 'vary', 'trailer', 'x-accel-buffering']
 
-t.test('a page of a named origin may send and read all headers that the document has', async (t) => {
+test('a page of a named origin may send and read all headers that the document has', async (t) => {
   const origin = 'https://app.example.org'
   const server = await buildApp(t, { CORS_ORIGINS: origin })
   const document = wholeDocument((await server.inject('/openapi.json')).json())
@@ -172,7 +171,7 @@ t.test('a page of a named origin may send and read all headers that the document
   )
 })
 
-t.test('the docs can be switched off', async (t) => {
+test('the docs can be switched off', async (t) => {
   const server = await buildApp(t, { DOCS: 'off' })
   for (const url of ['/docs', '/docs/json', '/openapi.json'])
     t.equal((await server.inject(url)).statusCode, 404, url)

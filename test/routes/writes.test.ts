@@ -1,5 +1,4 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import t from 'tap'
 import { etagOf } from '../../db/authors/representation.ts'
 import { deleteOldAnswers, keepAnswers } from '../../db/idempotency-keys.ts'
 import { engineOf, test } from '../engines.ts'
@@ -55,7 +54,7 @@ test('PATCH changes what it names, null takes away, the rest stays', async (t) =
   t.match((await patch(server, headers, {})).json(), { version: 4, birth_year: 1948 })
 })
 
-t.test('a patch that cannot be is refused whole', async (t) => {
+test('a patch that cannot be is refused whole', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   const before = (await create(server, headers, { ...AUTHOR, birth_year: 1947 })).json()
@@ -76,7 +75,7 @@ t.test('a patch that cannot be is refused whole', async (t) => {
   t.strictSame((await server.inject({ url: URL_OF_AUTHOR, headers })).json(), before)
 })
 
-t.test('PATCH takes merge patches only, and says so', async (t) => {
+test('PATCH takes merge patches only, and says so', async (t) => {
   const server = await buildApp(t)
   const { headers } = await signIn(server)
   await create(server, headers)
