@@ -80,7 +80,7 @@ async function answerTo(
   if (kept !== undefined && kept.fingerprint !== fingerprint) throw new Problem('IDEMPOTENCY_KEY_REUSED', [])
   if (kept !== undefined) return asKept(kept.answer)
   const answer = toAnswer(await run(), form)
-  await keepAnswers(trx, [{ userNumber: actor.number, key, fingerprint, at: stamp.at, answer }])
+  await keepAnswers(trx, [{ ...form.once, userNumber: actor.number, at: stamp.at, answer }])
   return answer
 }
 

@@ -2,6 +2,7 @@ import { findBearer } from './bearers.ts'
 import { type Actor, type AnswerForm, type Call, commandNamed, type Representation } from './command.ts'
 import { admit, type Foreseen, inputOf, runCall, toAnswer } from './door.ts'
 import { type Answer, findUsedKeys, keepAnswers } from './idempotency-keys.ts'
+import { itemsBefore } from './items-before.ts'
 import { Problem } from './problems.ts'
 import type { Db, ReadDb } from './tables.ts'
 
@@ -25,8 +26,8 @@ export class Groups {
     return calls.slice(index, Math.max(next, index + 1))
   }
 
-  /** What was done of a group. */
-  note({ length: done }: readonly unknown[], { length: tried }: readonly Call[]): void {
+  /** So many of a group were done, and none was refused. */
+  note(done: number, tried: number): void {
     this.#most = done < tried ? 1 : Math.min(2 * this.#most, MOST_CALLS)
   }
 }
@@ -87,7 +88,7 @@ function undefinedForProblem(error: unknown): undefined {
   if (!(error instanceof Problem)) throw error
 }
 
-/** Each is asked for once. */
+/** A session or key that several calls of one moment have is asked for once. */
 function findBearers(db: ReadDb, calls: readonly Call[]) {
   const found = new Map<string, ReturnType<typeof findBearer>>()
   const bearers = calls.map(({ credential, stamp: { at } }) => {
@@ -106,14 +107,13 @@ async function firstUnanswered(db: ReadDb, admitted: readonly Admitted[]): Promi
     once === undefined ? [] : [{ userNumber: actor.number, key: once.key }]
   )
   const used = new Set((await findUsedKeys(db, keys)).map(nameOf))
-  const first = admitted.findIndex(({ actor, form: { once } }) => {
+  return itemsBefore(admitted, ({ actor, form: { once } }) => {
     if (once === undefined) return false
     const name = nameOf({ userNumber: actor.number, key: once.key })
     const isUsed = used.has(name)
     used.add(name)
     return isUsed
   })
-  return first === -1 ? [...admitted] : admitted.slice(0, first)
 }
 
 function nameOf({ userNumber, key }: { userNumber: number; key: string }): string {

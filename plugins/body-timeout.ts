@@ -11,7 +11,8 @@ declare module 'fastify' {
 
 /**
  * A body must have come within REQUEST_TIMEOUT seconds, or is answered 408. Node's own timeout is one for all requests, and
- * stands at an hour for those that upload a file, of which only the pauses are limited.
+ * stands at an hour for those that upload a file, of which only the pauses are limited. The time begins with the turn of a request that may write: before
+ * that nobody reads its body.
  */
 async function bodyTimeout(fastify: FastifyInstance) {
   const timeout = fastify.config.REQUEST_TIMEOUT * 1000
@@ -39,4 +40,4 @@ function startTimer({ server }: FastifyInstance, request: FastifyRequest, timeou
   raw.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))
 }
 
-export default fp(bodyTimeout, { name: 'body-timeout' })
+export default fp(bodyTimeout, { name: 'body-timeout', dependencies: ['write-turns'] })

@@ -46,6 +46,29 @@ function attributesOf({ attributes }: Pick<Span, 'attributes'>): Record<string, 
   )
 }
 
+t.test('of requests that come together each has its own writes in its span', async (t) => {
+  const { url: endpoint, spans } = await collect(t)
+  const server = await buildApp(t, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })
+  const url = await server.listen({ host: '127.0.0.1', port: 0 })
+  const logIn = async (_: unknown, user: number) => {
+    const authorization = `Basic ${Buffer.from(`user${user}:of nobody`).toString('base64')}`
+    return (await fetch(`${url}/login`, { method: 'POST', headers: { authorization } })).status
+  }
+  const times = Array.from({ length: 8 })
+  // With connections that are open already they come together.
+  await Promise.all(times.map(async () => (await fetch(`${url}/health/live`)).text()))
+  t.strictSame(await Promise.all(times.map(logIn)), Array(8).fill(401))
+  await server.close()
+  const requests = spans.filter(({ name }) => name === 'POST /login')
+  const writesIn = ({ spanId }: Span) => spans.filter(({ parentSpanId }) => parentSpanId === spanId).length
+  const counts = requests.map(writesIn)
+  t.equal(counts.length, 8)
+  t.ok(
+    counts.every((count) => count > 0 && count === counts[0]),
+    counts.join()
+  )
+})
+
 t.test(
   'a request is a span of its caller’s trace, with the wait and the commit of its write inside',
   async (t) => {

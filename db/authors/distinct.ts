@@ -1,5 +1,6 @@
 /** Several authors that have nothing in common, created at the cost of few statements. */
 import type { Actor, Stamp } from '../command.ts'
+import { itemsBefore } from '../items-before.ts'
 import type { Db, ReadDb } from '../tables.ts'
 import { slugOfFolded } from '../text.ts'
 import { arrivalOf, insertArrivals } from './arrivals.ts'
@@ -25,18 +26,12 @@ interface Candidate extends Creation {
  * list, nor what an author cannot have.
  */
 export async function insertDistinct(trx: Db, creations: readonly Creation[]): Promise<AuthorRow[]> {
-  const possible = creations.slice(
-    0,
-    firstIndex(creations, ({ content }) => impossibleLife(content) !== undefined)
-  )
+  const possible = itemsBefore(creations, ({ content }) => impossibleLife(content) !== undefined)
   const candidates = firstApart(possible.map(candidateOf))
   const [first] = candidates
   if (first === undefined) return []
   const [place, taken] = await Promise.all([nextPlace(trx, first.id), findTaken(trx, candidates)])
-  const free = candidates.slice(
-    0,
-    firstIndex(candidates, ({ marks }) => marks.some((mark) => taken.has(mark)))
-  )
+  const free = itemsBefore(candidates, ({ marks }) => marks.some((mark) => taken.has(mark)))
   let next = place
   const arrivals = free.map((candidate, index) => {
     if (index > 0) next = placeAfter(next, candidate.id)
@@ -61,12 +56,11 @@ const slugMark = (slug: string) => `slug ${slug}`
 
 function firstApart(candidates: Candidate[]): Candidate[] {
   const seen = new Set<string>()
-  const isLikeOneBefore = ({ marks }: Candidate) => {
+  return itemsBefore(candidates, ({ marks }) => {
     const isSeen = marks.some((mark) => seen.has(mark))
     for (const mark of marks) seen.add(mark)
     return isSeen
-  }
-  return candidates.slice(0, firstIndex(candidates, isLikeOneBefore))
+  })
 }
 
 /** The marks that authors of the catalogue have. */
@@ -87,10 +81,4 @@ async function findTaken(db: ReadDb, candidates: readonly Candidate[]): Promise<
   ])
   const marksOf = (found: [string, unknown][]) => found.map(([mark]) => mark)
   return new Set([...marksOf(same).map(nameMark), ...slugs.map(slugMark), ...marksOf(holders)])
-}
-
-/** The index of the first for which it is so, or how many there are. */
-function firstIndex<T>(items: readonly T[], isSo: (item: T) => boolean): number {
-  const index = items.findIndex(isSo)
-  return index === -1 ? items.length : index
 }

@@ -38,13 +38,13 @@ export class CommitUnknown extends Error {
   }
 }
 
-/** This call undid its batch, and would do so each time. */
+/** One of these calls, which ran together, undid its batch, and would do so each time. */
 export class TookTooLong extends Error {
-  readonly call: Call
+  readonly calls: readonly Call[]
 
-  constructor(call: Call) {
-    super(`${call.command} took too long`)
-    this.call = call
+  constructor(calls: readonly Call[]) {
+    super(`${calls[0]?.command} took too long`)
+    this.calls = calls
   }
 }
 
@@ -98,23 +98,33 @@ async function runAll(
   const outcomes: Outcome[] = []
   // More may have come while others had the lock.
   const calls = waiting()
-  const foresight = new Foresight(transaction, calls)
   const most = Math.min(calls.length, mostCalls)
+  const run = isGuarded
+    ? (index: number) => runInSavepoint(transaction, calls[index] as Call)
+    : optimistically(transaction, calls.slice(0, most), groups)
   for (let next = 0; next < most; next = outcomes.length) {
-    const call = calls[next] as Call
     const isFull = next > 0 && performance.now() > end
-    if (isFull || longestOf(call) > transaction.longestMs) break
-    if (isGuarded) outcomes.push(await runInSavepoint(transaction, call))
-    else {
-      const group = groups.at(calls, next, most)
-      const foreseen = group.length === 1 ? await foresight.at(next) : undefined
-      const done = await runPlainly(transaction, group, { foresight, foreseen })
-      if (done === 'all must be undone') return undefined
-      groups.note(done, group)
-      outcomes.push(...done)
-    }
+    if (isFull || longestOf(calls[next] as Call) > transaction.longestMs) break
+    const done = await run(next)
+    if (done === 'all must be undone') return undefined
+    outcomes.push(...done)
   }
   return outcomes
+}
+
+type Done = Outcome[] | 'all must be undone'
+
+/** Runs the call at an index, together with those after it where that can be. */
+function optimistically(transaction: Transaction, calls: readonly Call[], groups: Groups) {
+  const foresight = new Foresight(transaction, calls)
+  return async (index: number): Promise<Done> => {
+    const group = groups.at(calls, index, calls.length)
+    const foreseen = group.length === 1 ? await foresight.at(index) : undefined
+    const done = await runPlainly(transaction, group, { foresight, foreseen })
+    if (done === 'all must be undone') groups.note(0, group.length)
+    else if (!done.some(isRefused)) groups.note(done.length, group.length)
+    return done
+  }
 }
 
 /** What became of the first calls of a group, of none when its first is special. */
@@ -122,37 +132,44 @@ async function runPlainly(
   transaction: Transaction,
   group: readonly Call[],
   { foresight, foreseen }: { foresight: Foresight; foreseen: Foreseen | undefined }
-): Promise<Outcome[] | 'all must be undone'> {
+): Promise<Done> {
   const [call] = group as [Call]
   const whenWritten = (sql: string) => foresight.noteWrite(sql)
   const member = new Member(transaction, { longestMs: longestOf(call), isGuarded: false, whenWritten })
-  const outcomes = await outcomesOf(member, call, () => runTogether(member.db, group, foreseen))
+  const outcomes = await outcomesOf(member, group, () => runTogether(member.db, group, foreseen))
   if (member.isFailed) return 'all must be undone'
-  const isRefused = outcomes.some((outcome) => 'error' in outcome)
-  return isRefused && (member.hasWritten || group.length > 1) ? 'all must be undone' : outcomes
+  return outcomes.some(isRefused) && (member.hasWritten || group.length > 1) ? 'all must be undone' : outcomes
 }
 
-async function runInSavepoint(transaction: Transaction, call: Call): Promise<Outcome> {
+async function runInSavepoint(transaction: Transaction, call: Call): Promise<Outcome[]> {
   await transaction.setSavepoint(MEMBER)
   const member = new Member(transaction, {
     longestMs: longestOf(call),
     isGuarded: true,
     whenWritten: () => {}
   })
-  const [outcome] = (await outcomesOf(member, call, () => runTogether(member.db, [call]))) as [Outcome]
-  if ('error' in outcome) await transaction.rollBackTo(MEMBER)
+  const outcomes = await outcomesOf(member, [call], () => runTogether(member.db, [call]))
+  if (outcomes.some(isRefused)) await transaction.rollBackTo(MEMBER)
   else await transaction.releaseSavepoint(MEMBER)
-  return outcome
+  return outcomes
+}
+
+function isRefused(outcome: Outcome): boolean {
+  return 'error' in outcome
 }
 
 /** One for each call that was done, or the error that came of the first. Throws what undoes the whole batch. */
-async function outcomesOf(member: Member, call: Call, run: () => Promise<unknown[]>): Promise<Outcome[]> {
+async function outcomesOf(
+  member: Member,
+  group: readonly Call[],
+  run: () => Promise<unknown[]>
+): Promise<Outcome[]> {
   const outcomes = await member.within(run()).then(
     (outputs): Outcome[] => outputs.map((output) => ({ output })),
     (error): Outcome[] => [{ error }]
   )
   await member.end()
-  if (member.tookTooLong) throw new TookTooLong(call)
+  if (member.tookTooLong) throw new TookTooLong(group)
   const [first] = outcomes
   const error = first !== undefined && 'error' in first ? first.error : undefined
   if (member.isLost) throw new DatabaseUnavailable('the connection was lost', { cause: error })

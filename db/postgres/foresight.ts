@@ -1,5 +1,5 @@
 import { Kysely } from 'kysely'
-import { type Call, commandNamed } from '../command.ts'
+import type { Call } from '../command.ts'
 import { type Foreseen, foresee } from '../door.ts'
 import type { ReadDb, Tables } from '../tables.ts'
 import { RunnerDialect } from './dialect.ts'
@@ -42,9 +42,8 @@ export class Foresight {
   async #look(index: number): Promise<void> {
     this.#next = index + CALLS_AT_ONCE
     this.#foreseen.clear()
-    const calls = this.#calls
-      .slice(index, this.#next)
-      .filter((call, ahead) => ahead === 0 || !isForGroups(call))
+    const calls = this.#calls.slice(index, this.#next)
+
     if (calls.length === 1) return
     const found = await Promise.all(calls.map((call) => foresee(this.#db, call)))
     const keys = new Set<string>()
@@ -55,9 +54,4 @@ export class Foresight {
       if (call.form?.once !== undefined) keys.add(key)
     }
   }
-}
-
-/** Those that are run together with others ask together by themselves. */
-function isForGroups({ command }: Call): boolean {
-  return commandNamed(command).runTogether !== undefined
 }

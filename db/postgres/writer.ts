@@ -91,7 +91,7 @@ export class Writer {
       try {
         return this.#settle(await this.#runBatch())
       } catch (error) {
-        if (error instanceof TookTooLong) return this.#settleOne(error)
+        if (error instanceof TookTooLong) return this.#giveUpOrPart(error)
         const isLast = tries === MOST_TRIES || performance.now() > begun + patienceMs
         const isWorthIt = isLast ? await this.#isWorthWaiting(error, begun) : this.#isWorthAnotherTry(error)
         // Who came while the others waited for the lock has not waited for as long.
@@ -178,9 +178,14 @@ export class Writer {
     this.#queue.settle(outcomes)
   }
 
-  #settleOne({ call, message: reason }: TookTooLong): void {
+  /** Of several each must be tried by itself. */
+  #giveUpOrPart({ calls, message: reason }: TookTooLong): void {
+    if (calls.length > 1) {
+      this.#alone = calls.length
+      return
+    }
     this.#options.signal({ event: 'batch_failed', reason, calls: 1 })
-    this.#queue.rejectOne(call, new DatabaseUnavailable(reason))
+    this.#queue.rejectOne(calls[0] as Call, new DatabaseUnavailable(reason))
   }
 
   #fail(error: unknown, calls: number): void {

@@ -92,9 +92,10 @@ export class BatchRunner {
     const before = this.#changes()
     try {
       const done = await this.#outputs(group)
-      this.#groups.note(done, group)
+      this.#groups.note(done.length, group.length)
       return done
     } catch (error) {
+      if (group.length > 1) this.#groups.note(0, group.length)
       await this.#whenFailed(error)
       return group.length === 1 && this.#changes() === before ? [toFailure(error)] : 'all must be undone'
     }

@@ -1,40 +1,75 @@
-import Fastify from 'fastify'
-import t from 'tap'
+import Fastify, { type FastifyRequest } from 'fastify'
+import t, { type Test } from 'tap'
+import type { Config } from '../../config.ts'
+import bodyTimeout from '../../plugins/body-timeout.ts'
 import writeTurns from '../../plugins/write-turns.ts'
 
-t.test('requests that may write are begun a few in a tick, in their order, and reads at once', async (t) => {
+t.test('the time for a body begins with the turn of its request', async (t) => {
+  await t.rejects(async () => Fastify().register(bodyTimeout), /write-turns/)
   const server = Fastify()
   t.teardown(() => server.close())
+  server.decorate('config', { REQUEST_TIMEOUT: 30 } as Config)
+  const requests: FastifyRequest[] = []
+  server.addHook('onRequest', async (request) => {
+    requests.push(request)
+  })
   await server.register(writeTurns)
-  const begun: string[] = []
+  await server.register(bodyTimeout)
+  server.post('/', () => requests.filter(({ bodyTimer }) => bodyTimer !== undefined).length)
+  const post = () => server.inject({ method: 'POST', url: '/', payload: {} })
+  const [first] = await Promise.all(Array.from({ length: 50 }, post))
+  t.equal(requests.length, 50)
+  t.ok(Number(first?.body) < 25, `when the first was there, ${first?.body} had begun`)
+})
+
+/** So many writes, then a read, in one tick: in which order they were begun, and how many writes in a tick. */
+async function sendTogether(t: Test, writes: number, options: object) {
+  const server = Fastify()
+  t.teardown(() => server.close())
+  await server.register(writeTurns, options)
+  const order: string[] = []
   let tick = 0
+  const writesOf = new Map<number, number>()
+  server.get('/', () => order.push('read'))
+  server.post('/:number', ({ params }) => {
+    order.push((params as { number: string }).number)
+    writesOf.set(tick, (writesOf.get(tick) ?? 0) + 1)
+    return order.length
+  })
+  await server.ready()
   let ticks: NodeJS.Immediate | undefined
   const count = () => {
     tick += 1
     ticks = setImmediate(count)
   }
-  t.teardown(() => clearImmediate(ticks))
-  const ticksOf = new Map<number, number>()
-  server.get('/', () => begun.push('read'))
-  server.post('/:number', ({ params }) => {
-    begun.push((params as { number: string }).number)
-    ticksOf.set(tick, (ticksOf.get(tick) ?? 0) + 1)
-    return begun.length
-  })
-  await server.ready()
   count()
-  const writes = Array.from({ length: 50 }, (_, number) => `${number}`)
-  const answers = writes.map((number) => server.inject({ method: 'POST', url: `/${number}` }))
-  const read = server.inject('/')
-  await Promise.all([...answers, read])
+  const numbers = Array.from({ length: writes }, (_, number) => `${number}`)
+  await Promise.all([
+    ...numbers.map((number) => server.inject({ method: 'POST', url: `/${number}` })),
+    server.inject('/')
+  ])
+  clearImmediate(ticks)
   t.strictSame(
-    begun.filter((one) => one !== 'read'),
-    writes
+    order.filter((one) => one !== 'read'),
+    numbers,
+    'in the order in which they came'
   )
-  t.ok(Math.max(...ticksOf.values()) <= 2, 'two in a tick at most')
-  t.ok(begun.indexOf('read') < 8, 'a read that came last is not the last')
+  return {
+    order,
+    counts: [...writesOf.values()],
+    send: (url: string) => server.inject({ method: 'POST', url })
+  }
+}
 
-  begun.length = 0
-  await server.inject({ method: 'POST', url: '/later' })
-  t.strictSame(begun, ['later'], 'nor does one wait that comes after all were begun')
+t.test('of the requests that may write two are begun in a tick, and reads at once', async (t) => {
+  const { order, counts, send } = await sendTogether(t, 50, { longestWaitMs: 1e9 })
+  t.ok(Math.max(...counts) <= 2)
+  t.ok(order.indexOf('read') < 8, 'a read that came last is not the last')
+  await send('/later')
+  t.equal(order.at(-1), 'later', 'nor does one wait for ever that comes when all were begun')
+})
+
+t.test('who has waited for long waits no longer', async (t) => {
+  const { counts } = await sendTogether(t, 50, { longestWaitMs: -1 })
+  t.ok(Math.max(...counts) > 40)
 })

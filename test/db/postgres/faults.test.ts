@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import type { Command } from '../../../db/command.ts'
+import { openSession } from '../../../db/commands/sessions.ts'
+import { registerUser } from '../../../db/commands/users.ts'
 import { type DatabaseEvent, openDatabase } from '../../../db/database.ts'
 import { isUnavailable } from '../../../db/dialect.ts'
 import { CommitUnknown } from '../../../db/postgres/batch.ts'
@@ -234,6 +236,24 @@ t.test('a command that takes too long is given up alone', { context }, async (t)
     await Promise.all(neighbours)
   }
   t.equal((await words()).length, 6)
+})
+
+t.test('calls that cannot be run together after all are run one by one', { context }, async (t) => {
+  const { db, words } = await openWords(t)
+  const user = { username: 'one', passwordHash: 'one' }
+  const { id } = (await db.run(callOf(registerUser, user))) as { id: string }
+  const session = { userId: id, passwordHash: 'one', userAgent: null, familyHash: '', refreshHash: '' }
+  const far = '9999-01-01T00:00:00.000Z'
+  const opened = await db.run(callOf(openSession, { ...session, idleExpiresAt: far, expiresAt: far }))
+  const credential = { id, role: 'reader', ...(opened as { sessionId: string }) } as const
+  const form = { status: 201, preferred: undefined, once: undefined } as const
+  for (const fault of ['sleeps', 'fails'] as const) {
+    const add = async (word: string) =>
+      db.run({ ...callOf(behaving.addBadlyTogether, { word, fault }), credential, form })
+    const answers = await Promise.all([add(`one ${fault}`), add(`other ${fault}`)])
+    t.match(answers, [{ body: `one ${fault}` }, { body: `other ${fault}` }])
+  }
+  t.strictSame(await words(), ['one fails', 'one sleeps', 'other fails', 'other sleeps'])
 })
 
 t.test('who holds the lock for too long keeps nobody for ever', { context }, async (t) => {

@@ -1,7 +1,7 @@
 /** Commands that behave as none should. */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { serviceCommand } from '../../../../db/command.ts'
+import { type Representation, serviceCommand, userCommand } from '../../../../db/command.ts'
 import { compiledOnce } from '../../../../db/compiled.ts'
 import { Problem } from '../../../../db/problems.ts'
 import type { Db } from '../../../../db/tables.ts'
@@ -103,6 +103,24 @@ export const askForEver = serviceCommand(
     for (;;) await sql`select pg_sleep(0.01)`.execute(trx)
   },
   SHORT_MS
+)
+
+/** Goes well alone, and together as it is told. */
+export const addBadlyTogether = userCommand<{ word: string; fault: 'sleeps' | 'fails' }, Representation>(
+  'testAddBadlyTogether',
+  'reader',
+  async (trx, { word }) => {
+    await insert(trx, word)
+    return { body: word }
+  },
+  {
+    longestMs: SHORT_MS,
+    runTogether: async (trx, inputs) => {
+      for (const { word } of inputs) await insert(trx, word)
+      if (inputs[0]?.fault === 'sleeps') await sql`select pg_sleep(30)`.execute(trx)
+      throw new TypeError('together')
+    }
+  }
 )
 
 /** Fails while what it has begun is still on its way, and goes on when it has ended. */
