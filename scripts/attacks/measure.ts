@@ -40,8 +40,8 @@ export interface Costs {
   files: Cost[]
 }
 
-/** On a busy machine most of them take longer than they must. */
-const TRIES = 20
+/** On a busy machine most of them take longer than they must, and for seconds all of them: a core that two programs share takes twice as long. */
+const TRIES = 100
 const PIECE = 65_536
 
 /** The costs of every `step`-th attack. */
