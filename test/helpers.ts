@@ -77,6 +77,17 @@ export function basic(username: string, password: string): string {
 
 let passwordHash: Promise<string> | undefined
 
+/** Lets `PASSWORD` be known to be right only once the function that it gives is called, in whatever order passwords are verified. */
+export function holdRightPassword({ passwords }: FastifyInstance): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { verify } = passwords
+  passwords.verify = async (hash, password) => {
+    if (password === PASSWORD) await promise
+    return verify(hash, password)
+  }
+  return resolve
+}
+
 /**
  * A registered and logged-in user: its id, and the header that shows it. `PASSWORD` is hashed once for all of them, since
  * each hash costs more than all else of a short test.

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { createPasswordReset } from '../../db/commands/password-resets.ts'
 import { upsertPasswordReset } from '../../db/password-resets.ts'
 import { test } from '../engines.ts'
-import { AUTHOR, basic, buildApp, directly, listen, PASSWORD, signIn } from '../helpers.ts'
+import { AUTHOR, basic, buildApp, directly, holdRightPassword, listen, PASSWORD, signIn } from '../helpers.ts'
 
 const NEW_PASSWORD = 'shalimar the clown'
 type Headers = Record<string, string>
@@ -195,17 +195,11 @@ test('of many guesses at the password of an open session those beyond the limit 
       headers,
       payload: { current_password, new_password: NEW_PASSWORD }
     })
-  // It is let in with the others, and known to be right after all of them.
-  const { promise: guessed, resolve: whenGuessed } = Promise.withResolvers<void>()
-  const { verify } = server.passwords
-  server.passwords.verify = async (hash, password) => {
-    if (password === PASSWORD) await guessed
-    return verify(hash, password)
-  }
+  const release = holdRightPassword(server)
   const right = change(PASSWORD)
   const guesses = Array.from({ length: 30 }, (_, i) => change(`a wrong guess ${i}`))
   const statuses = (await Promise.all(guesses)).map(({ statusCode }) => statusCode)
-  whenGuessed()
+  release()
   t.equal(statuses.filter((status) => status === 403).length, 10)
   t.equal(statuses.filter((status) => status === 429).length, 20)
   t.equal((await right).statusCode, 429)
