@@ -66,8 +66,18 @@ export function refuse(response: ServerResponse, problem: Problem, basePath: str
 function endWith(problem: Problem, socket: HttpSocket, form: Form): void {
   const pending = socket._httpMessage
   if (!socket.writable || isStalled(problem, socket)) socket.destroy()
-  else if (pending?.req.complete) pending.once('finish', () => setImmediate(endWith, problem, socket, form))
+  else if (pending?.req.complete) endAfter(pending, () => endWith(problem, socket, form))
   else socket.end(textOf(messageOf(problem, form)))
+}
+
+/** Answers after which their connections end. */
+const last = new WeakSet<ServerResponse>()
+
+/** Once for each, for each further piece of what is no HTTP is told too. */
+function endAfter(answer: ServerResponse, end: () => void): void {
+  if (last.has(answer)) return
+  last.add(answer)
+  answer.once('finish', () => setImmediate(end))
 }
 
 /** Whether the client neither sends in time nor reads what it is sent. */

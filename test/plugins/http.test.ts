@@ -141,6 +141,24 @@ t.test('long answers that nobody reads are bounded, and others are answered agai
   t.strictSame(codes, Array(5).fill(200), 'who reads gets all')
 })
 
+t.test('rubbish that comes in many pieces behind a request is answered once', async (t) => {
+  const { url } = await listen(t)
+  const warnings: Error[] = []
+  const note = (warning: Error) => warnings.push(warning)
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  const socket = await open(t, url)
+  const body = JSON.stringify({ username: 'salman', password: 'the moors last sigh' })
+  const fields = { 'content-type': 'application/json', 'content-length': `${body.length}` }
+  socket.write(request('POST /register', fields) + body)
+  for (let n = 0; n < 50; n++) {
+    socket.write('rubbish\r\n')
+    await setImmediate()
+  }
+  t.strictSame(codesOf(await answersOf(socket)), [201, 'MALFORMED_REQUEST'])
+  t.strictSame(warnings, [])
+})
+
 function countOpen({ server }: FastifyInstance): Promise<number> {
   return promisify(server.getConnections.bind(server))()
 }
