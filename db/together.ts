@@ -6,6 +6,7 @@ import { itemsBefore } from './items-before.ts'
 import { Problem } from './problems.ts'
 import type { Db, ReadDb } from './tables.ts'
 
+/** On PostgreSQL a create takes a sixth less of the processor than with 32. */
 const MOST_CALLS = 64
 
 /**
