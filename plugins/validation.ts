@@ -20,13 +20,12 @@ const OPTIONS = {
   useDefaults: false
 } as const
 
-/** It makes one compiler for all parts of the service that know the same named schemas. */
 const compilers = AjvCompiler()
 
 /** Nothing is dropped or made up, and nothing in a body is converted but identifiers, into the form that is kept. A query is all text, so there numbers and booleans are read. */
 export const buildValidator: ReturnType<typeof AjvCompiler> = (externalSchemas) => {
   const withDefaults = { ...OPTIONS, useDefaults: true }
-  const compilerWith = (customOptions: typeof OPTIONS | typeof withDefaults) =>
+  const compilerWith = (customOptions: typeof OPTIONS | typeof withDefaults) => () =>
     whenNeeded(compilers(externalSchemas, { customOptions, onCreate: prepare }))
   const compile = madeOnce('validator', externalSchemas, compilerWith(OPTIONS))
   const compileQuery = madeOnce('query validator', externalSchemas, compilerWith(withDefaults))
