@@ -23,8 +23,8 @@ import type { Upkeep } from './upkeep.ts'
 export { whyNoServer } from './postgres/server-url.ts'
 export { isServer } from './postgres/url.ts'
 export { DatabaseRefused, DatabaseUnavailable } from './refusals.ts'
-export { migrateDown, migrateToLatest } from './sqlite/migrating.ts'
 export { prepareFile } from './sqlite/open.ts'
+export { migrateDown, migrateToLatest } from './sqlite/upkeep/migrating.ts'
 
 /** Whether the engine could not do it now though nothing is wrong with the request. */
 export function isUnavailable(error: unknown): boolean {
@@ -41,16 +41,16 @@ export async function engineFor(url: string, options: EngineOptions): Promise<En
 
 /** What the operator does with the database that a `DATABASE_URL` names. */
 export async function upkeepOf(url: string): Promise<Upkeep> {
-  if (!isServer(url)) return (await import('./sqlite/upkeep.ts')).upkeepOfFile(databaseFile(url))
-  const { upkeepOfServer } = await import('./postgres/upkeep.ts')
+  if (!isServer(url)) return (await import('./sqlite/upkeep/index.ts')).upkeepOfFile(databaseFile(url))
+  const { upkeepOfServer } = await import('./postgres/upkeep/index.ts')
   return upkeepOfServer(url)
 }
 
 /** What checks copies of databases of an engine, by the name that manifests have of it; one may ask the server that the `DATABASE_URL` names for help. */
 export async function copyCheckerOf(engine: string, url: string): Promise<CopyChecker> {
-  if (engine === 'sqlite') return (await import('./sqlite/copies.ts')).CHECKER
+  if (engine === 'sqlite') return (await import('./sqlite/backups/copies.ts')).CHECKER
   if (engine === 'postgres')
-    return (await import('./postgres/copies.ts')).checkerOn(isServer(url) ? url : undefined)
+    return (await import('./postgres/backups/copies.ts')).checkerOn(isServer(url) ? url : undefined)
   throw new DatabaseRefused(`The backup is of the engine ${engine}, which this version does not know.`)
 }
 
@@ -112,12 +112,13 @@ export function stagedDialect(file: string): Dialect {
 
 /** The database of a `DATABASE_URL` as what is moved. Throws `DatabaseRefused`. */
 export async function openMoveSource(url: string): Promise<MoveSource> {
-  if (!isServer(url)) return (await import('./sqlite/move-source.ts')).openSource(databaseFile(url))
-  return (await import('./postgres/move-source.ts')).openSource(url, describeDatabase(url))
+  if (!isServer(url)) return (await import('./sqlite/moving/source.ts')).openSource(databaseFile(url))
+  return (await import('./postgres/moving/source.ts')).openSource(url, describeDatabase(url))
 }
 
 /** The same as where all is moved to. Throws `DatabaseRefused`. */
 export async function openMoveTarget(url: string, options: OpenTarget): Promise<MoveTarget> {
-  if (!isServer(url)) return (await import('./sqlite/move-target.ts')).openTarget(databaseFile(url), options)
-  return (await import('./postgres/move-target.ts')).openTarget(url, describeDatabase(url), options)
+  if (!isServer(url))
+    return (await import('./sqlite/moving/target.ts')).openTarget(databaseFile(url), options)
+  return (await import('./postgres/moving/target.ts')).openTarget(url, describeDatabase(url), options)
 }

@@ -1,6 +1,6 @@
 /** Before the service itself is loaded. It loads next to nothing. */
 import { isServer } from './postgres/url.ts'
-import { threads } from './sqlite/threads.ts'
+import { threads } from './sqlite/writing/threads.ts'
 
 /** Lets the engine load what it needs beside this thread, which takes half as long as all else of a start. */
 export function prepareEngine(databaseUrl = ''): void {

@@ -147,7 +147,7 @@ async function makeTemplate(name: string): Promise<string> {
 }
 
 async function migrate(url: string): Promise<void> {
-  const { withMigrations } = await import('../db/postgres/migrating.ts')
+  const { withMigrations } = await import('../db/postgres/upkeep/migrating.ts')
   const { serverOf } = await import('../db/postgres/connection.ts')
   const { migrateToLatest } = await import('../db/migrator.ts')
   await withMigrations(serverOf(url), migrateToLatest)

@@ -28,7 +28,7 @@ processOnSpawn.addListener((child) => {
   child.env = leanEnvironment(child.env)
 })
 
-const THREADS = ['db/sqlite/writer-thread.js', 'plugins/transfers/import-thread.ts'].map((file) =>
+const THREADS = ['db/sqlite/writing/writer-thread.js', 'plugins/transfers/import-thread.ts'].map((file) =>
   path.join(import.meta.dirname, '..', file)
 )
 const COVERED_OF_A_KIND = 2

@@ -9,7 +9,9 @@ export const POSTGRES_PROGRAMS = [
   ...globSync('/usr/lib/postgresql/*/bin').sort().reverse()
 ].find((folder) => NEEDED.every((name) => existsSync(path.join(folder, name))))
 
-const BY_PROGRAMS = ['copies', 'programs', 'restoring', 'scratch'].map((name) => `db/postgres/${name}.ts`)
+const BY_PROGRAMS = ['copies', 'programs', 'restoring', 'scratch'].map(
+  (name) => `db/postgres/backups/${name}.ts`
+)
 
 /** Whether only programs that are missing here run this file of the service: the tests of backups on a server are skipped then. */
 export const isLeftOut = (file: string) => POSTGRES_PROGRAMS === undefined && BY_PROGRAMS.includes(file)

@@ -1,6 +1,6 @@
 /** Keeps a few writer threads whose database is closed for the next one: to load their modules takes longer than a test's own work. */
 import type { Worker } from 'node:worker_threads'
-import { threads } from '../db/sqlite/threads.ts'
+import { threads } from '../db/sqlite/writing/threads.ts'
 import { isLean } from './lean-children.ts'
 
 const MOST_SPARES = 6

@@ -3,11 +3,11 @@ import pg from 'pg'
 import { DatabaseUnavailable } from '../refusals.ts'
 import { AnswerTimes } from './answer-times.ts'
 import { CannotConnect, isLost, isOfServer, isStale, isUnavailable } from './errors.ts'
-import { holdsBack } from './holding-back.ts'
 import type { Server, Settings } from './server.ts'
 import type { Address } from './server-url.ts'
 import { StatementNames } from './statement-names.ts'
 import { storable, TYPES } from './values.ts'
+import { holdsBack } from './writing/holding-back.ts'
 
 export { type Server, serverOf } from './server.ts'
 

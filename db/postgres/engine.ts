@@ -8,14 +8,14 @@ import { makeSpoolFolder, type SpoolFolder } from '../spool-folder.ts'
 import { type Connection, type Server, serverOf } from './connection.ts'
 import { type Runner, RunnerDialect } from './dialect.ts'
 import { asRefusal } from './errors.ts'
-import { refuseUnfit } from './fitness.ts'
 import { Listener } from './listener.ts'
-import { withMigrations } from './migrating.ts'
 import { ReadPool } from './read-pool.ts'
 import { copyStaged } from './staged.ts'
+import { refuseUnfit } from './upkeep/fitness.ts'
+import { withMigrations } from './upkeep/migrating.ts'
 import { Watchdog } from './watchdog.ts'
-import { ENDED_TRANSACTIONS } from './write-lock.ts'
-import { Writer, type WriterOptions } from './writer.ts'
+import { ENDED_TRANSACTIONS } from './writing/write-lock.ts'
+import { Writer, type WriterOptions } from './writing/writer.ts'
 
 /** Beside those that read, one connection writes and one listens. */
 const NOT_READING = 2

@@ -1,6 +1,6 @@
 import type { Connection, Result, Server, Statement } from './connection.ts'
-import { Lane } from './lane.ts'
-import { SlowKinds } from './slow-kinds.ts'
+import { Lane } from './writing/lane.ts'
+import { SlowKinds } from './writing/slow-kinds.ts'
 
 const LONGEST_READ_MS = 30_000
 const MOST_TRIES = 3

@@ -1,7 +1,7 @@
 import type Sqlite from 'better-sqlite3'
 import { CompiledQuery, type QueryResult } from 'kysely'
 import { DatabaseUnavailable, isDamage } from './errors.ts'
-import { patiently } from './patience.ts'
+import { patiently } from './writing/patience.ts'
 
 const STATEMENTS_KEPT = 500
 

@@ -6,7 +6,7 @@ import { makeSpoolFolder, type SpoolFolder } from '../spool-folder.ts'
 import { Connection } from './connection.ts'
 import { ConnectionDialect } from './dialect.ts'
 import { openReader } from './open.ts'
-import { Writer } from './writer.ts'
+import { Writer } from './writing/writer.ts'
 
 const LOOK_EVERY_MS = 50
 

@@ -2,9 +2,9 @@ import { chmodSync, closeSync, existsSync, openSync, readSync, statSync } from '
 import { dirname } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { makeFolder } from '../folders.ts'
+import { finishRestore } from './backups/finish-restore.ts'
 import { asRefusal, DatabaseRefused, damaged, fileRefused } from './errors.ts'
-import { finishRestore } from './finish-restore.ts'
-import { patiently } from './patience.ts'
+import { patiently } from './writing/patience.ts'
 
 /** "LibA" in the file's header marks it as ours (https://sqlite.org/pragma.html#pragma_application_id). */
 export const APPLICATION_ID = 0x4c696241

@@ -1,6 +1,6 @@
 import Sqlite from 'better-sqlite3'
 import { Connection, serverOf } from '../../db/postgres/connection.ts'
-import { migrateToLatest } from '../../db/sqlite/migrating.ts'
+import { migrateToLatest } from '../../db/sqlite/upkeep/migrating.ts'
 
 const TABLES = ['users', 'former_users', 'authors', 'changes']
 

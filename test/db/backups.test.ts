@@ -30,8 +30,8 @@ import { noteFailure, readState } from '../../db/backups/state.ts'
 import { openDatabase } from '../../db/database.ts'
 import { openMoveSource, upkeepOf } from '../../db/dialect.ts'
 import { tryLock } from '../../db/file-lock.ts'
-import { READY } from '../../db/sqlite/finish-restore.ts'
-import { openMigrated } from '../../db/sqlite/migrating.ts'
+import { READY } from '../../db/sqlite/backups/finish-restore.ts'
+import { openMigrated } from '../../db/sqlite/upkeep/migrating.ts'
 import { AUTHOR, buildApp, signIn, temporaryFolder } from '../helpers.ts'
 
 const silent = () => {}
@@ -343,7 +343,7 @@ t.test('a restore leaves all as it was when it fails', async (t) => {
   await t.rejects(restoreTo('/proc/none/library.db', good), { message: /cannot be used/ })
   const { files } = readManifest(good)
   const huge = copyOf(t)
-  const { restoreFile } = await import('../../db/sqlite/restoring.ts')
+  const { restoreFile } = await import('../../db/sqlite/backups/restoring.ts')
   const tooMuch = [{ ...(files[0] as BackedUpFile), bytes: 2 ** 53 }]
   await t.rejects(restoreFile(target, { folder: huge, files: tooMuch, tell: silent }), {
     message: /The backup needs \d+ MB beside .+, and its disk has \d+ MB left: make room/

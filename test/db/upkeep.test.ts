@@ -7,7 +7,7 @@ import { openDatabase } from '../../db/database.ts'
 import { upkeepOf } from '../../db/dialect.ts'
 import { tryLock } from '../../db/file-lock.ts'
 import { BEGINNING } from '../../db/postgres/schema.ts'
-import { refuseWithoutRoom } from '../../db/sqlite/vacuum.ts'
+import { refuseWithoutRoom } from '../../db/sqlite/upkeep/vacuum.ts'
 import { asAdmin, ENGINES, engineOf, newDatabase, newEmptyDatabase, test } from '../engines.ts'
 import { buildApp, firstPageOf, openDirectly, signIn, temporaryFolder } from '../helpers.ts'
 

@@ -154,7 +154,7 @@ t.test('the linter refuses what could write without the door', async (t) => {
     "import Sqlite from 'better-sqlite3'",
     "import { runCall } from '../../db/door.ts'",
     "import { runTogether } from '../../db/together.ts'",
-    "import { Writer } from '../../db/sqlite/writer.ts'"
+    "import { Writer } from '../../db/sqlite/writing/writer.ts'"
   ]
   const lint = async (room: string, code: string) => {
     mkdirSync(path.join(folder, room), { recursive: true })

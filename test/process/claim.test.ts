@@ -4,7 +4,7 @@ import t from 'tap'
 import { claimDatabase } from '../../db/claim.ts'
 import { releaseLock } from '../../db/file-lock.ts'
 import { dropPreparedEngine, prepareEngine } from '../../db/prepare.ts'
-import { threads } from '../../db/sqlite/threads.ts'
+import { threads } from '../../db/sqlite/writing/threads.ts'
 import { temporaryFolder } from '../helpers.ts'
 
 t.test('a process claims a file before it opens it, and tells whether it is new', async (t) => {

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { openDatabase } from '../../../db/database.ts'
 import { DatabaseRefused } from '../../../db/dialect.ts'
-import { whyUnfit } from '../../../db/postgres/fitness.ts'
+import { whyUnfit } from '../../../db/postgres/upkeep/fitness.ts'
 import { asAdmin, ENGINES, newEmptyDatabase } from '../../engines.ts'
 import { openDirectly } from '../../helpers.ts'
 
