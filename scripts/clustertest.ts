@@ -7,11 +7,11 @@ import { backendKill, failover, instanceKill, rollingRestart } from './cluster/s
 import { helpIfAsked } from './command-line/read.ts'
 
 const WRITERS = 24
-const ANSWERS = 300
+const ANSWERS = 150
 const FAULTS_SHOWN = 20
 const KILLS = [instanceKill, backendKill, backendKill, failover, instanceKill, backendKill]
 /** Of so many rounds one is a rolling restart. */
-const RESTART_EVERY = 10
+const RESTART_EVERY = 20
 
 /** What to do in which round. */
 function scenarioOf(round: number): Scenario {

@@ -1,10 +1,13 @@
 import { randomInt } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Account } from '../crash/account.ts'
 import { type AccountAct, bearer, login, logout, register, stranger } from '../crash/account-acts.ts'
 import type { Journal } from '../crash/journal.ts'
 import type { Asker } from './asking.ts'
 
 const MOST_SESSIONS = 4
+/** Each account of which nothing is known costs the comparison a login, so there should not be hundreds. */
+const PAUSE_AFTER_FAILURE_MS = 100
 
 /** A client that registers, logs in and out, and finds after each logout that its token is good nowhere. */
 export class ClusterVisitor {
@@ -19,7 +22,9 @@ export class ClusterVisitor {
 
   async visit(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      if (!(await this.#perform(this.#next()))) this.#account = new Account()
+      if (await this.#perform(this.#next())) continue
+      this.#account = new Account()
+      await sleep(PAUSE_AFTER_FAILURE_MS)
     }
   }
 
