@@ -127,7 +127,7 @@ export function serviceCommand<Own extends object, Output>(
   run: (trx: Db, input: Input<Own, unknown>) => Promise<Output>,
   longestMs = LONGEST_MS
 ): Command<Own, Output> {
-  return register({ ...ALONE, name, caller: 'service', run, longestMs })
+  return register({ ...USUAL, name, caller: 'service', run, longestMs })
 }
 
 /**
@@ -138,10 +138,10 @@ export function adminCommand<Own extends object, Output>(
   name: string,
   run: (trx: Db, input: Input<Own, { actor: Actor | undefined }>) => Promise<Output>
 ): Command<Own, Output> {
-  return register({ ...ALONE, name, caller: 'admin or operator', run, longestMs: LONGEST_MS })
+  return register({ ...USUAL, name, caller: 'admin or operator', run, longestMs: LONGEST_MS })
 }
 
-const ALONE = { readsStaged: false, runTogether: undefined }
+const USUAL = { readsStaged: false, runTogether: undefined }
 
 function register<Own extends object, Output>(command: Command<Own, Output>): Command<Own, Output> {
   if (commands.has(command.name)) throw new TypeError(`There are two commands ${command.name}.`)

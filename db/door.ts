@@ -7,7 +7,15 @@ import {
   commandNamed,
   type Representation
 } from './command.ts'
-import { type Answer, erasedIn, findKept, type Kept, keepAnswers, keptAnswerOf } from './idempotency-keys.ts'
+import {
+  type Answer,
+  type AnsweredKey,
+  erasedIn,
+  findKept,
+  type Kept,
+  keepAnswers,
+  keptAnswerOf
+} from './idempotency-keys.ts'
 import { Problem } from './problems.ts'
 import type { Db, ReadDb } from './tables.ts'
 import { hasRole } from './users.ts'
@@ -69,19 +77,25 @@ export async function admit(
 
 async function answerTo(
   trx: Db,
-  { stamp }: Call,
+  call: Call,
   { actor, form, foreseen }: { actor: Actor | undefined; form: AnswerForm; foreseen: Foreseen | undefined },
   run: () => Promise<Representation>
 ): Promise<Answer> {
   if (form.once === undefined || actor === undefined) return toAnswer(await run(), form)
   const { key, fingerprint } = form.once
   const found = foreseen === undefined ? await findKept(trx, actor.number, key) : foreseen.kept
-  const kept = found && (await keptAnswerOf(trx, found, stamp.at))
+  const kept = found && (await keptAnswerOf(trx, found, call.stamp.at))
   if (kept !== undefined && kept.fingerprint !== fingerprint) throw new Problem('IDEMPOTENCY_KEY_REUSED', [])
   if (kept !== undefined) return asKept(kept.answer)
   const answer = toAnswer(await run(), form)
-  await keepAnswers(trx, [{ ...form.once, userNumber: actor.number, at: stamp.at, answer }])
+  await keepAnswers(trx, toKeep(call, actor, answer))
   return answer
+}
+
+/** The answer with its key, if the call has one. */
+export function toKeep({ form, stamp }: Call, actor: Actor, answer: Answer): AnsweredKey[] {
+  if (form?.once === undefined) return []
+  return [{ ...form.once, userNumber: actor.number, at: stamp.at, answer }]
 }
 
 function asKept(answer: Answer): Answer {

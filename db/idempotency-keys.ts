@@ -91,7 +91,7 @@ const insertAnswers = inserter('idempotency_keys', [
   'created_at'
 ])
 
-interface AnsweredKey extends UserKey {
+export interface AnsweredKey extends UserKey {
   fingerprint: string
   at: string
   answer: Answer

@@ -1,6 +1,6 @@
 import { findBearer } from './bearers.ts'
 import { type Actor, type AnswerForm, type Call, commandNamed, type Representation } from './command.ts'
-import { admit, type Foreseen, inputOf, runCall, toAnswer } from './door.ts'
+import { admit, type Foreseen, inputOf, runCall, toAnswer, toKeep } from './door.ts'
 import { type Answer, findUsedKeys, keepAnswers } from './idempotency-keys.ts'
 import { itemsBefore } from './items-before.ts'
 import { Problem } from './problems.ts'
@@ -56,21 +56,15 @@ async function runSeveral(trx: Db, calls: readonly Call[]): Promise<Answer[]> {
     trx,
     admitted.map(({ call, actor }) => inputOf(call, actor))
   )
-  const answers = outputs.map((output, index) =>
-    toAnswer(output as Representation, (admitted[index] as Admitted).form)
-  )
+  const done = outputs.map((output, index) => {
+    const { call, form, actor } = admitted[index] as Admitted
+    return { call, actor, answer: toAnswer(output as Representation, form) }
+  })
   await keepAnswers(
     trx,
-    answers.flatMap((answer, index) => {
-      const {
-        call,
-        form: { once },
-        actor
-      } = admitted[index] as Admitted
-      return once === undefined ? [] : [{ ...once, userNumber: actor.number, at: call.stamp.at, answer }]
-    })
+    done.flatMap(({ call, actor, answer }) => toKeep(call, actor, answer))
   )
-  return answers
+  return done.map(({ answer }) => answer)
 }
 
 async function firstAdmitted(db: Db, calls: readonly Call[]): Promise<Admitted[]> {
