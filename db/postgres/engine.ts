@@ -14,12 +14,18 @@ import { copyStaged } from './staged.ts'
 import { refuseUnfit } from './upkeep/fitness.ts'
 import { withMigrations } from './upkeep/migrating.ts'
 import { Watchdog } from './watchdog.ts'
-import { ENDED_TRANSACTIONS } from './writing/write-lock.ts'
 import { Writer, type WriterOptions } from './writing/writer.ts'
 
 /** Beside those that read, one connection writes and one listens. */
 const NOT_READING = 2
 const SIZE = 'select pg_database_size(current_database())::float8 as bytes'
+
+/**
+ * How many transactions that write have ended; the same as before only if nothing was committed meanwhile
+ * (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT).
+ */
+export const ENDED_TRANSACTIONS =
+  'select pg_snapshot_xmax(now)::text::bigint - (select count(*) from pg_snapshot_xip(now)) as ended from pg_current_snapshot() as now'
 
 /** PostgreSQL for the service: some connections that read, one that writes, and one that listens. */
 export class PostgresEngine implements Engine {

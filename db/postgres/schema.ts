@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import { TAKE_WRITE_LOCK } from './writing/write-lock.ts'
+import { TAKE_WRITE_LOCK } from './locks.ts'
 
 /** Compared and sorted by their bytes in UTF-8, as in SQLite. */
 const TEXT = 'text collate "C"'

@@ -1,7 +1,7 @@
 import { DatabaseUnavailable } from '../refusals.ts'
 import type { Connection, Result, Statement } from './connection.ts'
 import type { Runner } from './dialect.ts'
-import { ANNOUNCE_LONG_WORK, TAKE_WRITE_LOCK } from './writing/write-lock.ts'
+import { ANNOUNCE_LONG_WORK, TAKE_WRITE_LOCK } from './locks.ts'
 
 /** For longer no transaction waits for that of another instance. */
 const LOCK_TIMEOUT_MS = 10_000

@@ -1,7 +1,7 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import pg from 'pg'
 import type { Test } from 'tap'
-import { ENDED_TRANSACTIONS } from '../../db/postgres/writing/write-lock.ts'
+import { ENDED_TRANSACTIONS } from '../../db/postgres/engine.ts'
 import { engineOf, newDatabase, test } from '../engines.ts'
 import { AUTHOR, basic, buildApp, PASSWORD, signIn, signInAdmin } from '../helpers.ts'
 

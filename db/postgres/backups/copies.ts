@@ -8,6 +8,7 @@ import type { Tables } from '../../tables.ts'
 import { Connection, serverOf } from '../connection.ts'
 import { RunnerDialect } from '../dialect.ts'
 import { asRefusal } from '../errors.ts'
+import { TRY_BACKUP_LOCK } from '../locks.ts'
 import { rowsOf } from '../moving/side.ts'
 import { describeServer } from '../server-url.ts'
 import { refuseUnfit } from '../upkeep/fitness.ts'
@@ -19,8 +20,6 @@ import { inScratch, mayCreate } from './scratch.ts'
 export const ENGINE = 'postgres'
 export const COPY = 'library.dump'
 const NAME = 'backup'
-/** Held by who makes a backup: of several instances, one at a time does. Beside the lock of those who write. */
-const TAKE_BACKUP_LOCK = 'pg_try_advisory_xact_lock(1818845810, 2)'
 
 export function copiesOfServer(url: string): Copies {
   return {
@@ -73,7 +72,7 @@ async function beginSnapshot(connection: Connection): Promise<string> {
   ])
   const [row] = await rowsOf<{ mine: boolean; snapshot: string }>(
     connection,
-    `select ${TAKE_BACKUP_LOCK} as mine, pg_export_snapshot() as snapshot`
+    `select ${TRY_BACKUP_LOCK} as mine, pg_export_snapshot() as snapshot`
   )
   if (row?.mine) return row.snapshot
   throw new BackupBusy('Another process makes a backup of this database: try again when it is done.')

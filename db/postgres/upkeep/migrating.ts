@@ -3,6 +3,7 @@ import type { Db, Tables } from '../../tables.ts'
 import { Connection, type Server } from '../connection.ts'
 import { type Runner, RunnerDialect } from '../dialect.ts'
 import { isAfterFailure } from '../errors.ts'
+import { TAKE_MIGRATION_LOCK } from '../locks.ts'
 
 /** What goes through all rows may take long. */
 export const LONGEST_STATEMENT_MS = 24 * 3_600_000
@@ -47,7 +48,7 @@ export async function withMigrations<T>(server: Server, work: (db: Db) => Promis
         set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`.execute(
         trx
       )
-      await sql`select pg_advisory_xact_lock(1818845810, 3)`.execute(trx)
+      await sql.raw(`select ${TAKE_MIGRATION_LOCK}`).execute(trx)
       return work(trx)
     })
   )

@@ -5,11 +5,11 @@ import { Groups } from '../../together.ts'
 import { Connection, type Server } from '../connection.ts'
 import { CannotConnect, isConflict, isUnavailable } from '../errors.ts'
 import type { PostgresEvent } from '../events.ts'
+import { FIND_LONG_WORK } from '../locks.ts'
 import { NotReplicated, type Prepare } from '../transaction.ts'
 import { type BatchResult, CommitUnknown, runBatch, TookTooLong } from './batch.ts'
 import { CallQueue } from './call-queue.ts'
 import { fateOf, Undone } from './fate.ts'
-import { FIND_LONG_WORK } from './write-lock.ts'
 
 const MOST_TRIES = 5
 /** After so long nothing is tried again, unless it may take longer by itself. */

@@ -3,9 +3,11 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:
 import path from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import type { Tell } from '../../../db/backups/copies.ts'
 import { backUp, restore, verify } from '../../../db/backups/index.ts'
 import { readManifest, sealed } from '../../../db/backups/manifest.ts'
 import { scratchName, withDatabase } from '../../../db/postgres/backups/scratch.ts'
+import { ANNOUNCE_LONG_WORK, TRY_BACKUP_LOCK } from '../../../db/postgres/locks.ts'
 import { readServerUrl } from '../../../db/postgres/server-url.ts'
 import { startPostgres } from '../../../scripts/postgres-server.ts'
 import { ENGINES } from '../../engines.ts'
@@ -55,8 +57,8 @@ async function databases(): Promise<string[]> {
   return rows.map(({ datname }) => datname)
 }
 
-async function make(databaseUrl: string, folder: string) {
-  const made = await backUp(databaseUrl, { folder, version: '1.0.0', tell: silent })
+async function make(databaseUrl: string, folder: string, tell: Tell = silent) {
+  const made = await backUp(databaseUrl, { folder, version: '1.0.0', tell })
   return made as NonNullable<typeof made>
 }
 
@@ -143,11 +145,25 @@ t.test('a backup is restored to the moment that it is of, and what was there is 
   )
 })
 
+t.test('an import can be applied while a backup is made', options, async (t) => {
+  inPath(t, withPrograms)
+  const other = new pg.Client(url)
+  await other.connect()
+  t.teardown(() => other.end())
+  let took: Promise<pg.QueryResult> | undefined
+  await make(url, temporaryFolder(t), ({ step }) => {
+    if (step === 'copying')
+      took = other.query(`select ${ANNOUNCE_LONG_WORK.replace('pg_', 'pg_try_')} as took`)
+  })
+  t.match(await took, { rows: [{ took: true }] })
+})
+
 t.test('of several processes one makes a backup, and others say so', options, async (t) => {
   inPath(t, withPrograms)
   const holder = new pg.Client(url)
   await holder.connect()
-  await holder.query('select pg_advisory_lock(1818845810, 2)')
+  await holder.query('begin')
+  await holder.query(`select ${TRY_BACKUP_LOCK}`)
   await t.rejects(make(url, temporaryFolder(t)), {
     name: 'DatabaseRefused',
     message: /^Another process makes a/

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { lastSequence, listChanges } from '../../../db/changes.ts'
 import { Connection, serverOf } from '../../../db/postgres/connection.ts'
+import { TAKE_WRITE_LOCK } from '../../../db/postgres/locks.ts'
 import { newDatabase } from '../../engines.ts'
 import { AUTHOR, buildApp, signIn } from '../../helpers.ts'
 
@@ -49,7 +50,7 @@ t.test(
     const sequence = (await lastSequence(first.db)) + 1
     const writes = [create(0, 'Author before')]
     await writes[0]
-    await holder.runAll(['begin', 'select pg_advisory_xact_lock(1818845810, 1)', REVISE])
+    await holder.runAll(['begin', `select ${TAKE_WRITE_LOCK}`, REVISE])
     for (let i = 1; i < WRITES; i += 1) writes.push(create(i % INSTANCES, `Author ${i}`))
     await sleep(300)
     t.equal(await lastSequence(first.db), sequence, 'others come after it')
