@@ -1,4 +1,4 @@
-/** What is in a catalogue already of what an import would create. */
+/** What is in a catalogue already of what an import, or several creates together, would make. */
 import { type SelectQueryBuilder, sql } from 'kysely'
 import { lookUp, lookUpEach } from '../look-up-many.ts'
 import type { Db, ReadDb, Tables } from '../tables.ts'

@@ -1,4 +1,4 @@
-/** How each engine copies its databases, as `../sqlite/copies.ts` and `../postgres/copies.ts` do. */
+/** How each engine copies its databases, as `../sqlite/backups/copies.ts` and `../postgres/backups/copies.ts` do. */
 import type { Contents } from './contents.ts'
 
 /** How far something is. */
