@@ -379,7 +379,8 @@ t.test('workers are replaced without refusing a request, and all end together', 
       t.equal(status, 200)
       return workersOf(service).length > before
     })
-    await until(() => workersOf(service).filter(isRunning).length === 3)
+    const serving = async () => sum(await scrape(METRICS_PORT), 'library_workers', { state: 'serving' })
+    await until(async () => (await serving()) === 2)
     const metrics = await scrape(METRICS_PORT)
     t.equal(sum(metrics, 'library_worker_deaths_total'), 1)
     t.ok(answersAt(metrics, '/authors') >= countedBefore, 'what it had counted is kept')
