@@ -97,7 +97,9 @@ export function asRefusal(error: unknown, databaseUrl: string): unknown {
     )
   if (!isUnavailable(error)) return error
   return new DatabaseRefused(
-    `PostgreSQL at ${where} cannot be reached (${message}). See that it runs there, or correct DATABASE_URL.`
+    isOfServer(cause) && !isLost(cause)
+      ? `PostgreSQL at ${where} could not do it (${message}). Try again once it can.`
+      : `PostgreSQL at ${where} cannot be reached (${message}). See that it runs there, or correct DATABASE_URL.`
   )
 }
 
@@ -113,6 +115,7 @@ const ADVICE: Record<string, string> = {
   '3D000': 'Make it with createdb, or correct DATABASE_URL.',
   '42501': 'Give this user the right to create tables in it.',
   '53300': 'Raise max_connections there, or let fewer instances and workers use it.',
+  '55P03': 'Something else has it locked, such as an open transaction in psql: end that, then try again.',
   '25006': 'It only reads, as a standby does: set DATABASE_URL to the primary.'
 }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../db/database.ts'
 import { upkeepOf } from '../../db/dialect.ts'
@@ -155,6 +156,25 @@ test('a vacuum needs the database for itself, and leaves nothing of what was del
   t.match((await server.inject({ url: '/authors?q=author&limit=1', headers })).json().data, [
     { name: 'Author 98' }
   ])
+})
+
+t.test('a vacuum tells of open transactions', onServer, async (t) => {
+  const url = await newDatabase(t)
+  const upkeep = await upkeepOf(url)
+  const viewer = openDirectly(t, `${url}?application_name=psql`)
+  await sql`begin isolation level repeatable read`.execute(viewer)
+  await sql`select 1`.execute(viewer)
+  t.match((await upkeep.vacuum(() => {})).notes, [
+    /^What was deleted while a transaction was open may have stayed \(connections named psql tests\): end that/,
+    /^The server keeps/
+  ])
+  await viewer.selectFrom('authors').select('number').execute()
+  await t.rejects(
+    upkeep.vacuum(() => {}),
+    { name: 'DatabaseRefused', message: /lock timeout\)\. Something else has it locked, such as an open/ }
+  )
+  await sql`rollback`.execute(viewer)
+  t.match((await upkeep.vacuum(() => {})).notes, [/^The server keeps/])
 })
 
 t.test('what cannot be vacuumed is left as it was', async (t) => {

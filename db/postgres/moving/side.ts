@@ -47,18 +47,28 @@ export async function identityOf(connection: Connection): Promise<string> {
 }
 
 export async function refuseUsed(connection: Connection, place: string): Promise<void> {
+  const names = await staying(connection, 'application_name ~ $1', OF_SERVICE)
+  if (names === undefined) return
+  throw new DatabaseRefused(
+    `${place} is in use (connections named ${names}): end the service with all its instances and scripts first, and what a pooler keeps open (RECONNECT in PgBouncer), then try again.`
+  )
+}
+
+/** The names of other connections to the database of which this still holds after some time. */
+export async function staying(
+  connection: Connection,
+  condition: string,
+  ...parameters: unknown[]
+): Promise<string | undefined> {
   for (const until = performance.now() + PATIENCE_MS; ; await sleep(LOOK_EVERY_MS)) {
     const [others] = await rowsOf<{ names: string | null }>(
       connection,
-      `select string_agg(distinct application_name, ', ') as names from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid() and application_name ~ $1`,
-      OF_SERVICE
+      `select string_agg(distinct coalesce(nullif(application_name, ''), backend_type, 'unknown'), ', ') as names from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and ${condition}`,
+      ...parameters
     )
-    if (!others?.names) return
-    if (performance.now() > until)
-      throw new DatabaseRefused(
-        `${place} is in use (connections named ${others.names}): end the service with all its instances and scripts first, and what a pooler keeps open (RECONNECT in PgBouncer), then try again.`
-      )
+    if (!others?.names) return undefined
+    if (performance.now() > until) return others.names
   }
 }
 

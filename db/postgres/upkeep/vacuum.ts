@@ -1,7 +1,7 @@
 /** Writes the tables once more, without what was deleted. */
 import type { TellVacuum, Vacuumed } from '../../upkeep.ts'
 import { type Connection, serverOf } from '../connection.ts'
-import { refuseUsed, refusing, rowsOf } from '../moving/side.ts'
+import { refuseUsed, refusing, rowsOf, staying } from '../moving/side.ts'
 import { LONGEST_STATEMENT_MS } from './migrating.ts'
 
 const NOTE =
@@ -19,6 +19,8 @@ export async function vacuumServer(url: string, place: string, tell: TellVacuum)
     // A pooler would give them to others.
     if (serverOf(url).prepares)
       await connection.runAll(['set statement_timeout = 0', "set lock_timeout = '10s'"])
+    // What an open transaction may still see is not left out.
+    const viewers = await staying(connection, 'backend_xmin is not null')
     const before = await sizeOf(connection)
     const tables = await listTables(connection)
     const largest = Math.max(0, ...tables.map(({ bytes }) => bytes))
@@ -31,8 +33,12 @@ export async function vacuumServer(url: string, place: string, tell: TellVacuum)
     }
     const after = await sizeOf(connection)
     await connection.close()
-    return { before, after, notes: [NOTE] }
+    return { before, after, notes: viewers === undefined ? [NOTE] : [noteOf(viewers), NOTE] }
   })
+}
+
+function noteOf(viewers: string): string {
+  return `What was deleted while a transaction was open may have stayed (connections named ${viewers}): end that, then vacuum once more.`
 }
 
 async function sizeOf(connection: Connection): Promise<number> {
