@@ -9,6 +9,7 @@ import { basePathFinder, rewriting } from './plugins/base-path/paths.ts'
 import { trustedProxies } from './plugins/client-address/addresses.ts'
 import { sendUnroutedProblem } from './plugins/errors/index.ts'
 import { openSocketsOf } from './plugins/http/open-sockets.ts'
+import { requestLogger } from './plugins/http/request-logger.ts'
 import { serverFactory } from './plugins/http/server.ts'
 import { buildSerializer } from './plugins/schemas/serializers.ts'
 import { buildValidator } from './plugins/validation.ts'
@@ -61,6 +62,7 @@ export function serverOptions(config: Config): FastifyHttpOptions<Server> {
     logController: new LogController({
       disableRequestLogging: !['debug', 'trace'].includes(config.LOG_LEVEL)
     }),
+    childLoggerFactory: requestLogger,
     logger: {
       level: config.LOG_LEVEL,
       stream: logStream(config),

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { app, serverOptions } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
+import { requestLogger } from '../plugins/http/request-logger.ts'
 import { COMMANDS } from '../scripts/user/commands.ts'
 import { newDatabase } from './engines.ts'
 import { AUTHOR, basic, signIn } from './helpers.ts'
@@ -39,6 +40,38 @@ async function logged(t: Test, overrides: Partial<Config> = {}) {
   }
   return { server, url, told, lines, text: () => texts.join('') }
 }
+
+t.test('the logger of a request is as good as one of its own', async (t) => {
+  const { server, lines } = await logged(t)
+  const log = requestLogger(server.log, { reqId: 'here' }, {})
+  t.equal(log.level, server.log.level)
+  log.debug('not so much')
+  log.level = 'trace'
+  for (const level of ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const)
+    log[level]('one')
+  log.child({ part: 'inner' }).info({ event: 'two' }, 'with %s', 'more')
+  const own = lines.filter(({ reqId }) => reqId === 'here')
+  t.match(own, [
+    ...[60, 50, 40, 30, 20, 10].map((level) => ({ level, msg: 'one' })),
+    { level: 30, msg: 'with more', event: 'two', part: 'inner' }
+  ])
+  t.equal(own.length, 7)
+})
+
+t.test('a request that has nothing to tell makes no logger', async (t) => {
+  const { server } = await logged(t)
+  const { headers } = await signIn(server)
+  let made = 0
+  const { child } = server.log
+  server.log.child = (...childOf: Parameters<typeof child>) => {
+    made += 1
+    return child.apply(server.log, childOf)
+  }
+  await server.inject({ url: '/authors', headers })
+  t.equal(made, 0)
+  await server.inject({ method: 'POST', url: '/logout', headers })
+  t.equal(made, 1)
+})
 
 const MALFORMED = 'GET / HTTP/1.1\r\nhost x\r\n\r\n'
 
