@@ -4,9 +4,9 @@ import { type Competitor, startCompetitor } from './contenders.ts'
 import type { Fixture } from './fixture.ts'
 import { prepareLoad } from './load.ts'
 import { type Entry, failedIn, interleave, type Measured, type Pace } from './measuring.ts'
-import { type Scenario, scenarioOf } from './scenarios.ts'
+import { SCENARIOS, type Scenario, scenarioOf } from './scenarios.ts'
 
-const READS = ['one-author', 'first-page', 'deep-page', 'search']
+const ROWS = SCENARIOS.map(({ name }) => name).filter((name) => name !== 'login')
 
 /** What was measured at each size of the catalogue. */
 export interface Growth {
@@ -15,13 +15,13 @@ export interface Growth {
   failed: number
 }
 
-/** The reads on a service for each of the fixtures, in turn. */
+/** All but logins, on a service for each of the fixtures, in turn. */
 export async function measureGrowth(fixtures: Fixture[], folder: string, pace: Pace): Promise<Growth[]> {
   const services: Competitor[] = []
   try {
     for (const fixture of fixtures) services.push(await startCompetitor(fixture))
     const growths: Growth[] = []
-    for (const name of READS) growths.push(await growthOf(scenarioOf(name), services, folder, pace))
+    for (const name of ROWS) growths.push(await growthOf(scenarioOf(name), services, folder, pace))
     return growths
   } finally {
     for (const service of services) await service.end()
