@@ -4,9 +4,10 @@ import { type Competitor, startCompetitor } from './contenders.ts'
 import type { Fixture } from './fixture.ts'
 import { prepareLoad } from './load.ts'
 import { type Entry, failedIn, interleave, type Measured, type Pace } from './measuring.ts'
-import { SCENARIOS, type Scenario, scenarioOf } from './scenarios.ts'
+import { SCENARIOS, type Scenario } from './scenarios.ts'
 
-const ROWS = SCENARIOS.map(({ name }) => name).filter((name) => name !== 'login')
+/** A login asks nothing of the catalogue. */
+const OF_CATALOGUE = SCENARIOS.filter(({ name }) => name !== 'login')
 
 /** What was measured at each size of the catalogue. */
 export interface Growth {
@@ -21,7 +22,7 @@ export async function measureGrowth(fixtures: Fixture[], folder: string, pace: P
   try {
     for (const fixture of fixtures) services.push(await startCompetitor(fixture))
     const growths: Growth[] = []
-    for (const name of ROWS) growths.push(await growthOf(scenarioOf(name), services, folder, pace))
+    for (const scenario of OF_CATALOGUE) growths.push(await growthOf(scenario, services, folder, pace))
     return growths
   } finally {
     for (const service of services) await service.end()
