@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 type Child = FastifyBaseLogger['child']
 type LogFn = FastifyBaseLogger['info']
 
-/** Logs with the bindings of a request. pino's own child is made when there is something to log: to make one takes a twentieth of a cached read. */
+/** Logs with the bindings of a request. pino's own child is made when there is something to log: to make one takes a tenth of a cached read. */
 class RequestLogger implements FastifyBaseLogger {
   readonly #parent: FastifyBaseLogger
   readonly #childOf: Parameters<Child>

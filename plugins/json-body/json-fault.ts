@@ -8,7 +8,7 @@ export interface JsonFault {
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
-// What is long is passed over by expressions, which are compiled at their first use; a loop of ours would take ten times as long.
+// What is long is passed over by expressions: a loop of ours runs interpreted, for few texts are so long, and takes several times as long.
 const SPACES = /[ \n\r\t]*/y
 /** All that may stand in a string: no double quote, no control, and of backslashes the escapes. */
 const CHARACTERS = /(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*/y

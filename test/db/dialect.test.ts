@@ -8,6 +8,7 @@ import t from 'tap'
 import { openDatabase as openFile } from '../../db/database.ts'
 import { databaseFile, isUnavailable, openForMigrations } from '../../db/dialect.ts'
 import { migrateToLatest } from '../../db/migrator.ts'
+import { asRefusal as asServerRefusal } from '../../db/postgres/errors.ts'
 import { asRefusal } from '../../db/sqlite/errors.ts'
 import { APPLICATION_ID, openDatabase } from '../../db/sqlite/open.ts'
 import { firstPageOf, temporaryFolder } from '../helpers.ts'
@@ -138,6 +139,19 @@ t.test('a file in use is opened without being checked', async (t) => {
   t.throws(() => openDatabase(file), { message: /is damaged/ })
   writeFileSync(`${file}-wal`, '')
   openDatabase(file, { isInUse: true }).close()
+})
+
+t.test('what a server refuses is not called a server that cannot be reached', async (t) => {
+  const told = (code: string) => {
+    const error = Object.assign(new Error('it said so'), { severity: 'ERROR', code })
+    return String(asServerRefusal(error, 'postgres://me@there:5432/library'))
+  }
+  t.match(told('53100'), /PostgreSQL at there:5432 could not do it \(it said so\)\. Try again once it can\.$/)
+  t.match(
+    told('55P03'),
+    /library at there:5432 cannot be used by me \(it said so\)\. Something else has it locked/
+  )
+  t.match(told('57P01'), /PostgreSQL at there:5432 cannot be reached \(it said so\)/)
 })
 
 t.test('what keeps the file from being used is told in a sentence', (t) => {
