@@ -26,6 +26,8 @@ export const threads = {
   },
 
   giveBack(thread: Worker, _commandFolders: readonly string[]): void {
+    // Nothing that fails in it now concerns anybody; an error that nobody hears would end the process.
+    thread.on('error', () => {})
     thread.postMessage('exit' satisfies ToThread)
   },
 

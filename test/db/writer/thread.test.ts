@@ -2,11 +2,13 @@
 import { mkdirSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as timer } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { type DatabaseEvent, openDatabase } from '../../../db/database.ts'
 import { isUnavailable } from '../../../db/dialect.ts'
+import { threads } from '../../../db/sqlite/writing/threads.ts'
 import { Writer } from '../../../db/sqlite/writing/writer.ts'
 import { temporaryFolder } from '../../helpers.ts'
 import { addWord, die, fill } from './commands/filling.ts'
@@ -116,6 +118,24 @@ t.test('closing does not hang', async (t) => {
     const error = await last
     t.ok(error === 'done' || isUnavailable(error), command.name)
   }
+})
+
+t.test('a thread that fails once its database is closed ends alone', async (t) => {
+  const { db } = await openWords(t)
+  const { giveBack } = threads
+  const given = Promise.withResolvers<Worker>()
+  threads.giveBack = (thread, commandFolders) => {
+    giveBack(thread, commandFolders)
+    given.resolve(thread)
+  }
+  t.teardown(() => Object.assign(threads, { giveBack }))
+  await db.run(callOf(commands.throwOnceEnded, {}))
+  const closed = db.close()
+  const thread = await given.promise
+  // Not `once` of events, which would listen for errors too.
+  const code = await new Promise((resolve) => thread.once('exit', resolve))
+  t.equal(code, 1, 'it failed')
+  await closed
 })
 
 t.test('a full queue is refused at once', async (t) => {

@@ -1,6 +1,6 @@
 /** Commands as they should not be, and such as tell what goes on in the thread. */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
-import { isMainThread } from 'node:worker_threads'
+import { isMainThread, parentPort } from 'node:worker_threads'
 import { sql } from 'kysely'
 import { serviceCommand } from '../../../../db/command.ts'
 import { Problem } from '../../../../db/problems.ts'
@@ -39,6 +39,19 @@ export const throwLater = serviceCommand('testThrowLater', async () => {
   setTimeout(() => {
     throw new Error('nobody catches it')
   }, 1)
+})
+
+/** Once its database is closed, the thread fails. */
+export const throwOnceEnded = serviceCommand('testThrowOnceEnded', async () => {
+  const port = parentPort as NonNullable<typeof parentPort>
+  const post = port.postMessage.bind(port)
+  port.postMessage = (message: unknown) => {
+    post(message)
+    if (message !== 'ended') return
+    queueMicrotask(() => {
+      throw new Error('nobody catches it')
+    })
+  }
 })
 
 export const keepThread = serviceCommand('testKeepThread', async () => {

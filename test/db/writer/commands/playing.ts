@@ -68,14 +68,19 @@ function breakSync(): void {
 const MUTANTS: Record<string, () => void> = {
   'acknowledges before the commit'() {
     let open: Connection | undefined
+    const commitLate = () => {
+      const connection = open
+      open = undefined
+      // It may have been closed.
+      if (connection?.inTransaction) exec.call(connection, 'commit')
+    }
     const { begin } = Connection.prototype
     Connection.prototype.exec = function (this: Connection, statement: string) {
       if (statement === 'commit') open = this
       else exec.call(this, statement)
     }
     Connection.prototype.begin = function (this: Connection) {
-      if (open !== undefined) exec.call(open, 'commit')
-      open = undefined
+      commitLate()
       begin.call(this)
     }
     const { get } = Object.getOwnPropertyDescriptor(Connection.prototype, 'inTransaction') as {
@@ -86,10 +91,7 @@ const MUTANTS: Record<string, () => void> = {
         return open === undefined && get.call(this)
       }
     })
-    setInterval(() => {
-      if (open !== undefined) exec.call(open, 'commit')
-      open = undefined
-    }, 20).unref()
+    setInterval(commitLate, 20).unref()
   },
   'undoes the neighbours of a failed member'() {
     Connection.prototype.exec = function (this: Connection, statement: string) {
