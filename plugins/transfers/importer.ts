@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
@@ -54,11 +53,12 @@ export class Importer {
   async close(): Promise<void> {
     clearTimeout(this.#idle)
     const thread = this.#thread
-    if (this.#running !== undefined) await thread?.terminate()
-    else if (thread !== undefined) {
-      thread.postMessage('end' satisfies ToThread)
-      await once(thread, 'exit')
-    }
+    if (thread === undefined) return
+    if (this.#running !== undefined) return void (await thread.terminate())
+    // An import that comes from now on gets another.
+    this.#thread = undefined
+    thread.postMessage('end' satisfies ToThread)
+    await new Promise((ended) => thread.once('exit', ended))
   }
 
   async #runNow(input: ThreadInput, watcher: ImportWatcher): Promise<ImportSummary> {
@@ -81,13 +81,17 @@ export class Importer {
   }
 
   #start(): Worker {
-    return new Worker(THREAD)
+    const thread = new Worker(THREAD)
+    return thread
       .on('message', (message: FromThread) => this.#hear(message))
-      .once('error', (error) => this.#running?.reject(error))
-      .once('exit', (code) => {
-        this.#thread = undefined
-        this.#running?.reject(new Error(`an import ended with exit code ${code}`))
-      })
+      .once('error', (error) => this.#lose(thread, error))
+      .once('exit', (code) => this.#lose(thread, new Error(`an import ended with exit code ${code}`)))
+  }
+
+  #lose(thread: Worker, error: Error): void {
+    if (thread !== this.#thread) return
+    this.#thread = undefined
+    this.#running?.reject(error)
   }
 
   #hear(message: FromThread): void {

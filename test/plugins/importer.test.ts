@@ -1,0 +1,79 @@
+/** The thread of imports, as it ends. */
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import type { Worker } from 'node:worker_threads'
+import type { Test } from 'tap'
+import { Importer, type ImportWatcher } from '../../plugins/transfers/importer.ts'
+import { whileSpooled } from '../../plugins/transfers/spool.ts'
+import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
+import { test } from '../engines.ts'
+import { AUTHOR, buildApp, directly, signIn } from '../helpers.ts'
+
+async function openImporter(t: Test) {
+  const server = await buildApp(t)
+  const { id } = await signIn(server)
+  const { id: sessionId } = await directly(t, server)
+    .selectFrom('sessions')
+    .select('id')
+    .executeTakeFirstOrThrow()
+  const user = { id, role: 'editor', sessionId } as const
+  const importer = new Importer()
+  t.teardown(() => importer.close())
+  const database = server.config.DATABASE_URL
+  const job = { mediaType: 'application/x-ndjson', mode: 'all', dryRun: true, ownerId: id } as const
+
+  /** `meanwhile` is done amid it. */
+  function importOne(meanwhile: () => unknown = noop) {
+    const watcher: ImportWatcher = {
+      async runCommand(command, input) {
+        await meanwhile()
+        return server.run(user, command, input)
+      },
+      onRows: noop
+    }
+    const source = Readable.from([Buffer.from(JSON.stringify(AUTHOR))])
+    return whileSpooled(source, server.databaseFiles, noop, (fd) =>
+      withStagedFile(server.databaseFiles, (staged) =>
+        importer.run({ job, files: { database, staged }, fd, refused: undefined }, watcher)
+      )
+    )
+  }
+  return { importer, importOne }
+}
+
+function noop(): void {}
+
+test('a thread that fails while it is ended takes nothing with it', async (t) => {
+  const { importer, importOne } = await openImporter(t)
+  const started = once(process, 'worker')
+  await importOne()
+  const [thread] = (await started) as [Worker]
+  const ended = importer.close()
+  thread.emit('error', new Error('out of memory'))
+  await ended
+  t.equal(thread.threadId, -1)
+})
+
+test('an import that comes while the thread is ended gets another', async (t) => {
+  const { importer, importOne } = await openImporter(t)
+  t.match(await importOne(), { created: 1 })
+  const ended = importer.close()
+  t.match(await importOne(), { created: 1 })
+  await ended
+  t.match(await importOne(), { created: 1 })
+})
+
+test('an import whose thread is ended fails, and the next one gets another', async (t) => {
+  const { importer, importOne } = await openImporter(t)
+  const started = once(process, 'worker')
+  const cutShort = importOne(async () => {
+    const [thread] = (await started) as [Worker]
+    await thread.terminate()
+  })
+  await t.rejects(cutShort, { message: 'an import ended with exit code 1' })
+  t.match(await importOne(), { created: 1 })
+  await t.rejects(
+    importOne(() => importer.close()),
+    { message: 'an import ended with exit code 1' }
+  )
+})
