@@ -45,13 +45,19 @@ export async function insertStagedAuthors(
   }
 }
 
+/** The rows of a part, each with how many come before it. They are counted by themselves, because what is counted is copied: a tenth of the time. */
 function partOf(staged: StagedDb, after: number) {
-  return staged
+  const counted = staged
     .selectFrom('authors')
+    .select(['position as place', sql<number>`row_number() over (order by position) - 1`.as('before')])
     .where('position', '>', after)
     .where('position', '<=', after + ROWS_A_STATEMENT)
     .where('number', 'is', null)
-    .orderBy('position')
+    .as('counted')
+  return staged
+    .selectFrom(counted)
+    .innerJoin('authors', 'authors.position', 'counted.place')
+    .orderBy('counted.place')
 }
 
 /** In the order of creation, so that most indexes grow at their ends. Gives the place after them. */
@@ -64,14 +70,15 @@ async function insertPart(
   const { head, tail } = idsFrom(id, ROWS_A_STATEMENT)
   const firstId = idPlus(`${head}000000000000`, tail)
   const at = timeOf(firstId)
-  const index = sql<number>`row_number() over (order by position) - 1`
-  const newId = sql<string>`${head} || ${sqlOf(trx).hexOf(sql<number>`${tail} + ${index}`)}`
+  const before = sql.ref<number>('counted.before')
+  const number = sql<number>`${first} + ${before}`.as('number')
+  const newId = sql<string>`${head} || ${sqlOf(trx).hexOf(sql<number>`${tail} + ${before}`)}`
   const { numInsertedOrUpdatedRows } = await trx
     .insertInto('authors')
     .columns(AUTHOR_COLUMNS)
     .expression(
       part.select([
-        sql<number>`${first} + ${index}`.as('number'),
+        number,
         newId.as('id'),
         'slug',
         'booker_prize',
@@ -91,7 +98,7 @@ async function insertPart(
     )
     .executeTakeFirstOrThrow()
   const count = Number(numInsertedOrUpdatedRows)
-  await sqlOf(trx).addStagedTerms(trx, part.select([sql<number>`${first} + ${index}`.as('number'), 'terms']))
+  await sqlOf(trx).addStagedTerms(trx, part.select([number, 'terms']))
   await logCreated(trx, first, count, actor)
   return { number: first + count, id: idPlus(firstId, count) }
 }
