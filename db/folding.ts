@@ -152,7 +152,7 @@ export function wordsOf(...texts: string[]): string[] {
 
 /** The same of texts that are folded already; a sigma that ends one word may go on in another. */
 export function wordsOfFolded(...texts: string[]): string[] {
-  return [...new Set(texts.flatMap((text) => text.replaceAll('ς', 'σ').match(WORD) ?? []))]
+  return [...new Set(texts.join(' ').replaceAll('ς', 'σ').match(WORD))]
 }
 
 /** The words by which a text is found, each by its beginning. */
