@@ -54,11 +54,15 @@ export class Importer {
     clearTimeout(this.#idle)
     const thread = this.#thread
     if (thread === undefined) return
-    if (this.#running !== undefined) return void (await thread.terminate())
-    // An import that comes from now on gets another.
-    this.#thread = undefined
-    thread.postMessage('end' satisfies ToThread)
-    await new Promise((ended) => thread.once('exit', ended))
+    // Not the `once` of events, which an error would reject.
+    const ended = new Promise((resolve) => thread.once('exit', resolve))
+    if (this.#running !== undefined) thread.terminate()
+    else {
+      // An import that comes from now on gets another.
+      this.#thread = undefined
+      thread.postMessage('end' satisfies ToThread)
+    }
+    await ended
   }
 
   async #runNow(input: ThreadInput, watcher: ImportWatcher): Promise<ImportSummary> {
