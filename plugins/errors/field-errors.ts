@@ -77,6 +77,8 @@ function whatIsWrong(violation: Violation, isInBody: boolean): string {
       return `must be at least ${params.limit}`
     case 'pattern':
       return faultOfText(data as string, params.pattern as string)
+    case 'enum':
+      return faultOfChoice(data, params.allowedValues as unknown[])
     case 'format':
       return faultOfFormat(data as string, params.format as string)
     case 'minLength':
@@ -89,6 +91,13 @@ function whatIsWrong(violation: Violation, isInBody: boolean): string {
     default:
       return readable(message)
   }
+}
+
+function faultOfChoice(data: unknown, choices: unknown[]): string {
+  const words = choices.map(String)
+  const meant = typeof data === 'string' ? nearestOf(data, words) : undefined
+  const hint = meant === undefined ? '' : `; did you mean ${meant}?`
+  return `must be one of ${words.join(', ')}${hint}`
 }
 
 function readable(message: string): string {

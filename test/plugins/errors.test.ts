@@ -14,6 +14,7 @@ import {
   listen,
   PASSWORD,
   signIn,
+  signInAdmin,
   startServer
 } from '../helpers.ts'
 
@@ -732,4 +733,22 @@ test('another charset than UTF-8 is refused by its name, and UTF-8 is taken unde
     ])
       t.not((await send(essence + parameters, method, url, body)).statusCode, 415, essence + parameters)
   }
+})
+
+test('a choice that is none names the one that may have been meant', async (t) => {
+  const server = await buildApp(t)
+  const { headers } = await signInAdmin(server)
+  const detailOf = async (url: string) => {
+    const answer = await server.inject({ url, headers })
+    t.equal(answer.statusCode, 400)
+    return answer.json().errors[0].detail
+  }
+  const orders =
+    'must be one of name, -name, created_at, -created_at, updated_at, -updated_at, birth_year, -birth_year'
+  t.ok(
+    (await detailOf('/authors?sort=naem')).startsWith(`${orders}; did you mean name?; expected: The order`)
+  )
+  t.ok((await detailOf('/authors?sort=-creatd_at')).startsWith(`${orders}; did you mean -created_at?`))
+  t.ok((await detailOf('/authors?sort=title')).startsWith(`${orders}; expected: `))
+  t.match(await detailOf('/users?role=edtor'), /; did you mean editor\?/)
 })
