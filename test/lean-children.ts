@@ -28,9 +28,11 @@ processOnSpawn.addListener((child) => {
   child.env = leanEnvironment(child.env)
 })
 
-const THREADS = ['db/sqlite/writing/writer-thread.js', 'plugins/transfers/import-thread.ts'].map((file) =>
-  path.join(import.meta.dirname, '..', file)
-)
+const THREADS = [
+  'db/sqlite/writing/writer-thread.js',
+  'plugins/transfers/import-thread.ts',
+  'plugins/transfers/reading-thread.ts'
+].map((file) => path.join(import.meta.dirname, '..', file))
 const COVERED_OF_A_KIND = 2
 /** A thread has no compile cache but one that it turns on itself. */
 const LEAN_THREAD = `--import=${import.meta.resolve('./lean-thread.js')}`

@@ -29,6 +29,8 @@ export interface By {
 export interface NewContent {
   slug: string
   content: AuthorContent
+  /** Its texts, when they are folded already, which takes long. */
+  folded?: FoldedTexts
 }
 
 /** An author that comes into the table, of whom it is known that there is no other. */
@@ -46,7 +48,7 @@ export function arrivalOf({
   actor,
   folded,
   ...content
-}: NewContent & { place: Place; actor: Actor; folded?: FoldedTexts }): Arrival {
+}: NewContent & { place: Place; actor: Actor }): Arrival {
   const author = newAuthor(content, actor.id, place.id)
   return {
     author,

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Actor } from '../command.ts'
 import type { Db, ReadDb } from '../tables.ts'
-import { foldText, slugOfFolded } from '../text.ts'
+import { foldText } from '../text.ts'
+import { type Content, contentOf, type PreparedRow } from './prepared-row.ts'
 import { addressOf } from './representation.ts'
 import { firstFreeSlug, isSlugFree } from './slugs.ts'
-import { type AuthorContent, completed, type FoldedTexts, foldTexts } from './table.ts'
 import {
   findHolders,
   findSame,
@@ -38,20 +38,6 @@ export interface Same extends Content {
   number?: number | null
 }
 
-export type Content = ReturnType<typeof completed>
-
-/** A row that is to be decided on. Folding takes long, so it is done once. */
-export interface Candidate {
-  content: Content
-  folded: FoldedTexts
-  /** Where it begins in the file, if that is known. */
-  line?: number | undefined
-}
-
-export function toCandidate(author: AuthorContent): Candidate {
-  return { content: completed(author), folded: foldTexts(author) }
-}
-
 /** Bounded, so that an import of any size needs no more memory. */
 const SLUGS_REMEMBERED = 100_000
 
@@ -69,27 +55,27 @@ export class RowDecider {
   }
 
   /** A decision for each row, as if those before it were written already. */
-  async decide(rows: readonly Candidate[]): Promise<Decision[]> {
-    const contents = rows.map(({ content }) => content)
+  async decide(rows: readonly PreparedRow[]): Promise<Decision[]> {
     const folded = rows.map((row) => row.folded)
-    const bases = folded.map(({ name }) => slugOfFolded(name))
+    const bases = rows.map(({ slug }) => slug)
     const known = new Map(await this.#collect((db) => findSame(db, folded)))
-    const holders = await this.#findHolders(contents)
+    const created = new Map<string, Pick<PreparedRow, 'content' | 'slug'>>()
+    const holders = await this.#findHolders(rows)
     const takenSlugs = new Set(await this.#collect((db) => findTakenSlugs(db, bases)))
     const decisions: Decision[] = []
-    for (const [index, { content, folded, line }] of rows.entries()) {
-      const key = keyOf(folded)
-      const same = known.get(key)
-      const outcome = same === undefined ? refuseTaken({ content, folded }, holders) : compare(same, content)
-      if (outcome === 'unchanged') note(holders, { content, folded, line }, same?.slug)
+    for (const row of rows) {
+      const key = keyOf(row.folded)
+      const same = known.get(key) ?? sameAs(created.get(key))
+      const outcome = same === undefined ? refuseTaken(row, holders) : compare(same, contentOf(row))
+      if (outcome === 'unchanged') note(holders, row, same?.slug)
       if (outcome !== 'created') {
         decisions.push({ outcome, ...(same && { same }) })
         continue
       }
-      const slug = await this.#slugFor(bases[index] as string, takenSlugs)
-      known.set(key, { ...content, slug })
+      const slug = await this.#slugFor(row.slug, takenSlugs)
+      created.set(key, { ...row, slug })
       takenSlugs.add(slug)
-      note(holders, { content, folded, line }, slug)
+      note(holders, row, slug)
       decisions.push({ outcome, slug })
     }
     return decisions
@@ -106,9 +92,9 @@ export class RowDecider {
     return found
   }
 
-  async #findHolders(contents: readonly Content[]): Promise<Map<string, Holder>> {
-    const staged = this.#staged === undefined ? [] : await findStagedHolders(this.#staged, contents)
-    return new Map([...(await findHolders(this.#catalogue, contents)), ...staged])
+  async #findHolders(rows: readonly PreparedRow[]): Promise<Map<string, Holder>> {
+    const staged = this.#staged === undefined ? [] : await findStagedHolders(this.#staged, rows)
+    return new Map([...(await findHolders(this.#catalogue, rows)), ...staged])
   }
 
   async #slugFor(base: string, taken: Set<string>): Promise<string> {
@@ -132,24 +118,28 @@ export class RowDecider {
   }
 }
 
+function sameAs(row: Pick<PreparedRow, 'content' | 'slug'> | undefined): Same | undefined {
+  return row && { ...contentOf(row), slug: row.slug }
+}
+
 /** Notes that the row has its identifiers, unless one before it has them. */
-function note(holders: Map<string, Holder>, { content, folded, line }: Candidate, slug?: string): void {
-  for (const one of identifiersOf(content)) {
+function note(holders: Map<string, Holder>, row: PreparedRow, slug?: string): void {
+  for (const one of identifiersOf(row)) {
     const first = holders.get(one)
-    holders.set(one, { name: folded.name, line: first?.line ?? line, slug: first?.slug ?? slug })
+    holders.set(one, { name: row.folded.name, line: first?.line ?? row.line, slug: first?.slug ?? slug })
   }
 }
 
 /** Inserts what is new among the rows, and tells of each what became of it. */
 export async function importRows(
   trx: Db,
-  rows: readonly AuthorContent[],
+  rows: readonly PreparedRow[],
   by: { stamp: string; actor: Actor }
 ): Promise<Outcome[]> {
-  const decisions = await new RowDecider(trx).decide(rows.map((row) => toCandidate(row)))
-  const created = rows.flatMap((content, index) => {
+  const decisions = await new RowDecider(trx).decide(rows)
+  const created = rows.flatMap((row, index) => {
     const slug = decisions[index]?.slug
-    return slug === undefined ? [] : [{ content, slug }]
+    return slug === undefined ? [] : [{ content: contentOf(row), folded: row.folded, slug }]
   })
   await insertAuthors(trx, created, by)
   return decisions.map(({ outcome }) => outcome)
@@ -184,9 +174,12 @@ function isWrittenAlike(one: unknown, other: unknown): boolean {
 }
 
 /** Whether a row can be created beside the holders of identifiers: only authors of the same name share one. */
-export function refuseTaken({ content, folded }: Candidate, holders: ReadonlyMap<string, Holder>): Outcome {
+export function refuseTaken(
+  { identifiers, folded }: Pick<PreparedRow, 'identifiers' | 'folded'>,
+  holders: ReadonlyMap<string, Holder>
+): Outcome {
   const hasOtherName = (holder: Holder | undefined) => holder !== undefined && holder.name !== folded.name
-  const identifier = identifiersOf(content).find((one) => hasOtherName(holders.get(one)))
+  const identifier = identifiersOf({ identifiers }).find((one) => hasOtherName(holders.get(one)))
   if (identifier === undefined) return 'created'
   const scheme = identifier.split(' ', 1)[0]
   const detail = heldUnderAnotherName(holders.get(identifier) as Holder)

@@ -97,7 +97,10 @@ class Revision {
     const same = await this.#findSame(row)
     const outcome = same
       ? compare(same, content)
-      : refuseTaken({ content, folded: foldTexts(content) }, new Map(await findHolders(this.#db, [content])))
+      : refuseTaken(
+          { ...content, folded: foldTexts(content) },
+          new Map(await findHolders(this.#db, [content]))
+        )
     if (typeof outcome !== 'string') await this.#refuse(row, outcome)
     else if (outcome === 'created') await this.#insertAfterAll(row)
     else await this.#leaveOut(row, same as Same)

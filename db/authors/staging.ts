@@ -6,7 +6,8 @@ import { readDialect, stagedDialect } from '../dialect.ts'
 import { inserter } from '../insert-many.ts'
 import type { Tables } from '../tables.ts'
 import { countStaged } from './applying.ts'
-import { type Candidate, type Outcome, RowDecider, toCandidate } from './importing.ts'
+import { type Outcome, RowDecider } from './importing.ts'
+import type { PreparedRow } from './prepared-row.ts'
 import { type Findings, revise, type Since } from './revising.ts'
 import {
   createStagedIndexes,
@@ -15,19 +16,7 @@ import {
   type StagedDb,
   type StagedRow
 } from './staged-tables.ts'
-import type { AuthorContent } from './table.ts'
 import { keyOf } from './taken.ts'
-import { termsOf } from './words.ts'
-
-/** A row of a file that is to be imported. */
-export interface FileRow {
-  line: number
-  content: AuthorContent
-}
-
-interface StagedCandidate extends Candidate {
-  line: number
-}
 
 export interface StagingFiles {
   /** As a `DATABASE_URL` names it. */
@@ -61,7 +50,7 @@ export class Staging {
   readonly #file: Kysely<Tables>
   /** One transaction for all, so that a page which changes often is seldom written. */
   readonly #staged: ControlledTransaction<Tables>
-  readonly #ownerId: string
+  readonly #ownerJson: string
   readonly #decider: RowDecider
   #since: number
 
@@ -77,7 +66,7 @@ export class Staging {
     this.#reads = reads
     this.#file = file
     this.#staged = staged
-    this.#ownerId = ownerId
+    this.#ownerJson = JSON.stringify(ownerId)
     this.#decider = new RowDecider(reads, staged)
     this.#since = since
   }
@@ -99,22 +88,21 @@ export class Staging {
   }
 
   /** What would become of the rows if they were written now, after all that were added before. */
-  async add(rows: readonly FileRow[]): Promise<Outcome[]> {
-    const candidates = rows.map(({ line, content }) => ({ line, ...toCandidate(content) }))
-    const decisions = await this.#decider.decide(candidates)
+  async add(rows: readonly PreparedRow[]): Promise<Outcome[]> {
+    const decisions = await this.#decider.decide(rows)
     const firsts = new Map<string, StagedRow>()
-    const repeats: StagedCandidate[] = []
+    const repeats: PreparedRow[] = []
     for (const [index, { outcome, slug = '', same }] of decisions.entries()) {
-      const candidate = candidates[index] as StagedCandidate
-      const key = keyOf(candidate.folded)
-      const isRepeat = outcome === 'unchanged' && (firsts.has(key) || (await this.#isStaged(candidate)))
-      if (isRepeat) repeats.push(candidate)
+      const row = rows[index] as PreparedRow
+      const key = keyOf(row.folded)
+      const isRepeat = outcome === 'unchanged' && (firsts.has(key) || (await this.#isStaged(row)))
+      if (isRepeat) repeats.push(row)
       else if (typeof outcome === 'string')
-        firsts.set(key, this.#toStaged(candidate, { slug, number: same?.number ?? null }))
+        firsts.set(key, this.#toStaged(row, { slug, number: same?.number ?? null }))
     }
     // In the order of their lines, so that of several who have an identifier the first is found.
     await insertStaged(this.#staged, [...firsts.values()] as never)
-    for (const candidate of repeats) await this.#addRepeat(candidate)
+    for (const row of repeats) await this.#addRepeat(row)
     return decisions.map(({ outcome }) => outcome)
   }
 
@@ -145,11 +133,11 @@ export class Staging {
   }
 
   /** The first row with its name and book is kept also when it is in the catalogue: it may have to be created after all. */
-  async #isStaged({ folded }: StagedCandidate): Promise<boolean> {
+  async #isStaged({ folded }: PreparedRow): Promise<boolean> {
     return (await selectPosition(this.#staged, folded)).rows.length > 0
   }
 
-  async #addRepeat({ line, folded }: StagedCandidate): Promise<void> {
+  async #addRepeat({ line, folded }: PreparedRow): Promise<void> {
     const [first] = (await selectPosition(this.#staged, folded)).rows
     const { position } = first as { position: number }
     const staged = this.#staged as unknown as StagedDb
@@ -157,10 +145,11 @@ export class Staging {
   }
 
   #toStaged(
-    { line, content, folded }: StagedCandidate,
+    { line, content, birth_year, booker_prize, identifiers, folded, terms }: PreparedRow,
     { slug, number }: { slug: string; number: number | null }
   ): StagedRow {
-    const { birth_year, booker_prize, identifiers } = content
+    // Put together as text, since the content is; nothing in a slug is escaped in JSON.
+    const record = `{"slug":"${slug}",${content.slice(1, -1)},"owner_id":${this.#ownerJson},"version":1}`
     return {
       line,
       number,
@@ -171,8 +160,8 @@ export class Staging {
       name_key: folded.name,
       book_key: folded.book,
       sort_key: folded.sort_name,
-      terms: termsOf(content, folded),
-      record: JSON.stringify({ slug, ...content, owner_id: this.#ownerId, version: 1 })
+      terms,
+      record
     }
   }
 }

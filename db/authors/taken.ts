@@ -2,7 +2,8 @@
 import { type SelectQueryBuilder, sql } from 'kysely'
 import { lookUp, lookUpEach } from '../look-up-many.ts'
 import type { Db, ReadDb, Tables } from '../tables.ts'
-import type { Content, Same } from './importing.ts'
+import type { Same } from './importing.ts'
+import type { PreparedRow } from './prepared-row.ts'
 import type { StagedDb } from './staged-tables.ts'
 import { type FoldedTexts, SCHEMES, type Scheme } from './table.ts'
 
@@ -20,8 +21,10 @@ export interface Holder {
   slug?: string | undefined
 }
 
+type Identified = Pick<PreparedRow, 'identifiers'>
+
 /** Each after its scheme. */
-export function identifiersOf({ identifiers }: Content): string[] {
+export function identifiersOf({ identifiers }: Identified): string[] {
   return SCHEMES.filter((scheme) => identifiers[scheme] !== null).map(
     (scheme) => `${scheme} ${identifiers[scheme]}`
   )
@@ -86,23 +89,23 @@ function lookUpHolders(select: SelectHolder) {
 }
 
 /** By each identifier of these, after its scheme, one of the authors that have it. */
-export function findHolders(db: ReadDb, contents: readonly Content[]): Promise<[string, Holder][]> {
-  return collectHolders(selectHolders, db, contents, (slug) => ({ slug }))
+export function findHolders(db: ReadDb, rows: readonly Identified[]): Promise<[string, Holder][]> {
+  return collectHolders(selectHolders, db, rows, (slug) => ({ slug }))
 }
 
 /** The same of the rows of a file. */
-export function findStagedHolders(staged: ReadDb, contents: readonly Content[]): Promise<[string, Holder][]> {
-  return collectHolders(selectStagedHolders, staged, contents, (line) => ({ line: Number(line) }))
+export function findStagedHolders(staged: ReadDb, rows: readonly Identified[]): Promise<[string, Holder][]> {
+  return collectHolders(selectStagedHolders, staged, rows, (line) => ({ line: Number(line) }))
 }
 
 async function collectHolders(
   select: typeof selectHolders,
   db: ReadDb,
-  contents: readonly Content[],
+  rows: readonly Identified[],
   at: (place: string) => Omit<Holder, 'name'>
 ): Promise<[string, Holder][]> {
   const found = select.map(async ({ scheme, find }): Promise<[string, Holder][]> => {
-    const values = new Set(contents.flatMap(({ identifiers }) => identifiers[scheme] ?? []))
+    const values = new Set(rows.flatMap(({ identifiers }) => identifiers[scheme] ?? []))
     const holders = await find(
       db,
       [...values].map((value) => ({ value }))

@@ -1,8 +1,8 @@
 import { type Counts, countStaged, insertStagedAuthors } from '../authors/applying.ts'
 import { importRows, type Outcome } from '../authors/importing.ts'
+import type { PreparedRow } from '../authors/prepared-row.ts'
 import { type Findings, revise } from '../authors/revising.ts'
 import type { StagedDb } from '../authors/staged-tables.ts'
-import type { AuthorContent } from '../authors/table.ts'
 import { userCommand } from '../command.ts'
 import { sqlOf } from '../engine.ts'
 import type { Db } from '../tables.ts'
@@ -14,7 +14,7 @@ const LONGEST_MS = 600_000
 export const admitImport = userCommand<object, void>('admitImport', 'editor', async () => undefined)
 
 /** Creates the authors of some rows, in their order, and gives what became of each. */
-export const importSlice = userCommand<{ rows: AuthorContent[] }, Outcome[]>(
+export const importSlice = userCommand<{ rows: PreparedRow[] }, Outcome[]>(
   'importSlice',
   'editor',
   (trx, { rows, id, actor }) => importRows(trx, rows, { stamp: id, actor })

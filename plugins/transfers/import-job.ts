@@ -1,31 +1,20 @@
-import type { Readable } from 'node:stream'
-import { impossibleLife } from '../../db/authors/content.ts'
 import type { Outcome } from '../../db/authors/importing.ts'
+import type { PreparedRow } from '../../db/authors/prepared-row.ts'
 import type { Findings } from '../../db/authors/revising.ts'
-import { type FileRow, Staging, type StagingFiles } from '../../db/authors/staging.ts'
-import type { AuthorContent } from '../../db/authors/table.ts'
+import { Staging, type StagingFiles } from '../../db/authors/staging.ts'
 import type { Command } from '../../db/command.ts'
 import { admitImport, applyImport, importSlice } from '../../db/commands/imports.ts'
-import { CreateAuthor } from '../../schemas/authors.ts'
 import type { FieldError } from '../../schemas/errors.ts'
-import { CSV, type ImportReason, type RefusedRow } from '../../schemas/transfers.ts'
-import { toFieldErrors, type Violation } from '../errors/field-errors.ts'
-import { buildValidator } from '../validation.ts'
-import type { ColumnMap } from './column-map.ts'
-import { parseCsv } from './csv.ts'
+import type { ImportReason, RefusedRow } from '../../schemas/transfers.ts'
+import type { CheckedRow, FileFormat } from './checked-rows.ts'
 import { FirstLines } from './first-lines.ts'
-import { parseNdjson } from './ndjson.ts'
 import { RefusedRows } from './refused-rows.ts'
-import { BrokenFile, type Row } from './rows.ts'
 
-export interface ImportJob {
-  mediaType: string
+export interface ImportJob extends FileFormat {
   mode: 'all' | 'partial'
   dryRun: boolean
   /** Whose authors they become. */
   ownerId: string
-  /** Of CSV: which columns have other names, or are left out. */
-  columnMap?: ColumnMap
 }
 
 export interface ImportSummary {
@@ -49,31 +38,26 @@ export interface ImportService {
   onRefused?(errors: RefusedRow[]): Promise<void>
 }
 
-type Checked = { line: number; author: AuthorContent } | { line: number; errors: FieldError[] }
 type Counts = Pick<ImportSummary, 'created' | 'unchanged'>
 
 /** Where rows go that are good in themselves. */
 interface Target {
-  add(rows: FileRow[]): Promise<Outcome[]>
+  add(rows: PreparedRow[]): Promise<Outcome[]>
   /** What became of the rows, of which none was refused so far, when that is known at the end only. */
   finish?(): Promise<Counts & Findings>
   close(): Promise<void>
 }
 
-/** Others write in between, and wait for no more than some ten milliseconds. */
-const ROWS_AT_ONCE = 256
-
 /**
- * Imports authors from a file: all of them at once or none, or in mode `partial` the good ones, some at a time. Its memory does not
- * grow with the file.
+ * Imports authors from the rows of a file: all of them at once or none, or in mode `partial` the good ones, some at a time. Its memory
+ * does not grow with the file.
  */
 export async function runImport(
   service: ImportService,
-  source: Readable,
+  rows: AsyncIterable<CheckedRow[]>,
   job: ImportJob
 ): Promise<ImportSummary> {
   await service.run(admitImport, {})
-  const rows = job.mediaType === CSV ? parseCsv(source, job.columnMap) : parseNdjson(source)
   const target = await openTarget(service, job)
   try {
     return await new Import(target, service).run(rows, job)
@@ -92,7 +76,7 @@ function inSlices({ run }: ImportService): Target {
   const firstLines = new FirstLines()
   return {
     async add(rows) {
-      const outcomes = await run(importSlice, { rows: rows.map(({ content }) => content) })
+      const outcomes = await run(importSlice, { rows })
       return firstLines.name(rows, outcomes)
     },
     close: async () => {}
@@ -125,7 +109,7 @@ function allOrNothing(staging: Staging, { run, files }: ImportService): Target {
   return { add: (rows) => staging.add(rows), finish, close }
 }
 
-/** Checks the rows of a file, passes the good ones on, and counts what becomes of them. */
+/** Passes the good rows of a file on, and counts what becomes of all. */
 class Import {
   readonly #target: Target
   readonly #service: ImportService
@@ -137,33 +121,16 @@ class Import {
     this.#service = service
   }
 
-  async run(rows: AsyncGenerator<Row>, { mode, dryRun }: ImportJob): Promise<ImportSummary> {
-    await this.#read(rows)
+  async run(rows: AsyncIterable<CheckedRow[]>, { mode, dryRun }: ImportJob): Promise<ImportSummary> {
+    for await (const batch of rows) await this.#add(batch)
     if (this.#refused.count === 0) await this.#finish()
     else if (mode === 'all' && !dryRun) this.#counts.created = 0
     const { count, errors } = this.#refused
     return { ...this.#counts, refused: count, reasons: this.#refused.reasons(), errors }
   }
 
-  /** Some rows at a time, good and bad ones, so that their order is kept. */
-  async #read(rows: AsyncGenerator<Row>): Promise<void> {
-    let batch: Checked[] = []
-    try {
-      for await (const row of rows) {
-        batch.push(check(row))
-        if (batch.length < ROWS_AT_ONCE) continue
-        await this.#add(batch)
-        batch = []
-      }
-    } catch (error) {
-      if (!(error instanceof BrokenFile)) throw error
-      batch.push({ line: error.line, errors: [{ pointer: '', detail: error.message }] })
-    }
-    await this.#add(batch)
-  }
-
-  async #add(batch: readonly Checked[]): Promise<void> {
-    const rows = batch.flatMap((row) => ('author' in row ? { line: row.line, content: row.author } : []))
+  async #add(batch: readonly CheckedRow[]): Promise<void> {
+    const rows = batch.filter((row): row is PreparedRow => !('errors' in row))
     const outcomes = (rows.length === 0 ? [] : await this.#target.add(rows)).values()
     const refused: RefusedRow[] = []
     for (const row of batch) {
@@ -190,16 +157,4 @@ class Import {
     this.#refused.count = found.refused
     if (found.refused > 0) await this.#service.onRefused?.(found.errors)
   }
-}
-
-function check(row: Row): Checked {
-  const errors = 'errors' in row ? row.errors : faultsOf(row.author)
-  return errors.length > 0 ? { line: row.line, errors } : (row as Checked)
-}
-
-const isAuthor = buildValidator({})({ schema: CreateAuthor, httpPart: 'body' } as never)
-
-function faultsOf(author: unknown): FieldError[] {
-  if (!isAuthor(author)) return toFieldErrors(isAuthor.errors as Violation[])
-  return [impossibleLife(author as CreateAuthor) ?? []].flat()
 }

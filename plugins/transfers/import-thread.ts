@@ -1,11 +1,10 @@
-/** The thread of an `Importer`: it parses, checks and stages rows, which takes long. What writes to the database is run by the service. */
-import { Readable } from 'node:stream'
+/** The thread of an `Importer`: it stages rows, which takes long. What writes to the database is run by the service. */
 import { parentPort } from 'node:worker_threads'
 import type { StagingFiles } from '../../db/authors/staging.ts'
 import { isUnavailable } from '../../db/dialect.ts'
-import { bytesOf } from './bytes.ts'
 import { type ImportJob, type ImportSummary, runImport } from './import-job.ts'
 import { type RefusedTarget, refusedWriter } from './refused-file.ts'
+import { RowReader } from './row-reader.ts'
 import { seldom } from './seldom.ts'
 
 export interface ThreadInput {
@@ -29,6 +28,7 @@ export type FromThread =
 
 /** There is one at a time, so that no more rows wait in the service than it is at. */
 let command: PromiseWithResolvers<unknown> | undefined
+const reader = new RowReader()
 
 function post(message: FromThread): void {
   parentPort?.postMessage(message)
@@ -47,11 +47,16 @@ async function work({ job, files, fd, refused }: ThreadInput): Promise<ImportSum
     onProgress: seldom((rows: number) => post({ rows })),
     ...(refused && { onRefused: refusedWriter(refused) })
   }
-  return runImport(service, Readable.from(bytesOf(fd)), job)
+  return runImport(service, reader.read(fd, job), job)
+}
+
+function end(): void {
+  reader.close()
+  parentPort?.close()
 }
 
 parentPort?.on('message', (message: ToThread) => {
-  if (message === 'end') return parentPort?.close()
+  if (message === 'end') return end()
   if (message === 'failed') return command?.reject(new Error('a command failed'))
   if ('output' in message) return command?.resolve(message.output)
   work(message).then(

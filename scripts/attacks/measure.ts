@@ -11,6 +11,7 @@ import { app, serverOptions } from '../../app.ts'
 import { type Config, loadConfig } from '../../config.ts'
 import { changeUser } from '../../db/commands/users.ts'
 import { databaseFile } from '../../db/dialect.ts'
+import { checkedRows } from '../../plugins/transfers/checked-rows.ts'
 import { runImport } from '../../plugins/transfers/import-job.ts'
 import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
 import { wholeDocument } from '../fuzz/document.ts'
@@ -84,11 +85,11 @@ async function costsOfFiles(server: FastifyInstance, step: number): Promise<Cost
   for (const [index, { mediaType, write }] of importFiles().entries()) {
     if (index % step > 2) continue
     const text = write()
-    const read = () => Readable.from(piecesOf(Buffer.from(text)))
+    const rows = () => checkedRows(Readable.from(piecesOf(Buffer.from(text))), { mediaType })
     const run = () => Promise.resolve(undefined as never)
     const work = () =>
       withStagedFile(database, (staged) =>
-        runImport({ files: { database, staged }, run, onProgress: () => {} }, read(), { ...job, mediaType })
+        runImport({ files: { database, staged }, run, onProgress: () => {} }, rows(), { ...job, mediaType })
       )
     const title = `${mediaType} ${text.slice(0, 40)}`
     costs.push({ title, cost: await costOf(MOST_MS.files, work) })

@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import { uuidv7 } from 'uuidv7'
 import { listAuthors } from '../../db/authors/finding.ts'
 import { findPlace } from '../../db/authors/order.ts'
+import { prepareRow } from '../../db/authors/prepared-row.ts'
 import { Staging } from '../../db/authors/staging.ts'
 import type { AuthorContent, AuthorRecord } from '../../db/authors/table.ts'
 import { createAuthor, deleteAuthor, patchAuthor, restoreAuthor } from '../../db/commands/authors.ts'
@@ -29,19 +30,21 @@ function stampAt(time: number, end = uuidv7().slice(14)) {
 let books = 0
 const newContent = (): AuthorContent => ({ ...AUTHOR, book: `Book ${books++}` })
 
+const newRows = (count: number, firstLine = 1) =>
+  Array.from({ length: count }, (_, index) => prepareRow(firstLine + index, newContent()))
+
 const createAt = async (database: Database, stamp: ReturnType<typeof stampAt>) =>
   (await outcomeOf(database, callOf('owner', createAuthor, { content: newContent() }, stamp))) as AuthorRecord
 
 const importAt = (database: Database, count: number, stamp: ReturnType<typeof stampAt>) =>
-  database.run(callOf('owner', importSlice, { rows: Array.from({ length: count }, newContent) }, stamp))
+  database.run(callOf('owner', importSlice, { rows: newRows(count) }, stamp))
 
 /** All in one transaction, from a staged file. */
 async function importAllAt({ url, database }: Opened, count: number, stamp: ReturnType<typeof stampAt>) {
   await withStagedFile(database.files, async (staged) => {
     const staging = await Staging.open({ database: url, staged }, idOf('owner'))
     for (let line = 0; line < count; line += 100) {
-      const rows = Array.from({ length: Math.min(100, count - line) }, newContent)
-      await staging.add(rows.map((content, index) => ({ line: line + index, content })))
+      await staging.add(newRows(Math.min(100, count - line), line))
     }
     const { since } = await staging.revise()
     await staging.save()

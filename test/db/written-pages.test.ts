@@ -6,6 +6,7 @@ import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { type AuthorPatch, patchContent } from '../../db/authors/content.ts'
+import { prepareRow } from '../../db/authors/prepared-row.ts'
 import { findAuthor, type StoredAuthor } from '../../db/authors/reading.ts'
 import { AUTHOR_COLUMNS } from '../../db/authors/table.ts'
 import { changeAuthor } from '../../db/authors/writing.ts'
@@ -24,16 +25,18 @@ const MOST_BYTES_A_PATCH = 4 * (PAGE_BYTES + FRAME_HEADER)
 /** Authors whose neighbours in each index are others. */
 async function openFilled(t: Test) {
   const opened = await open(t)
-  const contents = Array.from({ length: AUTHORS }, (_, i) => ({
-    ...AUTHOR,
-    name: `Name ${(i * 1009) % AUTHORS}`,
-    book: `Book ${(i * 2003) % AUTHORS}`,
-    birth_year: 1000 + ((i * 7919) % 1000),
-    identifiers: { viaf: String(1 + ((i * 4001) % AUTHORS)) },
-    note: 'x'.repeat(300)
-  }))
+  const rows = Array.from({ length: AUTHORS }, (_, i) =>
+    prepareRow(i + 1, {
+      ...AUTHOR,
+      name: `Name ${(i * 1009) % AUTHORS}`,
+      book: `Book ${(i * 2003) % AUTHORS}`,
+      birth_year: 1000 + ((i * 7919) % 1000),
+      identifiers: { viaf: String(1 + ((i * 4001) % AUTHORS)) },
+      note: 'x'.repeat(300)
+    })
+  )
   for (let i = 0; i < AUTHORS; i += 500) {
-    await opened.database.run(callOf('owner', importSlice, { rows: contents.slice(i, i + 500) }))
+    await opened.database.run(callOf('owner', importSlice, { rows: rows.slice(i, i + 500) }))
   }
   const authors = await opened.direct
     .selectFrom('authors')

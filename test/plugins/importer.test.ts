@@ -23,7 +23,7 @@ async function openImporter(t: Test) {
   const job = { mediaType: 'application/x-ndjson', mode: 'all', dryRun: true, ownerId: id } as const
 
   /** `meanwhile` is done amid it. */
-  function importOne(meanwhile: () => unknown = noop) {
+  function importOne(meanwhile: () => unknown = noop, authors: object[] = [AUTHOR]) {
     const watcher: ImportWatcher = {
       async runCommand(command, input) {
         await meanwhile()
@@ -31,7 +31,7 @@ async function openImporter(t: Test) {
       },
       onRows: noop
     }
-    const source = Readable.from([Buffer.from(JSON.stringify(AUTHOR))])
+    const source = Readable.from(authors.map((author) => Buffer.from(`${JSON.stringify(author)}\n`)))
     return whileSpooled(source, server.databaseFiles, noop, (fd) =>
       withStagedFile(server.databaseFiles, (staged) =>
         importer.run({ job, files: { database, staged }, fd, refused: undefined }, watcher)
@@ -76,4 +76,23 @@ test('an import whose thread is ended fails, and the next one gets another', asy
     importOne(() => importer.close()),
     { message: 'an import ended with exit code 1' }
   )
+})
+
+test('a large file is read in a thread of its own, which ends with the other', async (t) => {
+  const { importer, importOne } = await openImporter(t)
+  const authors: object[] = Array.from({ length: 1500 }, (_, i) => ({
+    ...AUTHOR,
+    name: `Author ${i % 1400}`,
+    note: 'x'.repeat(3000)
+  }))
+  t.match(await importOne(noop, authors), { created: 1400, unchanged: 100, refused: 0 })
+  const started = once(process, 'worker')
+  await importer.close()
+  t.match(await importOne(noop, authors.toSpliced(900, 0, { name: '' })), {
+    ...{ created: 1400, unchanged: 100, refused: 1 },
+    errors: [{ line: 901 }]
+  })
+  const [thread] = (await started) as [Worker]
+  await importer.close()
+  t.equal(thread.threadId, -1)
 })

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { uuidv7 } from 'uuidv7'
 import { importRows } from '../../db/authors/importing.ts'
+import { prepareRow } from '../../db/authors/prepared-row.ts'
 import type { AuthorContent, AuthorRecord } from '../../db/authors/table.ts'
 import { unsoundnessOf } from '../../scripts/crash/soundness.ts'
 import { test } from '../engines.ts'
@@ -56,7 +57,8 @@ async function fill(t: Test, server: FastifyInstance, contents: AuthorContent[],
       const owner = trx.selectFrom('users').select(['id', 'number', 'role']).where('id', '=', ownerId)
       const actor = await owner.executeTakeFirstOrThrow()
       for (let i = 0; i < contents.length; i += 64) {
-        await importRows(trx, contents.slice(i, i + 64), { stamp: uuidv7(), actor })
+        const rows = contents.slice(i, i + 64).map((content, index) => prepareRow(i + index + 1, content))
+        await importRows(trx, rows, { stamp: uuidv7(), actor })
       }
     })
 }

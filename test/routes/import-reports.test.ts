@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import type { AuthorContent } from '../../db/authors/table.ts'
 import { createAuthor } from '../../db/commands/authors.ts'
 import { applyImport } from '../../db/commands/imports.ts'
+import { checkedRows } from '../../plugins/transfers/checked-rows.ts'
 import { runImport } from '../../plugins/transfers/import-job.ts'
 import { refusedWriter } from '../../plugins/transfers/refused-file.ts'
 import { RefusedRows, reasonOf } from '../../plugins/transfers/refused-rows.ts'
@@ -273,7 +274,7 @@ test('what others have made impossible meanwhile is told as all else', async (t)
         onProgress: () => {},
         onRefused: async (errors) => void told.push(...errors)
       },
-      Readable.from([Buffer.from(file)]),
+      checkedRows(Readable.from([Buffer.from(file)]), { mediaType: NDJSON }),
       { mediaType: NDJSON, mode: 'all', dryRun: false, ownerId: id }
     )
   )

@@ -16,6 +16,7 @@ import { applyImport } from '../../db/commands/imports.ts'
 import { openDatabase } from '../../db/database.ts'
 import { databaseFile, isUnavailable } from '../../db/dialect.ts'
 import { idOfUser } from '../../db/user-numbers.ts'
+import { checkedRows } from '../../plugins/transfers/checked-rows.ts'
 import { type ImportJob, type ImportService, runImport } from '../../plugins/transfers/import-job.ts'
 import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
 import { readFile } from '../../scripts/crash/database-file.ts'
@@ -62,12 +63,10 @@ async function openImporter(t: Test) {
       if (command.name === applyImport.name) await before()
       return server.run(user, command, input)
     }
-    const bytes = Readable.from(buffersOf(source))
+    const whole = { mediaType: NDJSON, mode: 'all', dryRun: false, ...job, ownerId: id } as const
+    const rows = checkedRows(Readable.from(buffersOf(source)), whole)
     return withStagedFile(server.databaseFiles, (staged) =>
-      runImport({ files: { database, staged }, run, onProgress }, bytes, {
-        ...{ mediaType: NDJSON, mode: 'all', dryRun: false, ...job },
-        ownerId: id
-      })
+      runImport({ files: { database, staged }, run, onProgress }, rows, whole)
     )
   }
 
@@ -390,7 +389,7 @@ test('a file becomes the same rows on each engine, byte for byte', async (t) => 
   const summary = await withStagedFile(server.databaseFiles, (staged) =>
     runImport(
       { files: { database, staged }, run, onProgress: () => {} },
-      Readable.from([Buffer.from(ndjson(rows))]),
+      checkedRows(Readable.from([Buffer.from(ndjson(rows))]), { mediaType: NDJSON }),
       { mediaType: NDJSON, mode: 'all', dryRun: false, ownerId: user.id }
     )
   )

@@ -9,6 +9,7 @@ import type { Test } from 'tap'
 import { createAuthor } from '../../db/commands/authors.ts'
 import { databaseFile } from '../../db/dialect.ts'
 import { numberOfUser } from '../../db/user-numbers.ts'
+import { checkedRows } from '../../plugins/transfers/checked-rows.ts'
 import { type ImportJob, runImport } from '../../plugins/transfers/import-job.ts'
 import { withStagedFile } from '../../plugins/transfers/staged-files.ts'
 import { CSV_TYPES, NDJSON_TYPES } from '../../schemas/transfers.ts'
@@ -105,6 +106,7 @@ async function importHere(
 ) {
   const user = { id: ownerId, role: 'editor', sessionId: await sessionOf(server, ownerId) } as const
   const database = server.config.DATABASE_URL
+  const whole = { mediaType: NDJSON, mode: 'all', dryRun: false, ...job, ownerId } as const
   return withStagedFile(server.databaseFiles, (staged) =>
     runImport(
       {
@@ -112,8 +114,8 @@ async function importHere(
         run: (command, input) => server.run(user, command, input),
         onProgress
       },
-      source,
-      { mediaType: NDJSON, mode: 'all', dryRun: false, ...job, ownerId }
+      checkedRows(source, whole),
+      whole
     )
   )
 }

@@ -1,0 +1,63 @@
+/** The thread of a `RowReader`: it parses, checks and prepares the rows of large files. */
+import { Readable } from 'node:stream'
+import { type MessagePort, parentPort } from 'node:worker_threads'
+import { bytesOf } from './bytes.ts'
+import { type CheckedRow, checkedRows, type FileFormat } from './checked-rows.ts'
+
+export interface ReadingInput {
+  /** An open file, which this process shares. */
+  fd: number
+  format: FileFormat
+  /** Where the rows go, and from where comes that some were taken. It is closed after the last, or when no more are wanted. */
+  port: MessagePort
+}
+
+export type ToReadingThread = ReadingInput | 'end'
+
+export type Read = { rows: CheckedRow[] } | 'all' | { failure: unknown }
+
+/** So many batches wait to be taken, no more, however large the file is. */
+const MOST_WAITING = 4
+
+async function read({ fd, format, port }: ReadingInput): Promise<void> {
+  const post = (message: Read) => port.postMessage(message)
+  const isWanted = roomIn(port)
+  try {
+    for await (const rows of checkedRows(Readable.from(bytesOf(fd)), format)) {
+      post({ rows })
+      if (!(await isWanted())) return
+    }
+    post('all')
+  } catch (failure) {
+    post({ failure })
+  }
+}
+
+/** A function that waits until one more may be posted, and gives whether any is wanted. */
+function roomIn(port: MessagePort): () => Promise<boolean> {
+  let waiting = 0
+  let isOpen = true
+  let changed = Promise.withResolvers<void>()
+  const change = () => {
+    changed.resolve()
+    changed = Promise.withResolvers()
+  }
+  port.on('message', () => {
+    waiting -= 1
+    change()
+  })
+  port.on('close', () => {
+    isOpen = false
+    change()
+  })
+  return async () => {
+    waiting += 1
+    while (isOpen && waiting >= MOST_WAITING) await changed.promise
+    return isOpen
+  }
+}
+
+parentPort?.on('message', (message: ToReadingThread) => {
+  if (message === 'end') return parentPort?.close()
+  read(message)
+})
