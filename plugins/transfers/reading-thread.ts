@@ -2,7 +2,8 @@
 import { Readable } from 'node:stream'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { bytesOf } from './bytes.ts'
-import { type CheckedRow, checkedRows, type FileFormat } from './checked-rows.ts'
+import { checkedRows, type FileFormat } from './checked-rows.ts'
+import { type PackedRow, packRow } from './packed-rows.ts'
 
 export interface ReadingInput {
   /** An open file, which this process shares. */
@@ -14,7 +15,7 @@ export interface ReadingInput {
 
 export type ToReadingThread = ReadingInput | 'end'
 
-export type Read = { rows: CheckedRow[] } | 'all' | { failure: unknown }
+export type Read = { rows: PackedRow[] } | 'all' | { failure: unknown }
 
 /** So many batches wait to be taken, no more, however large the file is. */
 const MOST_WAITING = 4
@@ -24,7 +25,7 @@ async function read({ fd, format, port }: ReadingInput): Promise<void> {
   const isWanted = roomIn(port)
   try {
     for await (const rows of checkedRows(Readable.from(bytesOf(fd)), format)) {
-      post({ rows })
+      post({ rows: rows.map(packRow) })
       if (!(await isWanted())) return
     }
     post('all')

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { bytesOf } from './bytes.ts'
 import { type CheckedRow, checkedRows, type FileFormat } from './checked-rows.ts'
+import { unpackRow } from './packed-rows.ts'
 import type { Read, ToReadingThread } from './reading-thread.ts'
 
 const THREAD = path.join(import.meta.dirname, `reading-thread${path.extname(import.meta.filename)}`)
@@ -35,7 +36,7 @@ export class RowReader {
         if (message === 'all') return
         if ('failure' in message) throw message.failure
         port1.postMessage('taken')
-        yield message.rows
+        yield message.rows.map(unpackRow)
       }
       throw new Error('the thread that reads the file ended')
     } finally {
