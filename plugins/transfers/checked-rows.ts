@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { impossibleLife } from '../../db/authors/content.ts'
 import { type PreparedRow, prepareRow } from '../../db/authors/prepared-row.ts'
 import { CreateAuthor } from '../../schemas/authors.ts'
@@ -23,7 +24,10 @@ export type CheckedRow = PreparedRow | { line: number; errors: FieldError[] }
 /** Others write in between, and wait for no more than some ten milliseconds. */
 const ROWS_AT_ONCE = 256
 
-/** The rows of a file, some at a time, good and bad ones, so that their order is kept; where it cannot be read on is the last of them. */
+/**
+ * The rows of a file, some at a time, good and bad ones, so that their order is kept; where it cannot be read on is the last of them.
+ * When the last has come, or no more are wanted, the source is read no more.
+ */
 export async function* checkedRows(source: Readable, format: FileFormat): AsyncGenerator<CheckedRow[]> {
   let batch: CheckedRow[] = []
   try {
@@ -36,8 +40,15 @@ export async function* checkedRows(source: Readable, format: FileFormat): AsyncG
   } catch (error) {
     if (!(error instanceof BrokenFile)) throw error
     batch.push({ line: error.line, errors: [{ pointer: '', detail: error.message }] })
+  } finally {
+    await ended(source)
   }
   yield batch
+}
+
+/** Waits for what it is at. */
+async function ended(source: Readable): Promise<void> {
+  await finished(source.destroy()).catch(() => {})
 }
 
 function rowsOf(source: Readable, { mediaType, columnMap }: FileFormat): AsyncGenerator<Row> {

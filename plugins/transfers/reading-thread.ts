@@ -9,9 +9,12 @@ export interface ReadingInput {
   /** An open file, which this process shares. */
   fd: number
   format: FileFormat
-  /** Where the rows go, and from where comes that some were taken. It is closed after the last, or when no more are wanted. */
+  /** Where the rows go, and where their taker answers. It is closed when the file is read no more. */
   port: MessagePort
 }
+
+/** One more may come, or none is wanted any more. */
+export type Wish = 'taken' | 'enough'
 
 export type ToReadingThread = ReadingInput | 'end'
 
@@ -22,39 +25,38 @@ const MOST_WAITING = 4
 
 async function read({ fd, format, port }: ReadingInput): Promise<void> {
   const post = (message: Read) => port.postMessage(message)
-  const isWanted = roomIn(port)
+  const hasRoom = roomIn(port)
   try {
     for await (const rows of checkedRows(Readable.from(bytesOf(fd)), format)) {
       post({ rows: rows.map(packRow) })
-      if (!(await isWanted())) return
+      if (!(await hasRoom())) return
     }
     post('all')
   } catch (failure) {
     post({ failure })
+  } finally {
+    port.close()
   }
 }
 
 /** A function that waits until one more may be posted, and gives whether any is wanted. */
 function roomIn(port: MessagePort): () => Promise<boolean> {
   let waiting = 0
-  let isOpen = true
+  let isWanted = true
   let changed = Promise.withResolvers<void>()
   const change = () => {
     changed.resolve()
     changed = Promise.withResolvers()
   }
-  port.on('message', () => {
+  port.on('message', (wish: Wish) => {
     waiting -= 1
-    change()
-  })
-  port.on('close', () => {
-    isOpen = false
+    if (wish === 'enough') isWanted = false
     change()
   })
   return async () => {
     waiting += 1
-    while (isOpen && waiting >= MOST_WAITING) await changed.promise
-    return isOpen
+    while (isWanted && waiting >= MOST_WAITING) await changed.promise
+    return isWanted
   }
 }
 

@@ -1,4 +1,4 @@
-import { on } from 'node:events'
+import { on, once } from 'node:events'
 import { fstatSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
@@ -6,7 +6,7 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { bytesOf } from './bytes.ts'
 import { type CheckedRow, checkedRows, type FileFormat } from './checked-rows.ts'
 import { unpackRow } from './packed-rows.ts'
-import type { Read, ToReadingThread } from './reading-thread.ts'
+import type { Read, ToReadingThread, Wish } from './reading-thread.ts'
 
 const THREAD = path.join(import.meta.dirname, `reading-thread${path.extname(import.meta.filename)}`)
 /** A smaller file is read before a thread has started. */
@@ -16,7 +16,10 @@ const LARGE_BYTES = 4 * 1024 * 1024
 export class RowReader {
   #thread: Worker | undefined
 
-  /** The rows of an open file, some at a time, checked; in another thread no more are made ready than can be taken. */
+  /**
+   * The rows of an open file, some at a time, checked; in another thread no more are made ready than can be taken. When the last has come,
+   * or no more are wanted, nothing reads the file any more.
+   */
   read(fd: number, format: FileFormat): AsyncGenerator<CheckedRow[]> {
     const isLarge = fstatSync(fd).size >= LARGE_BYTES
     return isLarge ? this.#readElsewhere(fd, format) : checkedRows(Readable.from(bytesOf(fd)), format)
@@ -30,17 +33,22 @@ export class RowReader {
   async *#readElsewhere(fd: number, format: FileFormat): AsyncGenerator<CheckedRow[]> {
     this.#thread ??= this.#start()
     const { port1, port2 } = new MessageChannel()
+    const closed = once(port1, 'close')
+    const post = (wish: Wish) => port1.postMessage(wish)
     this.#thread.postMessage({ fd, format, port: port2 } satisfies ToReadingThread, [port2])
     try {
       for await (const [message] of on(port1, 'message', { close: ['close'] }) as AsyncIterable<[Read]>) {
         if (message === 'all') return
         if ('failure' in message) throw message.failure
-        port1.postMessage('taken')
+        post('taken')
         yield message.rows.map(unpackRow)
       }
       throw new Error('the thread that reads the file ended')
     } finally {
-      port1.close()
+      // A port that nobody listens to does not hear that it is closed.
+      port1.on('message', () => {})
+      post('enough')
+      await closed
     }
   }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
+import { setImmediate as nextTick } from 'node:timers/promises'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { bytesOf } from '../../plugins/transfers/bytes.ts'
@@ -75,6 +76,22 @@ t.test('who takes no more rows stops the reading, and the thread reads the next 
   reader.close()
   await once(thread, 'exit')
   t.equal((await all(reader.read(fd, NDJSON))).length, ROWS, 'in another thread')
+})
+
+t.test('once no more rows are wanted nothing reads the source any more', async (t) => {
+  let isRead = true
+  async function* endless() {
+    try {
+      for (;;) yield Buffer.from(`${lineOf(0)}\n`)
+    } finally {
+      await nextTick()
+      isRead = false
+    }
+  }
+  const rows = checkedRows(Readable.from(endless()), NDJSON)
+  await rows.next()
+  await rows.return(undefined)
+  t.notOk(isRead)
 })
 
 t.test('a file that cannot be read fails, and so does one whose thread ends amid it', async (t) => {
