@@ -17,6 +17,7 @@ import { type Databases, databasesOf, filesIn } from './databases.ts'
 import { measureAlone, measureBesideWrites, measureStart, measureWorkers } from './figures.ts'
 import { buildFixture, type Fixture } from './fixture.ts'
 import { measureGrowth } from './growth.ts'
+import { measureImports } from './imports.ts'
 import { measureInstances, type Plan } from './instances.ts'
 import { refuseMissingWrk, WrkMissing } from './load.ts'
 import { FILES, readOptions, USAGE } from './options.ts'
@@ -24,6 +25,8 @@ import { measurePgbench } from './pgbench.ts'
 import { toSvg } from './plot.ts'
 import { type Results, type Setting, toMarkdown } from './report.ts'
 import { scenariosOn } from './scenarios.ts'
+
+const FEW_AUTHORS = 20
 
 const FIGURES = { 'beside-writes': measureBesideWrites, alone: measureAlone, workers: measureWorkers }
 export interface Bench extends Setting {
@@ -68,13 +71,15 @@ async function measureOn(
 ): Promise<Results> {
   const { parts, rounds, idleSeconds, log, sabotage = (fixture: Fixture) => fixture } = options
   const { authors, users } = options
+  const makeSmall = (name: string) => fill(databases, name, { authors: FEW_AUTHORS, users: 1 })
   log(
     `making ${authors.toLocaleString('en')} authors and ${users.toLocaleString('en')} users who are signed in`
   )
   const fixture = sabotage(await fill(databases, 'service', options))
   const copy = parts.includes('pgbench') ? await databases.copy(fixture.databaseUrl, 'pgbench') : ''
   const results: Results = { outcomes: [], figures: [], growths: [], instances: [] }
-  if (parts.includes('start')) results.figures = await measureStart(fixture, rounds, idleSeconds)
+  if (parts.includes('start')) results.figures.push(...(await measureStart(fixture, rounds, idleSeconds)))
+  if (parts.includes('imports')) results.figures.push(...(await measureImports(makeSmall, options)))
   if (parts.includes('growth')) {
     results.growths = await measureGrowth(await makeGrow(databases, fixture, options), folder, options)
   }

@@ -44,7 +44,7 @@ export async function buildFixture(databaseUrl: string, authors: number, users: 
 async function fill(server: FastifyInstance, authors: number, users: number) {
   const url = await server.listen({ host: '127.0.0.1', port: 0 })
   const owner = await signIn(url)
-  await importAuthors(url, owner, authors)
+  await importAuthors(url, owner, ndjsonOf(authors))
   const rows = await server.db.selectFrom('authors').select('id').orderBy('id').execute()
   return {
     ids: rows.map(({ id }) => id),
@@ -54,11 +54,12 @@ async function fill(server: FastifyInstance, authors: number, users: number) {
   }
 }
 
-async function importAuthors(url: string, headers: Headers, count: number): Promise<void> {
+/** Imports authors, all or none, from NDJSON. Throws when one is refused. */
+export async function importAuthors(url: string, headers: Headers, lines: Iterable<string>): Promise<void> {
   const type = { 'content-type': 'application/x-ndjson' }
   const upload = request(`${url}/authors/import`, { method: 'POST', headers: { ...headers, ...type } })
   const answered = once(upload, 'response')
-  await pipeline(Readable.from(ndjsonOf(count)), upload)
+  await pipeline(Readable.from(lines), upload)
   const [answer] = await answered
   const result = await json(answer)
   if (answer.statusCode !== 200) throw new Error(`the import answered ${JSON.stringify(result)}`)

@@ -9,8 +9,8 @@ export const FILES: Record<EngineName, [page: string, picture: string]> = {
   postgres: ['postgres.md', 'postgres.svg']
 }
 const OTHER_PARTS: Record<EngineName, string[]> = {
-  sqlite: ['beside-writes', 'alone', 'workers', 'start', 'growth'],
-  postgres: ['instances', 'pgbench', 'beside-writes', 'start']
+  sqlite: ['beside-writes', 'alone', 'workers', 'start', 'imports', 'growth'],
+  postgres: ['instances', 'pgbench', 'beside-writes', 'start', 'imports']
 }
 
 function partsOn(engine: EngineName): string[] {

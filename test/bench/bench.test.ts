@@ -62,7 +62,7 @@ async function runCommand(
 }
 
 t.test('every scenario is answered as it should be, and reported', { skip }, async (t) => {
-  const parts = [...SCENARIOS.map(({ name }) => name), 'alone', 'beside-writes', 'start']
+  const parts = [...SCENARIOS.map(({ name }) => name), 'alone', 'beside-writes', 'start', 'imports']
   const { code, stdout, stderr, output } = await runCommand(t, parts)
   t.equal(code, 0, stderr)
   t.comment(stdout)
@@ -80,7 +80,8 @@ t.test('every scenario is answered as it should be, and reported', { skip }, asy
     'one client alone',
     'p99 of one author',
     'start, from the spawn',
-    'memory of an idle'
+    'memory of an idle',
+    'import of 200 authors'
   ]) {
     t.match(page, `\n| ${figure}`)
   }
