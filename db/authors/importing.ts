@@ -73,7 +73,7 @@ export class RowDecider {
         continue
       }
       const slug = await this.#slugFor(row.slug, takenSlugs)
-      created.set(key, { ...row, slug })
+      created.set(key, { content: row.content, slug })
       takenSlugs.add(slug)
       note(holders, row, slug)
       decisions.push({ outcome, slug })

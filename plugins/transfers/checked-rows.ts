@@ -21,7 +21,7 @@ export interface FileFormat {
 /** A row that is good in itself, or what is wrong with it. */
 export type CheckedRow = PreparedRow | { line: number; errors: FieldError[] }
 
-/** Others write in between, and wait for no more than some ten milliseconds. */
+/** A slice of an import is so long: others write in between, and wait for no more than some ten milliseconds. */
 const ROWS_AT_ONCE = 256
 
 /**

@@ -1,4 +1,4 @@
-/** The thread of an `Importer`: it stages rows, which takes long. What writes to the database is run by the service. */
+/** The thread of an `Importer`: it stages rows, which takes long, and reads those of small files. What writes to the database is run by the service. */
 import { parentPort } from 'node:worker_threads'
 import type { StagingFiles } from '../../db/authors/staging.ts'
 import { isUnavailable } from '../../db/dialect.ts'
