@@ -26,8 +26,11 @@ const MOST_WAITING = 4
 async function read({ fd, format, port }: ReadingInput): Promise<void> {
   const post = (message: Read) => port.postMessage(message)
   const hasRoom = roomIn(port)
+  const source = Readable.from(bytesOf(fd))
+  // At once: what is left of the file may have no row for long. What fails by that is told to nobody.
+  port.on('message', (wish: Wish) => wish === 'enough' && source.destroy())
   try {
-    for await (const rows of checkedRows(Readable.from(bytesOf(fd)), format)) {
+    for await (const rows of checkedRows(source, format)) {
       post({ rows: rows.map(packRow) })
       if (!(await hasRoom())) return
     }
