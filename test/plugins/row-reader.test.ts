@@ -82,6 +82,24 @@ for (const [title, text, format] of FILES) {
   })
 }
 
+t.test('who gives up does not wait for rows that are far away', async (t) => {
+  const fd = open(t, `${lines.slice(0, 256).join('\n')}${'\n'.repeat(4 * 1024 * 1024)}${lineOf(256)}`)
+  const reader = openReader(t)
+  const begun = performance.now()
+  const whole = reader.read(fd, NDJSON)
+  await whole.next()
+  const first = performance.now()
+  t.equal((await all(whole)).length, 1)
+  const rest = performance.now() - first
+  t.comment(`${(first - begun).toFixed(0)} ms to the first rows, ${rest.toFixed(0)} ms for the rest`)
+  const given = reader.read(fd, NDJSON)
+  await given.next()
+  const gaveUp = performance.now()
+  await given.return(undefined)
+  const waited = performance.now() - gaveUp
+  t.ok(waited < rest / 3, `${waited.toFixed(0)} ms`)
+})
+
 t.test('once no more rows are wanted nothing reads the source any more', async (t) => {
   let isRead = true
   async function* endless() {
