@@ -31,12 +31,15 @@ export interface NewContent {
   content: AuthorContent
   /** Its texts, when they are folded already, which takes long. */
   folded?: FoldedTexts
+  /** What the word index is to have of it, when that is known already. */
+  terms?: string
 }
 
 /** An author that comes into the table, of whom it is known that there is no other. */
 export interface Arrival {
   author: AuthorRecord
   folded: FoldedTexts
+  terms: string
   numbers: Numbers
   operation: Extract<Operation, 'created' | 'restored'>
   by: By
@@ -46,13 +49,16 @@ export interface Arrival {
 export function arrivalOf({
   place,
   actor,
-  folded,
-  ...content
+  content,
+  slug,
+  folded = foldTexts(content),
+  terms = termsOf(content, folded)
 }: NewContent & { place: Place; actor: Actor }): Arrival {
-  const author = newAuthor(content, actor.id, place.id)
+  const author = newAuthor({ content, slug }, actor.id, place.id)
   return {
     author,
-    folded: folded ?? foldTexts(author),
+    folded,
+    terms,
     numbers: { number: place.number, owner_number: actor.number },
     operation: 'created',
     by: { actor, at: author.updated_at }
@@ -85,7 +91,7 @@ export async function insertArrivals(
   await insertRows(trx, rows)
   await sqlOf(trx).addTerms(
     trx,
-    arrivals.map(({ author, folded, numbers: { number } }) => ({ number, terms: termsOf(author, folded) }))
+    arrivals.map(({ numbers: { number }, terms }) => ({ number, terms }))
   )
   await logChanges(
     trx,

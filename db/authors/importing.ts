@@ -139,7 +139,7 @@ export async function importRows(
   const decisions = await new RowDecider(trx).decide(rows)
   const created = rows.flatMap((row, index) => {
     const slug = decisions[index]?.slug
-    return slug === undefined ? [] : [{ content: contentOf(row), folded: row.folded, slug }]
+    return slug === undefined ? [] : [{ content: contentOf(row), folded: row.folded, terms: row.terms, slug }]
   })
   await insertAuthors(trx, created, by)
   return decisions.map(({ outcome }) => outcome)

@@ -103,7 +103,14 @@ export async function reinsertAuthor(
     updated_at: by.at
   }
   const numbers = { number, owner_number: owner?.number ?? null }
-  const arrival = { author, folded, numbers, operation: 'restored', by } as const
+  const arrival = {
+    author,
+    folded,
+    terms: termsOf(author, folded),
+    numbers,
+    operation: 'restored',
+    by
+  } as const
   const [row] = await insertArrivals(trx, sequence, [arrival])
   return row as AuthorRow
 }
